@@ -1,0 +1,1 @@
+"""CLIP through transformers: model folders, image decoding, and the pipeline that embeds many rows."""

@@ -1,0 +1,139 @@
+"""The exceptions: sqlite3's own classes, and ours derived from them.
+
+    sqlite3.Warning
+    sqlite3.Error
+     ├── InterfaceError
+     └── DatabaseError
+          ├── DataError
+          │    └── MediaError          an image that cannot be read
+          ├── OperationalError
+          │    ├── ModelError          a model that is missing, damaged or of another kind
+          │    └── SourceError         a data set, file, archive or download that failed
+          ├── IntegrityError
+          ├── InternalError
+          ├── ProgrammingError
+          │    ├── StatementError      a ThanoSQL statement that does not parse
+          │    └── WorkspaceError      a path that a statement may not read or write
+          └── NotSupportedError
+               └── ExtensionError      sqlite-vec cannot be loaded into this Python's SQLite
+
+Code that catches ``sqlite3.Error`` therefore catches everything raised here. This module
+imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+from sqlite3 import (
+    DatabaseError,
+    DataError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    Warning,  # noqa: A004 - PEP 249 names it so
+)
+
+__all__ = [
+    "DataError",
+    "DatabaseError",
+    "Error",
+    "ExtensionError",
+    "IntegrityError",
+    "InterfaceError",
+    "InternalError",
+    "MediaError",
+    "ModelError",
+    "NotSupportedError",
+    "OperationalError",
+    "ProgrammingError",
+    "SourceError",
+    "StatementError",
+    "Warning",
+    "WorkspaceError",
+    "clip",
+]
+
+
+def clip(value: object, limit: int = 80) -> str:
+    """Return ``repr(value)``, shortened to ``limit`` characters for a message."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+class StatementError(ProgrammingError):
+    """A ThanoSQL statement that does not parse.
+
+    The text of the exception holds the message, the place, the line at fault and a caret under
+    the spot. The facts are attributes too, so that an editor need not read them out of the text.
+
+    Attributes:
+        message: What was expected and what was found, without the place.
+        statement: The whole text of the statement.
+        line: Line of the spot, from 1.
+        column: Column of the spot in characters, from 1.
+        hint: What to write instead, or None.
+
+    Example:
+        >>> error = StatementError("expected USING", statement="SEARCH IMAGE x", offset=13)
+        >>> print(error)
+        expected USING (line 1, column 14)
+          SEARCH IMAGE x
+                       ^
+    """
+
+    def __init__(
+        self, message: str, *, statement: str = "", offset: int = 0, hint: str | None = None
+    ) -> None:
+        self.message = message
+        self.statement = statement
+        self.offset = offset
+        self.hint = hint
+        before = statement[:offset]
+        self.line = before.count("\n") + 1
+        self.column = offset - (before.rfind("\n") + 1) + 1
+        super().__init__(self._render())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by the constructor's arguments: BaseException would pass the rendered text."""
+        return _rebuild, (type(self), self.message, self.statement, self.offset, self.hint)
+
+    def _render(self) -> str:
+        text = f"{self.message} (line {self.line}, column {self.column})"
+        if self.hint:
+            text += f"; {self.hint}"
+        lines = self.statement.splitlines()
+        if self.line <= len(lines):
+            source = lines[self.line - 1].expandtabs(1)
+            start = max(0, self.column - 61)
+            shown = source[start : start + 100]
+            text += f"\n  {shown}\n  {' ' * (self.column - 1 - start)}^"
+        return text
+
+
+def _rebuild(
+    kind: type[StatementError], message: str, statement: str, offset: int, hint: str | None
+) -> StatementError:
+    return kind(message, statement=statement, offset=offset, hint=hint)
+
+
+class MediaError(DataError):
+    """An image that cannot be read: missing, damaged, of an unknown format, or too large."""
+
+
+class ModelError(OperationalError):
+    """A model that is not registered, whose files are damaged, or that is of another kind."""
+
+
+class SourceError(OperationalError):
+    """A data set, file, archive or download that is missing, damaged or cannot be reached."""
+
+
+class WorkspaceError(ProgrammingError):
+    """A path outside the folders that the connection's statements may read or write."""
+
+
+class ExtensionError(NotSupportedError):
+    """The sqlite-vec extension cannot be loaded into the SQLite of this Python."""

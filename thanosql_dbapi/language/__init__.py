@@ -1,0 +1,1 @@
+"""Text to tree: which texts are ThanoSQL, and what they say. Pure: no database, model or file."""

@@ -1,0 +1,77 @@
+"""Where a connection's files live, and which paths its statements may read.
+
+Relative paths in statements and in ``image_path`` columns start at the workspace. A statement is
+data from outside as often as it is typed by hand, so it reads inside the workspace and the
+connection's ``allowed_directories`` only, with symbolic links resolved first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Union
+
+from .errors import WorkspaceError, clip
+
+StrPath = Union[str, "os.PathLike[str]"]
+
+DATASETS = "thanosql-dataset"
+MODELS = "thanosql-model"
+
+
+class Workspace:
+    """A folder and the further folders that may be read.
+
+    Args:
+        root: The workspace; relative paths start here.
+        allowed_directories: Further folders whose files statements may read.
+
+    Attributes:
+        root: The workspace, absolute, symbolic links resolved.
+        allowed_directories: The further folders, likewise.
+
+    Example:
+        >>> Workspace("/photos").locate("2026/cat.jpg").as_posix()
+        '/photos/2026/cat.jpg'
+    """
+
+    def __init__(self, root: StrPath, allowed_directories: Iterable[StrPath] = ()) -> None:
+        self.root = Path(root).expanduser().resolve()
+        if isinstance(allowed_directories, (str, os.PathLike)):
+            allowed_directories = [allowed_directories]
+        self.allowed_directories = tuple(
+            (self.root / Path(folder).expanduser()).resolve() for folder in allowed_directories
+        )
+
+    @property
+    def datasets(self) -> Path:
+        """Folder of the data sets, one folder each."""
+        return self.root / DATASETS
+
+    @property
+    def models(self) -> Path:
+        """Folder of the models, one folder each."""
+        return self.root / MODELS
+
+    def locate(self, path: StrPath) -> Path:
+        """Return the absolute path a statement means; it need not exist.
+
+        Args:
+            path: A path as a statement or a row has it; relative ones start at the workspace.
+
+        Raises:
+            WorkspaceError: The path, symbolic links resolved, lies outside the workspace and the
+                allowed directories.
+        """
+        text = os.fspath(path)
+        if "\0" in text:
+            raise WorkspaceError(f"path {clip(text)} contains a NUL character")
+        full = (self.root / Path(text).expanduser()).resolve()
+        if any(full.is_relative_to(folder) for folder in (self.root, *self.allowed_directories)):
+            return full
+        raise WorkspaceError(
+            f"path {clip(text)} lies outside the workspace {str(self.root)!r}"
+            f" (it is {str(full)!r}); move it there, or open the connection with"
+            f" allowed_directories=[{str(full.parent)!r}]"
+        )
