@@ -1,0 +1,232 @@
+"""What lies in a CLIP folder, read without torch or transformers, and its fingerprint.
+
+A model folder is what ``CLIPModel.save_pretrained`` and ``CLIPProcessor.save_pretrained`` write:
+``config.json``, the weights as safetensors, the tokenizer's and the image processor's files.
+Weights of older makes are turned into safetensors by ``weights``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError, clip
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+WEIGHTS_INDEX = "model.safetensors.index.json"
+PREPROCESSOR = "preprocessor_config.json"
+PROCESSOR = "processor_config.json"
+TOKENIZER_SETS = (("tokenizer.json",), ("vocab.json", "merges.txt"))
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+PICKLE_SUFFIXES = (".bin", ".pth", ".pt", ".ckpt")
+# Pickles that trainers leave next to a model and that are no weights.
+NOT_WEIGHTS = ("training_args.bin", "optimizer.pt", "optimizer.bin", "scheduler.pt")
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a model folder says of itself.
+
+    Attributes:
+        folder: The folder.
+        fingerprint: SHA-256 (hex) over weights, config, tokenizer and image processor files: two
+            folders with the same fingerprint give the same vectors.
+        dimension: Length of the vectors.
+        image_size_px: Width and height the image tower sees.
+        max_tokens: Tokens of a text that the text tower sees; the rest is cut off.
+        size_bytes: Size of the weights.
+    """
+
+    folder: Path
+    fingerprint: str
+    dimension: int
+    image_size_px: int
+    max_tokens: int
+    size_bytes: int
+
+
+def inspect_folder(folder: Path) -> ModelFacts:
+    """Check that a folder holds a CLIP model, and return what it says of itself.
+
+    Neither torch nor transformers is imported, and no code of the folder runs.
+
+    Args:
+        folder: A folder as ``CLIPModel.save_pretrained`` writes it.
+
+    Raises:
+        ModelError: The folder is missing, is no CLIP model, or lacks a file.
+    """
+    config = read_config(folder)
+    weights = weight_files(folder)
+    if not weights:
+        found = [path.name for path in pickle_files(folder)]
+        but = (
+            f" ({found[0]} is there, but has not been turned into safetensors)"
+            if found
+            else " and no .bin, .pth or .pt state dict"
+        )
+        raise ModelError(
+            f"model folder {str(folder)!r} has no weights: expected {WEIGHTS}{but};"
+            " get the model again, or copy its weights there"
+        )
+    _check_tokenizer(folder)
+    _check_processor(folder)
+    dimension = _positive(config, "projection_dim", folder, default=512)
+    text, vision = _part(config, "text_config", folder), _part(config, "vision_config", folder)
+    return ModelFacts(
+        folder=folder,
+        fingerprint=fingerprint(folder),
+        dimension=dimension,
+        image_size_px=_positive(vision, "image_size", folder, default=224),
+        max_tokens=_positive(text, "max_position_embeddings", folder, default=77),
+        size_bytes=sum(path.stat().st_size for path in weights),
+    )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return ``config.json`` of a CLIP folder.
+
+    Raises:
+        ModelError: The folder or the file is missing, is not JSON, or describes another kind of
+            model.
+    """
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise ModelError(
+            f"model folder {str(folder)!r} {what}; get the model again, or give the folder that"
+            " save_pretrained wrote"
+        )
+    config = _read_json(folder, CONFIG)
+    kind = config.get("model_type")
+    if kind != "clip":
+        raise ModelError(
+            f"model folder {str(folder)!r} is not a CLIP model: expected"
+            f' "model_type": "clip" in {CONFIG}, got {clip(kind)}'
+        )
+    return config
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the safetensors files of a folder, none if it has none.
+
+    Raises:
+        ModelError: The index of a sharded model is damaged or names a file that is missing.
+    """
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    if not (folder / WEIGHTS_INDEX).is_file():
+        return []
+    weight_map = _read_json(folder, WEIGHTS_INDEX).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise ModelError(f"{str(folder / WEIGHTS_INDEX)!r} has no weight_map; get the model again")
+    paths = []
+    for name in sorted({str(name) for name in weight_map.values()}):
+        if Path(name).name != name or not (folder / name).is_file():
+            raise ModelError(
+                f"model folder {str(folder)!r} lacks {clip(name)}, which {WEIGHTS_INDEX} names;"
+                " get the model again"
+            )
+        paths.append(folder / name)
+    return paths
+
+
+def pickle_files(folder: Path) -> list[Path]:
+    """Return the files that may hold weights as a pickled state dict, the likeliest first."""
+    found = [
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in PICKLE_SUFFIXES
+        and path.name not in NOT_WEIGHTS
+        and path.is_file()
+    ]
+    return sorted(found, key=lambda path: (path.name != "pytorch_model.bin", path.name))
+
+
+def fingerprint(folder: Path) -> str:
+    """Return the SHA-256 (hex) of everything in the folder that decides the vectors."""
+    names = (CONFIG, PREPROCESSOR, PROCESSOR, *TOKENIZER_FILES)
+    paths = [folder / name for name in names if (folder / name).is_file()]
+    total = hashlib.sha256()
+    for path in sorted([*paths, *weight_files(folder)], key=lambda path: path.name):
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        total.update(f"{path.name}\0{digest.hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def _check_tokenizer(folder: Path) -> None:
+    if any(all((folder / name).is_file() for name in names) for names in TOKENIZER_SETS):
+        return
+    raise ModelError(
+        f"model folder {str(folder)!r} has no tokenizer: expected tokenizer.json, or vocab.json"
+        " with merges.txt; save it there with tokenizer.save_pretrained(folder)"
+    )
+
+
+def _check_processor(folder: Path) -> None:
+    """Transformers 5 writes the image processor into processor_config.json."""
+    settings: Any = None
+    if (folder / PREPROCESSOR).is_file():
+        settings = _read_json(folder, PREPROCESSOR)
+    elif (folder / PROCESSOR).is_file():
+        settings = _read_json(folder, PROCESSOR).get("image_processor")
+    if not isinstance(settings, dict):
+        raise ModelError(
+            f"model folder {str(folder)!r} has no image processor: expected {PREPROCESSOR}; save it"
+            " there with processor.save_pretrained(folder)"
+        )
+    kind = settings.get("image_processor_type") or settings.get("feature_extractor_type") or "CLIP"
+    if not str(kind).startswith("CLIP"):
+        raise ModelError(
+            f"model folder {str(folder)!r} wants the image processor {clip(kind)}; only CLIP's"
+            " own (CLIPImageProcessor) is supported"
+        )
+
+
+def _read_json(folder: Path, name: str) -> dict[str, Any]:
+    path = folder / name
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        raise ModelError(
+            f"model folder {str(folder)!r} has no {name}; give the folder that save_pretrained"
+            " wrote, or get the model again"
+        ) from exc
+    except (OSError, ValueError, RecursionError) as exc:
+        raise ModelError(
+            f"{str(path)!r} cannot be read as JSON: {exc}; get the model again"
+        ) from exc
+    if not isinstance(content, dict):
+        raise ModelError(f"{str(path)!r} must hold a JSON object, got {clip(content)}")
+    return content
+
+
+def _part(config: dict[str, Any], name: str, folder: Path) -> dict[str, Any]:
+    part = config.get(name) or {}
+    if not isinstance(part, dict):
+        raise ModelError(
+            f"{str(folder / CONFIG)!r}: {name} must be a JSON object, got {clip(part)}"
+        )
+    return part
+
+
+def _positive(config: dict[str, Any], name: str, folder: Path, *, default: int) -> int:
+    value = config.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ModelError(
+            f"{str(folder / CONFIG)!r}: {name} must be a whole number, 1 or more, got {clip(value)}"
+        )
+    return value
