@@ -45,6 +45,7 @@ __all__ = [
     "InterfaceError",
     "InternalError",
     "MediaError",
+    "MediaWarning",
     "ModelError",
     "NotSupportedError",
     "OperationalError",
@@ -121,6 +122,10 @@ def _rebuild(
 
 class MediaError(DataError):
     """An image that cannot be read: missing, damaged, of an unknown format, or too large."""
+
+
+class MediaWarning(UserWarning):
+    """Images that a CONVERT could not read: how many, and why the first ones."""
 
 
 class ModelError(OperationalError):

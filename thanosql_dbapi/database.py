@@ -1,0 +1,158 @@
+"""Plain SQL on the driver's own behalf, whatever the user has set on the connection.
+
+A user may change ``row_factory``, ``text_factory`` and transaction control as sqlite3 allows; what
+the driver asks for itself must not depend on it. This module knows SQLite, and nothing of
+ThanoSQL.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Union
+
+Parameters = Union[Sequence[Any], Mapping[str, Any]]
+
+_SAVEPOINT = "thanosql_statement"
+
+
+def quote_name(*names: str | None) -> str:
+    """Return a name quoted for SQL; several make a qualified name, and None is left out.
+
+    Example:
+        >>> quote_name("main", 'my "photos"')
+        '"main"."my ""photos""\"'
+    """
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names if name is not None)
+
+
+def quote_text(text: str) -> str:
+    """Return a text as an SQL string literal.
+
+    Example:
+        >>> quote_text("the cat's")
+        "'the cat''s'"
+    """
+    return "'" + text.replace("'", "''") + "'"
+
+
+class Database:
+    """The SQLite database behind one connection.
+
+    Args:
+        connection: An open connection; the object is meant to live for one statement only.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
+        """Return all rows as plain tuples with text as str."""
+        with self._text_as_str():
+            return sqlite3.Cursor(self.connection).execute(sql, parameters).fetchall()
+
+    def row(self, sql: str, parameters: Parameters = ()) -> tuple[Any, ...] | None:
+        """Return the first row, or None when there is none."""
+        with self._text_as_str():
+            cursor = sqlite3.Cursor(self.connection).execute(sql, parameters)
+            row: tuple[Any, ...] | None = cursor.fetchone()
+            cursor.close()
+            return row
+
+    def stream(
+        self, sql: str, parameters: Parameters = (), size: int = 1000
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield rows as plain tuples, reading ``size`` at a time."""
+        cursor = sqlite3.Cursor(self.connection)
+        try:
+            with self._text_as_str():
+                chunk = cursor.execute(sql, parameters).fetchmany(size)
+            while chunk:
+                yield from chunk
+                with self._text_as_str():
+                    chunk = cursor.fetchmany(size)
+        finally:
+            cursor.close()
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> int:
+        """Execute a statement that returns no rows, and return the number of rows it changed."""
+        cursor = sqlite3.Cursor(self.connection)
+        count = cursor.execute(sql, parameters).rowcount
+        cursor.close()
+        return count
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Execute a statement once for each row of parameters."""
+        cursor = sqlite3.Cursor(self.connection)
+        cursor.executemany(sql, rows)
+        cursor.close()
+
+    @contextmanager
+    def atomic(self) -> Iterator[None]:
+        """Make the block all or nothing.
+
+        Inside a transaction the block joins it, guarded by a savepoint. Outside one it is a
+        transaction of its own, committed at the end.
+        """
+        if self.connection.in_transaction:
+            begin, commit = f"SAVEPOINT {_SAVEPOINT}", [f"RELEASE {_SAVEPOINT}"]
+            undo = [f"ROLLBACK TO {_SAVEPOINT}", f"RELEASE {_SAVEPOINT}"]
+        else:
+            begin, commit, undo = "BEGIN IMMEDIATE", ["COMMIT"], ["ROLLBACK"]
+        self.execute(begin)
+        try:
+            yield
+        except BaseException:
+            # SQLite itself rolls back on some errors (a full disk); then nothing is left to undo.
+            if self.connection.in_transaction:
+                for sql in undo:
+                    self.execute(sql)
+            raise
+        for sql in commit:
+            self.execute(sql)
+
+    def columns(self, sql: str, parameters: Parameters = ()) -> list[str]:
+        """Return the names of a query's columns without running it to its rows."""
+        cursor = sqlite3.Cursor(self.connection)
+        with self._text_as_str():
+            cursor.execute(f"SELECT * FROM ({sql}\n) LIMIT 0", parameters)
+        names = [column[0] for column in cursor.description]
+        cursor.close()
+        return names
+
+    def table_columns(self, schema: str | None, table: str) -> list[tuple[str, str]]:
+        """Return (name, declared type) of a table's or view's columns; empty if there is none."""
+        where = "" if schema is None else f"{quote_name(schema)}."
+        return [
+            (row[1], row[2]) for row in self.rows(f"PRAGMA {where}table_info({quote_name(table)})")
+        ]
+
+    def find_table(self, schema: str | None, table: str) -> tuple[str, str, str] | None:
+        """Return (schema, name, type) of a table or view as SQLite would resolve it, or None.
+
+        ``type`` is ``"table"`` or ``"view"``; ``name`` is spelled as it was created.
+        """
+        attached = [row[1] for row in self.rows("PRAGMA database_list")]
+        # The order of SQLite's own search: temp, main, then the attached ones.
+        order = [schema] if schema else sorted(attached, key=lambda name: name != "temp")
+        for name in order:
+            if name.lower() not in (each.lower() for each in (*attached, "temp")):
+                continue
+            row = self.row(
+                f"SELECT name, type FROM {quote_name(name)}.sqlite_master"
+                " WHERE type IN ('table', 'view') AND name = ? COLLATE NOCASE",
+                (table,),
+            )
+            if row:
+                return name, row[0], row[1]
+        return None
+
+    @contextmanager
+    def _text_as_str(self) -> Iterator[None]:
+        factory = self.connection.text_factory
+        self.connection.text_factory = str
+        try:
+            yield
+        finally:
+            self.connection.text_factory = factory

@@ -1,0 +1,112 @@
+"""What ThanoSQL statements do: one handler a statement, from tree to plain SQL.
+
+A handler does its work (a download, a table, embeddings) and says which plain SQL answers the
+statement. A new verb is a dataclass in ``language.tree``, a rule in the parser, and a handler
+in :data:`_HANDLERS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Union
+
+from ..errors import NotSupportedError
+from ..language.tree import (
+    BuildModel,
+    Copy,
+    DeleteModel,
+    FitModel,
+    GetDataset,
+    GetModel,
+    Print,
+    Query,
+    Tree,
+    Unsupported,
+    UploadModel,
+)
+from ..language.walk import is_bare
+from .arguments import Arguments, Bindings
+from .context import Context, Settings, State
+from .copy import copy
+from .get import get_dataset, get_model
+from .models import delete_model, upload_model
+from .query import Lowering, lower
+from .staging import drop_staging
+
+__all__ = ["Context", "Settings", "State", "prepare"]
+
+Prepared = tuple[str, Mapping[str, Any]]
+_NO_ROWS: Prepared = ("", {})
+
+
+def prepare(
+    context: Context, sql: str, tree: Tree, parameters: Union[Sequence[Any], Mapping[str, Any]]
+) -> Prepared:
+    """Do what a statement asks, and return the plain SQL and parameters of its result.
+
+    Args:
+        context: The connection.
+        sql: The statement's text.
+        tree: The same, parsed.
+        parameters: What the caller bound.
+
+    Returns:
+        SQL to execute and its named parameters; empty SQL where the statement returns no rows.
+    """
+    drop_staging(context)
+    # What a statement made, a result may have as a column: the names are to be read again.
+    context.state.seen_names.clear()
+    arguments = Arguments(sql, tree, parameters)
+    return _HANDLERS[type(tree)](context, arguments, tree)
+
+
+def _query(context: Context, arguments: Arguments, query: Query) -> Prepared:
+    bindings = Bindings(arguments)
+    lowering = Lowering(context, arguments, bindings, query.verb, is_bare(query))
+    return lower(lowering, query), bindings
+
+
+def _print(context: Context, arguments: Arguments, statement: Print) -> Prepared:
+    if statement.medium != "image":
+        raise NotSupportedError(
+            f"PRINT {statement.medium.upper()} is not supported yet; PRINT IMAGE is"
+        )
+    return _query(context, arguments, statement.query)
+
+
+def _train(context: Context, arguments: Arguments, statement: BuildModel | FitModel) -> Prepared:
+    verb = "BUILD" if isinstance(statement, BuildModel) else "FIT"
+    raise NotSupportedError(
+        f"{verb} MODEL is not supported yet; GET THANOSQL MODEL gets a trained model, UPLOAD MODEL"
+        " registers a transformers CLIP folder of yours"
+    )
+
+
+def _unsupported(context: Context, arguments: Arguments, statement: Unsupported) -> Prepared:
+    raise NotSupportedError(
+        f"{statement.what} is not supported; of ThanoSQL this driver runs GET, COPY, CONVERT,"
+        " SEARCH IMAGE, SEARCH TEXT, PRINT IMAGE, LIST, UPLOAD MODEL and DELETE MODEL with CLIP"
+        " models"
+    )
+
+
+def _without_rows(handler: Callable[[Context, Arguments, Any], None]) -> Callable[..., Prepared]:
+    def run(context: Context, arguments: Arguments, statement: Any) -> Prepared:
+        handler(context, arguments, statement)
+        return _NO_ROWS
+
+    return run
+
+
+_HANDLERS: dict[type, Callable[[Context, Arguments, Any], Prepared]] = {
+    Query: _query,
+    Print: _print,
+    GetDataset: _without_rows(get_dataset),
+    GetModel: _without_rows(get_model),
+    Copy: _without_rows(copy),
+    UploadModel: _without_rows(upload_model),
+    DeleteModel: _without_rows(delete_model),
+    BuildModel: _train,
+    FitModel: _train,
+    Unsupported: _unsupported,
+}

@@ -1,0 +1,158 @@
+"""The values of a statement: bound parameters put in their places, options checked for type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, overload
+
+from ..errors import ProgrammingError, StatementError, clip
+from ..language.tree import Option, Parameter, Statement, Tree, Value
+from ..language.walk import parameters_of
+
+Default = TypeVar("Default")
+
+
+class Arguments:
+    """What the caller bound, and where in the text it stands.
+
+    Args:
+        sql: The whole text, for the place in messages.
+        tree: Its tree.
+        supplied: The second argument of ``execute``: a sequence or a mapping.
+
+    Raises:
+        ProgrammingError: Too few or too many values, or a name without a value; the texts are
+            sqlite3's own.
+    """
+
+    def __init__(
+        self, sql: str, tree: Tree, supplied: Sequence[Any] | Mapping[str, Any]
+    ) -> None:
+        self.sql = sql
+        self._supplied = supplied
+        known = parameters_of(tree)
+        if isinstance(supplied, Mapping):
+            for parameter in known:
+                self._from_mapping(supplied, parameter)
+        else:
+            wanted = max((parameter.number for parameter in known), default=0)
+            if len(supplied) != wanted:
+                raise ProgrammingError(
+                    "Incorrect number of bindings supplied. The current statement uses"
+                    f" {wanted}, and there are {len(supplied)} supplied."
+                )
+
+    def value(self, value: Value) -> Any:
+        """Return a value with every parameter in it replaced by what was bound to it."""
+        if isinstance(value, Parameter):
+            if isinstance(self._supplied, Mapping):
+                return self._from_mapping(self._supplied, value)
+            return self._supplied[value.number - 1]
+        if isinstance(value, tuple):
+            return [self.value(each) for each in value]
+        return value
+
+    def error(self, message: str, statement: Statement | Option, hint: str | None = None) -> StatementError:
+        """Return the error that points at a statement or an option of it."""
+        return StatementError(message, statement=self.sql, offset=statement.offset, hint=hint)
+
+    @overload
+    def text(self, statement: Statement, name: str) -> str | None: ...
+    @overload
+    def text(self, statement: Statement, name: str, default: str) -> str: ...
+    def text(self, statement: Statement, name: str, default: str | None = None) -> str | None:
+        """Return a text option; NULL is the same as not given."""
+        return self._option(statement, name, "a text", lambda value: isinstance(value, str), default)
+
+    def flag(self, statement: Statement, name: str) -> bool:
+        """Return an option that is True or False; not given is False."""
+        value = self._option(
+            statement, name, "True or False", lambda value: value in (True, False), False
+        )
+        return bool(value)
+
+    def choice(self, statement: Statement, name: str, choices: Sequence[str], default: str) -> str:
+        """Return an option that is one of a few words, in lower case."""
+        expected = " or ".join(repr(choice) for choice in choices)
+        value = self._option(
+            statement,
+            name,
+            expected,
+            lambda value: isinstance(value, str) and value.lower() in choices,
+            default,
+        )
+        return str(value).lower()
+
+    @overload
+    def integer(self, statement: Statement, name: str, minimum: int) -> int | None: ...
+    @overload
+    def integer(self, statement: Statement, name: str, minimum: int, default: int) -> int: ...
+    def integer(
+        self, statement: Statement, name: str, minimum: int, default: int | None = None
+    ) -> int | None:
+        """Return an option that is a whole number of at least ``minimum``."""
+        return self._option(
+            statement,
+            name,
+            f"a whole number of at least {minimum}",
+            lambda value: type(value) is int and value >= minimum,
+            default,
+        )
+
+    def number(self, statement: Statement, name: str) -> float | None:
+        """Return an option that is a number."""
+        value = self._option(
+            statement,
+            name,
+            "a number",
+            lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
+            None,
+        )
+        return None if value is None else float(value)
+
+    def _option(self, statement: Statement, name: str, expected: str, fits: Any, default: Any) -> Any:
+        option = statement.option(name)
+        value = None if option is None else self.value(option.value)
+        if option is None or value is None:
+            return default
+        if not fits(value):
+            raise self.error(f"option {name!r} must be {expected}, got {clip(value)}", option)
+        return value
+
+    def _from_mapping(self, supplied: Mapping[str, Any], parameter: Parameter) -> Any:
+        if parameter.name is None:
+            raise ProgrammingError(
+                f"Binding {parameter.number} has no name, but you supplied a dictionary"
+                " (which has only names)."
+            )
+        try:
+            return supplied[parameter.name]
+        except KeyError:
+            raise ProgrammingError(
+                f"You did not supply a value for binding parameter :{parameter.name}."
+            ) from None
+
+
+class Bindings(dict[str, Any]):
+    """The named parameters of the plain SQL that a statement becomes.
+
+    All placeholders of the source turn into ``:p1``, ``:p2`` … by their SQLite numbers, so that
+    clauses may change their order and every Python binds them alike; values of our own are
+    added as ``:v1``, ``:v2`` ….
+    """
+
+    def __init__(self, arguments: Arguments) -> None:
+        super().__init__()
+        self._arguments = arguments
+        self._added = 0
+
+    def place(self, parameter: Parameter) -> str:
+        """Return the placeholder that stands for a parameter of the source."""
+        self[f"p{parameter.number}"] = self._arguments.value(parameter)
+        return f":p{parameter.number}"
+
+    def add(self, value: Any) -> str:
+        """Return a placeholder for a value of our own."""
+        self._added += 1
+        self[f"v{self._added}"] = value
+        return f":v{self._added}"

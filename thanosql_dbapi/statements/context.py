@@ -1,0 +1,144 @@
+"""What a handler works with: the database, the connection's settings, and its models."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Union
+
+from ..database import Database
+from ..embedding.cache import image_vector, text_vector
+from ..errors import ModelError, ProgrammingError, clip
+from ..progress import Progress
+from ..registry import Model, Registry
+from ..workspace import StrPath, Workspace
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ..embedding.clip import Encoder
+    from ..sources.catalog import Catalog
+
+QueryValue = Union[str, bytes, bytearray, memoryview]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What ``connect`` was told, for the life of the connection.
+
+    Attributes:
+        workspace: Where files live and which may be read.
+        catalog: Path or URL of a catalog to lay over the built-in one, or None.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, or None for the best available.
+        progress: How progress is shown.
+        offline: Whether the network is never used, not even for catalog entries.
+        network: Whether rows and queries may name images by http(s) URL.
+    """
+
+    workspace: Workspace
+    catalog: StrPath | None = None
+    device: str | None = None
+    progress: Progress = field(default_factory=Progress)
+    offline: bool = False
+    network: bool = False
+
+
+@dataclass
+class State:
+    """What a connection remembers between statements.
+
+    Attributes:
+        vector_names: Lower-case names of vector columns and their lengths, as last read.
+        seen_names: Lower-case names of result columns met since; a new one asks the database again.
+        temporary: Temporary tables that held a CONVERT's rows, to be dropped.
+        temporary_count: Number of such tables made so far.
+        function_error: Why one of our SQL functions failed: SQLite itself forgets the message.
+    """
+
+    vector_names: dict[str, int] = field(default_factory=dict)
+    seen_names: set[str] = field(default_factory=set)
+    temporary: list[str] = field(default_factory=list)
+    temporary_count: int = 0
+    function_error: BaseException | None = None
+
+
+class Context:
+    """One connection as the handlers see it, for the time of one statement."""
+
+    def __init__(self, connection: sqlite3.Connection, settings: Settings, state: State) -> None:
+        self.database = Database(connection)
+        self.registry = Registry(self.database)
+        self.settings = settings
+        self.state = state
+
+    @property
+    def workspace(self) -> Workspace:
+        """The workspace of the connection."""
+        return self.settings.workspace
+
+    def catalog(self) -> Catalog:
+        """Return the catalog of data sets and models."""
+        from ..sources.catalog import load_catalog
+
+        return load_catalog(self.settings.catalog, offline=self.settings.offline)
+
+    def encoder(self, model: Model) -> Encoder:
+        """Return the loaded model.
+
+        Raises:
+            ModelError: Its folder is missing or is not what was registered.
+        """
+        from ..embedding.clip import load_encoder
+
+        folder = model.path(self.workspace.root)
+        if not folder.is_dir():
+            raise ModelError(
+                f"the files of model {clip(model.name)} are gone: no folder {str(folder)!r}; get it"
+                f" again, e.g. GET THANOSQL MODEL {model.name} OPTIONS (overwrite=True)"
+            )
+        return load_encoder(
+            folder, device=self.settings.device, fingerprint=model.fingerprint
+        )
+
+    def read_image(self, source: QueryValue) -> Image:
+        """Return the image a path, URL or BLOB stands for, as RGB."""
+        from ..embedding.images import open_image
+
+        return open_image(source, locate=self.workspace.locate, fetch=self.fetcher())
+
+    def fetcher(self) -> Callable[[str], bytes] | None:
+        """Return what fetches a URL, or None when the connection may not."""
+        if not self.settings.network or self.settings.offline:
+            return None
+        from ..sources.network import fetch_bytes
+
+        return fetch_bytes
+
+    def embed_query(self, kind: str, model_name: str, value: Any) -> bytes | None:
+        """Return the embedding of one query value; it is computed once and remembered.
+
+        Args:
+            kind: ``"text"`` or ``"image"``.
+            model_name: A registered model.
+            value: A text; or an image as path, URL or bytes. None gives None.
+
+        Returns:
+            float32 BLOB of the model's dimension, unit length.
+
+        Raises:
+            ModelError: No such model, or it cannot be loaded.
+            MediaError: The image cannot be read.
+            ProgrammingError: ``value`` is of another type.
+        """
+        if value is None:
+            return None
+        model = self.registry.model(model_name)
+        accepted = (str,) if kind == "text" else (str, bytes, bytearray, memoryview)
+        if not isinstance(value, accepted):
+            expected = "a text" if kind == "text" else "an image as path, URL or bytes"
+            raise ProgrammingError(f"expected {expected}, got {clip(value)}")
+        encoder = self.encoder(model)
+        if kind == "text":
+            return text_vector(encoder, value)
+        return image_vector(encoder, self.read_image(value))

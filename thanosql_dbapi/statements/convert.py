@@ -1,0 +1,177 @@
+"""CONVERT: embeds the images or texts of a query's rows, and says where the vectors go.
+
+The rows are first put into a temporary table, so that a query with a random order or a moving
+source is asked once. Then their images are embedded, batch by batch. What is left is a SELECT
+over what was made, so that CONVERT stands wherever a SELECT can.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+from ..database import quote_name, quote_text
+from ..errors import OperationalError, clip
+from ..language.outline import tables_read
+from ..language.tree import Convert, Query, TableName
+from ..registry import VectorColumn, same_name
+from . import inplace
+from .filling import Plan, fill
+from .query import Lowering, lower
+from .staging import Staging
+
+DEFAULT_SOURCE = {"image": "image_path", "text": "text"}
+
+
+def lower_convert(lowering: Lowering, statement: Convert) -> str:
+    """Embed the rows of a CONVERT, store them where it says, and return the SELECT of its result.
+
+    Raises:
+        ModelError: No such model, or it cannot be loaded.
+        OperationalError: A column or table is missing, or exists already.
+        MediaError: An image cannot be read, with ``on_error='fail'``.
+        StatementError: An option has a value of another kind.
+    """
+    plan, target = _plan(lowering, statement)
+    if lowering.is_stored:
+        return _function_form(lowering, statement, plan, target)
+    if target is None:
+        return _convert_rows(lowering, statement, plan)
+    if _reads(statement.query, target):
+        return inplace.convert_in_place(lowering, statement, plan, target)
+    return _convert_into(lowering, statement, plan, target)
+
+
+def _plan(lowering: Lowering, statement: Convert) -> tuple[Plan, TableName | None]:
+    arguments = lowering.arguments
+    model = lowering.context.registry.model(statement.model)
+    kind = arguments.choice(statement, "convert_type", ("image", "text"), "image")
+    source = arguments.text(statement, "image_col" if kind == "image" else "text_col")
+    name = arguments.text(statement, "table_name")
+    schema, dot, table = name.partition(".") if name else ("", "", "")
+    plan = Plan(
+        model=model,
+        kind=kind,
+        source=source or DEFAULT_SOURCE[kind],
+        column=arguments.text(statement, "result_col", model.column),
+        batch_size=arguments.integer(statement, "batch_size", 1),
+        stops_on_error=arguments.choice(statement, "on_error", ("null", "fail"), "null") == "fail",
+    )
+    if not name:
+        return plan, None
+    # `photos` or `album.photos`; a table whose own name has a dot is found whole.
+    whole = not dot or lowering.context.database.find_table(None, name) is not None
+    return plan, TableName(name) if whole else TableName(table, schema)
+
+
+def _reads(query: Query, target: TableName) -> bool:
+    return any(
+        same_name(table.name, target.name)
+        and same_name(table.schema or "main", target.schema or "main")
+        for table in tables_read(query)
+    )
+
+
+def _convert_rows(lowering: Lowering, statement: Convert, plan: Plan) -> str:
+    """Return the rows with their vectors; nothing is stored but what the SQL around it stores."""
+    staging = Staging.of_query(lowering, lower(lowering, statement.query), plan.column)
+    _fill_staging(lowering, plan, staging)
+    if lowering.verb == "SELECT" and lowering.is_whole:
+        warnings.warn(
+            "CONVERT without table_name: the vectors are returned and not stored; to keep them"
+            " name a table, OPTIONS (table_name='…'), or write"
+            " CREATE TABLE … AS SELECT * FROM (CONVERT …)",
+            stacklevel=2,
+        )
+    elif lowering.verb != "SELECT":
+        # A copied column's table is not known here; its name and model are.
+        _register(lowering, plan, VectorColumn("main", "", plan.column, *plan.facts()))
+    return staging.select()
+
+
+def _convert_into(
+    lowering: Lowering, statement: Convert, plan: Plan, target: TableName
+) -> str:
+    """Store the rows with their vectors in another table than the one the query reads."""
+    context, arguments = lowering.context, lowering.arguments
+    default = "replace" if arguments.flag(statement, "overwrite") else "fail"
+    if_exists = arguments.choice(statement, "if_exists", ("fail", "replace", "append"), default)
+    found = context.database.find_table(target.schema, target.name)
+    if found and found[2] == "view":
+        raise OperationalError(
+            f"CONVERT: {clip(target.name)} is a view; name a table; nothing was changed"
+        )
+    if found and if_exists == "fail":
+        raise OperationalError(
+            f"CONVERT: table {clip(target.name)} exists and the query does not read it;"
+            " say if_exists='replace' or if_exists='append'; nothing was changed"
+        )
+    staging = Staging.of_query(lowering, lower(lowering, statement.query), plan.column)
+    schema, name = (found[0], found[1]) if found else (target.schema or "main", target.name)
+    table = quote_name(schema, name)
+    columns = ", ".join(quote_name(column) for column in staging.result_columns)
+    if found and if_exists == "append":
+        _require_columns(context.database.table_columns(schema, name), staging, target)
+    _fill_staging(lowering, plan, staging)
+    with context.database.atomic():
+        if found and if_exists == "replace":
+            context.database.execute(f"DROP TABLE {table}")
+        if not found or if_exists == "replace":
+            context.database.execute(f"CREATE TABLE {table} ({staging.definitions()})")
+        context.database.execute(
+            f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {staging.table}"
+        )
+        _register(lowering, plan, VectorColumn(schema, name, plan.column, *plan.facts()))
+    return staging.select()
+
+
+def _fill_staging(lowering: Lowering, plan: Plan, staging: Staging) -> None:
+    staging.require(plan.source, f"CONVERT USING {plan.model.name}", plan.kind)
+    staging.add_vector_column(plan.model.dimension)
+    database = lowering.context.database
+    vector, table = quote_name(plan.column), staging.table
+
+    def write(batch: list[tuple[int, bytes | None, object]]) -> None:
+        with database.atomic():
+            database.execute_many(
+                f"UPDATE {table} SET {vector} = ? WHERE rowid = ?",
+                [(blob, row_id) for row_id, blob, _ in batch],
+            )
+
+    fill(lowering.context, plan, staging.sources(plan.source), staging.count(), write)
+
+
+def _function_form(
+    lowering: Lowering, statement: Convert, plan: Plan, target: TableName | None
+) -> str:
+    """Return the SELECT for a view or trigger: it embeds whenever it runs, row by row."""
+    if target is not None:
+        raise lowering.arguments.error(
+            f"CONVERT in a {lowering.verb} cannot store into table_name; leave the option out",
+            statement,
+        )
+    return (
+        f"SELECT q.*, embed_{plan.kind}({quote_text(plan.model.name)},"
+        f" q.{quote_name(plan.source)}) AS {quote_name(plan.column)}"
+        f" FROM ({lower(lowering, statement.query)}\n) AS q"
+    )
+
+
+def _register(lowering: Lowering, plan: Plan, column: VectorColumn) -> None:
+    lowering.context.registry.add_vector_column(column)
+
+
+def _require_columns(
+    existing: list[tuple[str, str]], staging: Staging, target: TableName
+) -> None:
+    known = [name for name, _ in existing]
+    missing = [
+        column
+        for column in staging.result_columns
+        if not any(same_name(column, name) for name in known)
+    ]
+    if missing:
+        raise OperationalError(
+            f"CONVERT: table {clip(target.name)} has no column"
+            f" {', '.join(clip(name) for name in missing)} (it has {', '.join(known)}), so the rows"
+            " cannot be appended; nothing was changed"
+        )

@@ -1,0 +1,111 @@
+"""Many rows through a model: progress, unreadable images, and what is written after each batch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ..embedding.pipeline import Failure, embed_rows, embed_texts_rows
+from ..errors import MediaWarning, clip
+from ..registry import Model
+from .context import Context
+
+SHOWN_FAILURES = 5
+
+Write = Callable[["list[tuple[int, bytes | None, object]]"], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A CONVERT with its options read and checked.
+
+    Attributes:
+        model: The model that embeds.
+        kind: ``"image"`` or ``"text"``.
+        source: Column with the images or texts.
+        column: Column that gets the vectors.
+        batch_size: Images a forward pass, or None for what suits the device.
+        stops_on_error: Whether one unreadable image stops it all.
+    """
+
+    model: Model
+    kind: str
+    source: str
+    column: str
+    batch_size: int | None
+    stops_on_error: bool
+
+    def facts(self) -> tuple[str, str, int, str, str]:
+        """Return what the registry keeps of the column, in its order."""
+        model = self.model
+        return model.name, model.fingerprint, model.dimension, self.source, self.kind
+
+
+def fill(
+    context: Context,
+    plan: Plan,
+    rows: Iterable[tuple[int, object]],
+    total: int,
+    write: Write,
+) -> None:
+    """Embed rows batch by batch and have each batch written.
+
+    Args:
+        context: The connection.
+        plan: What to embed with.
+        rows: (row id, source), read as they are needed.
+        total: Number of rows, for the progress.
+        write: Gets (row id, vector BLOB or None, source) for each row of a batch. None is for a
+            row whose source is NULL or cannot be read.
+
+    Raises:
+        MediaError: An image cannot be read and the plan stops on errors.
+    """
+    failures: list[Failure[int]] = []
+    sources: dict[int, object] = {}
+
+    def remembered() -> Iterable[tuple[int, object]]:
+        for row_id, source in rows:
+            sources[row_id] = source
+            yield row_id, source
+
+    encoder = context.encoder(plan.model)
+    if plan.kind == "image":
+        batches = embed_rows(
+            encoder, remembered(), read=context.read_image, batch_size=plan.batch_size
+        )
+    else:
+        batches = embed_texts_rows(encoder, remembered(), batch_size=plan.batch_size)
+    with context.settings.progress.track(
+        f"CONVERT USING {plan.model.name}", total, plan.kind
+    ) as advance:
+        try:
+            for batch in batches:
+                if batch.failures and plan.stops_on_error:
+                    raise batch.failures[0].error
+                failures += batch.failures
+                blobs: list[tuple[int, bytes | None]] = [
+                    (key, vector.tobytes()) for key, vector in zip(batch.keys, batch.vectors)
+                ]
+                blobs += [(failure.key, None) for failure in batch.failures]
+                blobs += [(key, None) for key in batch.empty]
+                write([(key, blob, sources.pop(key)) for key, blob in blobs])
+                advance(len(blobs))
+        finally:
+            batches.close()
+    if failures:
+        warnings.warn(_summary(plan, failures, total), MediaWarning, stacklevel=2)
+
+
+def _summary(plan: Plan, failures: list[Failure[int]], total: int) -> str:
+    shown = "".join(
+        f"\n  {clip(failure.source)}: {failure.error}" for failure in failures[:SHOWN_FAILURES]
+    )
+    more = len(failures) - SHOWN_FAILURES
+    return (
+        f"CONVERT USING {plan.model.name}: {len(failures):,} of {total:,} {plan.kind}s could not"
+        f" be read, their {clip(plan.column)} is NULL:{shown}"
+        + (f"\n  and {more:,} more" if more > 0 else "")
+    )
+

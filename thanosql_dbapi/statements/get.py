@@ -1,0 +1,52 @@
+"""GET THANOSQL DATASET and GET THANOSQL MODEL: from the catalog into the workspace."""
+
+from __future__ import annotations
+
+from ..errors import ModelError, clip
+from ..language.tree import GetDataset, GetModel
+from ..sources.fetch import fetch_dataset
+from .arguments import Arguments
+from .context import Context
+from .models import check_name, install
+
+
+def get_dataset(context: Context, arguments: Arguments, statement: GetDataset) -> None:
+    """Put a data set's files under ``thanosql-dataset/name/`` in the workspace.
+
+    Raises:
+        SourceError: No such data set, it is there already, or it cannot be fetched.
+    """
+    overwrite = arguments.flag(statement, "overwrite")
+    options = {
+        "rows": arguments.integer(statement, "rows", 1),
+        "seed": arguments.integer(statement, "seed", 0),
+    }
+    entry = context.catalog().dataset(statement.name)
+    fetch_dataset(
+        entry,
+        context.workspace.datasets / entry.name,
+        overwrite=overwrite,
+        offline=context.settings.offline,
+        options={name: value for name, value in options.items() if value is not None},
+        progress=context.settings.progress,
+    )
+
+
+def get_model(context: Context, arguments: Arguments, statement: GetModel) -> None:
+    """Put a model under ``thanosql-model/`` in the workspace and register it.
+
+    Raises:
+        SourceError: The catalog has no such model, or it cannot be fetched.
+        ModelError: A model of the name is registered already, or the files are no CLIP model.
+    """
+    overwrite = arguments.flag(statement, "overwrite")
+    entry = context.catalog().model(statement.name)
+    name = statement.alias or arguments.text(statement, "model_name") or entry.name
+    check_name(arguments, statement, name)
+    if context.registry.find_model(name) and not overwrite:
+        raise ModelError(
+            f"model {clip(name)} is in this database already; to get it anew say"
+            " OPTIONS (overwrite=True), to have it twice give another name with AS;"
+            " nothing was changed"
+        )
+    install(context, name, entry, overwrite=overwrite)

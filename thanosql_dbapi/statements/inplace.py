@@ -1,0 +1,222 @@
+"""CONVERT into the very table its query reads: the column is added or filled, nothing else moves.
+
+What each row's vector was made from is kept in ``thanosql_sources``, one small number a row, so
+that the same statement run again embeds only what is missing or has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+from ..database import Database, quote_name
+from ..errors import NotSupportedError, OperationalError, WorkspaceError, clip
+from ..language.outline import outline
+from ..language.tree import Convert, TableName
+from ..registry import VectorColumn, same_name
+from .context import Context
+from .filling import Plan, fill
+from .query import Lowering, lower
+from .staging import KEY, Staging, with_keys
+
+_SOURCES = """
+CREATE TABLE IF NOT EXISTS main.thanosql_sources (
+    column_id INTEGER NOT NULL,
+    row_key NOT NULL,
+    state INTEGER NOT NULL,
+    PRIMARY KEY (column_id, row_key)
+) WITHOUT ROWID"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The table that is converted.
+
+    Attributes:
+        schema: Its schema.
+        name: Its name as created.
+        keys: The columns that tell its rows apart, quoted: its row id, or its primary key where
+            it has none.
+        reference: What the query calls it, quoted.
+    """
+
+    schema: str
+    name: str
+    keys: list[str]
+    reference: str
+
+    @property
+    def table(self) -> str:
+        """The qualified, quoted name."""
+        return quote_name(self.schema, self.name)
+
+    def matches(self, prefix: str = "") -> str:
+        """Return the condition that a row is the one of a staging row's keys."""
+        return " AND ".join(
+            f"{prefix}{key} = {KEY}{number}" for number, key in enumerate(self.keys)
+        )
+
+
+def convert_in_place(
+    lowering: Lowering, statement: Convert, plan: Plan, table: TableName
+) -> str:
+    """Fill the vector column of the rows that the query selects, and return their SELECT."""
+    context = lowering.context
+    target = _target(context.database, statement, table)
+    keyed = with_keys(
+        statement.query, [f"{target.reference}.{key}" for key in target.keys]
+    )
+    if keyed is None:
+        raise _unclear(table)
+    staging = Staging.of_query(lowering, lower(lowering, keyed), plan.column, len(target.keys))
+    staging.require(plan.source, f"CONVERT USING {plan.model.name}", plan.kind)
+    with context.database.atomic() if plan.stops_on_error else nullcontext():
+        column_id = _prepare_column(context, plan, target)
+        _fill(context, plan, target, staging, column_id)
+    columns = ", ".join(
+        f"t.{quote_name(name)}" if name == plan.column else f"r.{quote_name(name)}"
+        for name in staging.result_columns
+    )
+    return (
+        f"SELECT {columns} FROM {staging.table} AS r LEFT JOIN {target.table} AS t"
+        f" ON {target.matches('t.')}"
+    )
+
+
+def _target(database: Database, statement: Convert, table: TableName) -> Target:
+    found = database.find_table(table.schema, table.name)
+    if found is None or found[2] != "table":
+        what = "is a view" if found else "does not exist"
+        raise OperationalError(
+            f"CONVERT: table_name {clip(table.name)} {what}; name a table; nothing was changed"
+        )
+    schema, name, _ = found
+    shape = outline(statement.query)
+    references = [
+        each.reference
+        for each in (shape.tables if shape else ())
+        if same_name(each.table.name, table.name)
+    ]
+    if len(references) != 1:
+        raise _unclear(table)
+    return Target(schema, name, _keys(database, schema, name), references[0])
+
+
+def _keys(database: Database, schema: str, name: str) -> list[str]:
+    info = database.rows(f"PRAGMA {quote_name(schema)}.table_info({quote_name(name)})")
+    columns = {row[1].lower() for row in info}
+    row_id = next((each for each in ("rowid", "_rowid_", "oid") if each not in columns), None)
+    if row_id is not None:
+        try:
+            database.columns(f"SELECT {row_id} FROM {quote_name(schema, name)}")
+            return [row_id]
+        except OperationalError:
+            pass  # a WITHOUT ROWID table
+    primary_key = sorted((row[5], row[1]) for row in info if row[5])
+    return [quote_name(column) for _, column in primary_key]
+
+
+def _prepare_column(context: Context, plan: Plan, target: Target) -> int:
+    """Make sure the vector column is there and is this model's, and return its registry id."""
+    database, column = context.database, quote_name(plan.column)
+    declared = {
+        name.lower(): kind for name, kind in database.table_columns(target.schema, target.name)
+    }
+    known = context.registry.find_vector_column(target.schema, target.name, plan.column)
+    with database.atomic():
+        if plan.column.lower() not in declared:
+            database.execute(
+                f"ALTER TABLE {target.table} ADD COLUMN {column} VECTOR({plan.model.dimension})"
+            )
+        elif known is None and _holds_other_data(database, target, column):
+            raise OperationalError(
+                f"CONVERT: column {clip(plan.column)} of table {clip(target.name)} exists and"
+                " holds data that is no vector; choose another name with"
+                " OPTIONS (result_col='…'); nothing was changed"
+            )
+        elif known is not None and known.fingerprint != plan.model.fingerprint:
+            # Vectors of two models do not compare: the rows not selected now are to be embedded
+            # another time.
+            database.execute(
+                f"UPDATE {target.table} SET {column} = NULL WHERE {column} IS NOT NULL"
+            )
+        database.execute(_SOURCES)
+        return context.registry.add_vector_column(
+            VectorColumn(target.schema, target.name, plan.column, *plan.facts())
+        )
+
+
+def _holds_other_data(database: Database, target: Target, column: str) -> bool:
+    return database.row(
+        f"SELECT 1 FROM {target.table} WHERE {column} IS NOT NULL"
+        f" AND (typeof({column}) <> 'blob' OR length({column}) % 4 <> 0) LIMIT 1"
+    ) is not None
+
+
+def _fill(
+    context: Context, plan: Plan, target: Target, staging: Staging, column_id: int
+) -> None:
+    database, column = context.database, quote_name(plan.column)
+    one_key = len(target.keys) == 1
+    key_columns = [f"{KEY}{number}" for number in range(len(target.keys))]
+    row_key = key_columns[0] if one_key else f"json_array({', '.join(key_columns)})"
+    # What is embedded already, in the state its source has now, is not embedded again.
+    done = database.stream(
+        f"SELECT r.rowid, s.state, r.{quote_name(plan.source)} FROM {staging.table} AS r"
+        f" JOIN {target.table} AS t ON {target.matches('t.')}"
+        f" JOIN main.thanosql_sources AS s ON s.column_id = ? AND s.row_key = {row_key}"
+        f" WHERE length(t.{column}) = ?",
+        (column_id, 4 * plan.model.dimension),
+    )
+    current = {
+        row_id for row_id, state, source in done if source_state(context, plan, source) == state
+    }
+
+    def write(batch: list[tuple[int, bytes | None, object]]) -> None:
+        changed = [(blob, row_id) for row_id, blob, _ in batch]
+        states = [
+            (column_id, source_state(context, plan, source), row_id)
+            for row_id, blob, source in batch
+            if blob is not None
+        ]
+        keys = ", ".join(target.keys)
+        with database.atomic():
+            database.execute_many(
+                f"UPDATE {target.table} SET {column} = ? WHERE ({keys}) ="
+                f" (SELECT {', '.join(key_columns)} FROM {staging.table} WHERE rowid = ?)",
+                changed,
+            )
+            database.execute_many(
+                "INSERT OR REPLACE INTO main.thanosql_sources (column_id, row_key, state)"
+                f" SELECT ?, {row_key}, ? FROM {staging.table} WHERE rowid = ?",
+                states,
+            )
+
+    pending = (row for row in staging.sources(plan.source) if row[0] not in current)
+    fill(context, plan, pending, staging.count() - len(current), write)
+
+
+def source_state(context: Context, plan: Plan, source: object) -> int:
+    """Return a number that changes when the source does: its text, or its file's size and time."""
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(repr((plan.kind, plan.model.fingerprint)).encode())
+    if isinstance(source, bytes):
+        digest.update(source)
+    else:
+        digest.update(repr(source).encode("utf-8", "surrogatepass"))
+    if plan.kind == "image" and isinstance(source, str):
+        try:
+            status = context.workspace.locate(source).stat()
+            digest.update(repr((status.st_size, status.st_mtime_ns)).encode())
+        except (OSError, ValueError, WorkspaceError):
+            pass  # a URL, or a file that is gone: reading it says what is wrong
+    return int.from_bytes(digest.digest(), "big", signed=True)
+
+
+def _unclear(table: TableName) -> NotSupportedError:
+    return NotSupportedError(
+        f"CONVERT into {clip(table.name)}, the table the query reads: it cannot be told which of"
+        f" its rows the query selects; write SELECT … FROM {table.name} [JOIN …] [WHERE …] without"
+        " DISTINCT, GROUP BY, UNION or a subquery, or give another table_name; nothing was changed"
+    )

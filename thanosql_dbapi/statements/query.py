@@ -1,0 +1,62 @@
+"""A query with ThanoSQL subqueries becomes plain SQL, part by part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import NotSupportedError
+from ..language.tree import Convert, List, Parameter, Part, Query, Search
+from .arguments import Arguments, Bindings
+
+if TYPE_CHECKING:
+    from .context import Context
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """One statement on its way to plain SQL.
+
+    Attributes:
+        context: The connection.
+        arguments: What the caller bound.
+        bindings: The parameters of the SQL that comes out; handlers add theirs.
+        verb: What the whole statement does, e.g. ``"CREATE VIEW"``.
+        is_whole: Whether a statement of ours is all there is, with no SQL around it.
+    """
+
+    context: Context
+    arguments: Arguments
+    bindings: Bindings
+    verb: str = "SELECT"
+    is_whole: bool = False
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the SQL is kept and runs later: then nothing of this moment may be in it."""
+        return self.verb in ("CREATE VIEW", "CREATE TRIGGER")
+
+
+def lower(lowering: Lowering, query: Query) -> str:
+    """Return the plain SQL of a query; what its statements need is done on the way."""
+    return "".join(_lower_part(lowering, part) for part in query.parts)
+
+
+def _lower_part(lowering: Lowering, part: Part) -> str:
+    from . import convert, listing, search
+
+    if isinstance(part, str):
+        return part
+    if isinstance(part, Parameter):
+        # A keyword may follow `?1` without a space, but would be read as part of a name.
+        return lowering.bindings.place(part) + " "
+    if isinstance(part, Search):
+        return search.lower_search(lowering, part)
+    if isinstance(part, Convert):
+        return convert.lower_convert(lowering, part)
+    if isinstance(part, List):
+        return listing.lower_list(lowering, part)
+    raise NotSupportedError(
+        f"{type(part).__name__.upper()} is not supported yet; of ThanoSQL's query statements this"
+        " driver runs SEARCH, CONVERT and LIST"
+    )

@@ -1,0 +1,164 @@
+"""SEARCH: checks the columns and the model, embeds the query values, and writes the SELECT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..database import quote_name, quote_text
+from ..errors import OperationalError, ProgrammingError, clip
+from ..language.tree import Search, Value
+from ..registry import Model, same_name
+from ..search.select import search_select, similarity
+from .query import Lowering, lower
+
+DEFAULT_TOP_K = 1000
+
+
+def lower_search(lowering: Lowering, statement: Search) -> str:
+    """Return the SELECT that a SEARCH stands for.
+
+    Raises:
+        ModelError: No such model, or it cannot be loaded.
+        MediaError: A query image cannot be read.
+        OperationalError: The rows have no embedding column, or one of another model.
+        StatementError: An option has a value of another kind.
+    """
+    context, arguments = lowering.context, lowering.arguments
+    model = context.registry.model(statement.model)
+    query = lower(lowering, statement.query)
+    column = arguments.text(statement, "emb_col", model.column)
+    _check_column(lowering, statement, query, column, model)
+
+    vectors = [
+        _query_vector(lowering, statement, model, kind, value)
+        for kind, value in _query_values(lowering, statement)
+    ]
+    if not vectors:
+        raise arguments.error("SEARCH: no text and no image to search for", statement)
+    name = arguments.text(statement, "result_col")
+    if name is None and statement.ranked:
+        name = "search_result"
+    names = (
+        [f"{column}_similarity{number}" for number in range(1, len(vectors) + 1)]
+        if name is None
+        else [name]
+        if len(vectors) == 1
+        else [f"{name}{number}" for number in range(1, len(vectors) + 1)]
+    )
+    expressions = [
+        similarity("q." + quote_name(column), model.dimension, vector) for vector in vectors
+    ]
+    threshold = arguments.number(statement, "threshold")
+    limit = _top_k(lowering, statement)
+    return search_select(
+        query,
+        list(zip(expressions, names)),
+        threshold=None if threshold is None else repr(threshold),
+        ranked=statement.ranked or limit is not None,
+        limit=None if limit is None else str(limit),
+    )
+
+
+def _top_k(lowering: Lowering, statement: Search) -> int | None:
+    # The later form returns 1,000 rows unless told otherwise; `top_k=None` is how to say "all".
+    given = statement.option("top_k")
+    if given is None:
+        return DEFAULT_TOP_K if statement.ranked else None
+    return lowering.arguments.integer(statement, "top_k", 1)
+
+
+def _query_values(lowering: Lowering, statement: Search) -> list[tuple[str, Value]]:
+    """Return (kind, value) of each query value, texts first; a bound list becomes its items."""
+    arguments = lowering.arguments
+    texts, images = statement.texts, statement.images
+    search_by = statement.option("search_by")
+    if search_by is not None:
+        # Only a bound `search_by` gets here: the parser has put any other in its place.
+        kind = arguments.choice(statement, "search_by", ("text", "image"), "text")
+        search_input = statement.option("search_input")
+        values = () if search_input is None else (search_input.value,)
+        texts, images = (values, images) if kind == "text" else (texts, values)
+    pairs: list[tuple[str, Value]] = []
+    for kind, values in (("text", texts), ("image", images)):
+        for value in values:
+            bound = arguments.value(value)
+            spread = isinstance(bound, (list, tuple))
+            pairs.extend((kind, each) for each in (bound if spread else [value]))
+    return pairs
+
+
+def _query_vector(
+    lowering: Lowering, statement: Search, model: Model, kind: str, value: Value
+) -> str:
+    """Return the SQL expression of a query value's vector, which is embedded here and now."""
+    bound: Any = lowering.arguments.value(value)
+    if bound is None:
+        raise lowering.arguments.error(f"SEARCH: the {kind} to search for is NULL", statement)
+    try:
+        # SQLite would lose the message of an error inside the SQL function; here it arrives.
+        lowering.context.embed_query(kind, model.name, bound)
+    except ProgrammingError as error:
+        raise lowering.arguments.error(f"SEARCH: {error}", statement) from error
+    if isinstance(value, str):
+        written = quote_text(value)
+    elif isinstance(bound, str) and lowering.is_stored:
+        written = quote_text(bound)
+    else:
+        written = lowering.bindings.add(bound)
+    return f"embed_{kind}({quote_text(model.name)}, {written})"
+
+
+def _check_column(
+    lowering: Lowering, statement: Search, query: str, column: str, model: Model
+) -> None:
+    context = lowering.context
+    names = context.database.columns(query, lowering.bindings)
+    if not any(same_name(name, column) for name in names):
+        raise OperationalError(_missing_column(lowering, column, names, model))
+    known = [
+        each
+        for each in context.registry.vector_columns()
+        if same_name(each.column_name, column)
+    ]
+    if known and all(each.fingerprint != model.fingerprint for each in known):
+        other = known[0]
+        again = (
+            f"model {clip(model.name)} has changed since; CONVERT the table again"
+            if same_name(other.model, model.name)
+            else f"search USING {other.model}, or CONVERT the table with {clip(model.name)}"
+        )
+        raise OperationalError(
+            f"SEARCH USING {model.name}: column {clip(column)} holds vectors of model"
+            f" {clip(other.model)} ({other.dimension} dimensions), not of this one; {again}"
+        )
+    sample = context.database.row(
+        f"SELECT typeof({quote_name(column)}), length({quote_name(column)})"
+        f" FROM ({query}\n) WHERE {quote_name(column)} IS NOT NULL LIMIT 1",
+        lowering.bindings,
+    )
+    if sample and sample != ("blob", 4 * model.dimension):
+        kind, length = sample
+        got = f"{length // 4} dimensions" if kind == "blob" else f"a value of type {kind}"
+        raise OperationalError(
+            f"SEARCH USING {model.name}: column {clip(column)} holds {got}, and model"
+            f" {clip(model.name)} makes vectors of {model.dimension} dimensions; name the column"
+            " of this model with OPTIONS (emb_col='…'), or CONVERT the table with it first"
+        )
+
+
+def _missing_column(lowering: Lowering, column: str, names: list[str], model: Model) -> str:
+    holders = [
+        each.table_name
+        for each in lowering.context.registry.vector_columns()
+        if same_name(each.column_name, column) and each.table_name
+    ]
+    remedy = (
+        f"table {clip(holders[0])} has it: add it to the SELECT after AS"
+        if holders
+        else f"CONVERT USING {model.name} OPTIONS (table_name='…') AS SELECT * FROM … makes it;"
+        " or name another column with OPTIONS (emb_col='…')"
+    )
+    return (
+        f"SEARCH USING {model.name}: the rows have no column {clip(column)}"
+        f" (they have {', '.join(names)}); {remedy}"
+    )

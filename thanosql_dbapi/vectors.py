@@ -1,0 +1,95 @@
+"""Vectors as values: ndarray in Python, a BLOB of little-endian float32 in SQLite.
+
+The BLOB is sqlite-vec's compact format (https://alexgarcia.xyz/sqlite-vec/api-reference.html).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Union
+
+from .errors import DataError, clip
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+RowFactory = Callable[[sqlite3.Cursor, tuple[Any, ...]], Any]
+Buffer = Union[bytes, bytearray, memoryview]
+
+
+def to_vector(blob: Buffer) -> NDArray[np.float32]:
+    """Return the vector that a BLOB holds.
+
+    A column that CONVERT made is decoded without asking; this function is for aliased or computed
+    values, which a fetch returns as bytes.
+
+    Args:
+        blob: Little-endian float32 numbers, 4 bytes each.
+
+    Returns:
+        float32 array (n,), read-only, sharing the memory of ``blob``.
+
+    Raises:
+        DataError: ``blob`` is no bytes, or its length is no multiple of 4.
+
+    Example:
+        >>> to_vector(b"\\x00\\x00\\x80?\\x00\\x00\\x00@").tolist()
+        [1.0, 2.0]
+    """
+    import numpy as np
+
+    if not isinstance(blob, (bytes, bytearray, memoryview)):
+        raise DataError(f"expected a vector as bytes, got {clip(blob)}")
+    if memoryview(blob).nbytes % 4:
+        raise DataError(f"a vector has 4 bytes a dimension, got {memoryview(blob).nbytes} bytes")
+    return np.frombuffer(blob, dtype="<f4")
+
+
+def from_vector(vector: Any) -> bytes:
+    """Return the BLOB of a vector: anything numpy reads as one row of numbers.
+
+    Raises:
+        DataError: It is not one-dimensional, or no numbers.
+    """
+    import numpy as np
+
+    try:
+        array = np.asarray(vector, dtype="<f4")
+    except (TypeError, ValueError) as error:
+        raise DataError(f"expected a vector of numbers, got {clip(vector)}") from error
+    if array.ndim != 1:
+        raise DataError(f"a vector has one dimension, got an array of shape {array.shape}")
+    return array.tobytes()
+
+
+def register_adapter() -> None:
+    """Let every sqlite3 connection bind a one-dimensional ndarray: it becomes its BLOB."""
+    import numpy as np
+
+    sqlite3.register_adapter(np.ndarray, from_vector)
+
+
+def decoder(dimensions: Mapping[int, int], row_factory: RowFactory | None) -> RowFactory:
+    """Return a row factory that makes vectors of some columns, then calls the user's own.
+
+    Args:
+        dimensions: Column index to length of its vectors. A value that is no BLOB of that length
+            stays as it is: another column may bear a vector column's name.
+        row_factory: The user's row factory, or None for tuples.
+    """
+    import numpy as np
+
+    sizes = {index: 4 * dimension for index, dimension in dimensions.items()}
+
+    def decode(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Any:
+        values = list(row)
+        for index, size in sizes.items():
+            value = values[index]
+            if type(value) is bytes and len(value) == size:
+                values[index] = np.frombuffer(value, dtype="<f4")
+        decoded = tuple(values)
+        return decoded if row_factory is None else row_factory(cursor, decoded)
+
+    return decode
