@@ -24,12 +24,15 @@ class Parameter:
     Attributes:
         number: Its number by SQLite's rules (https://www.sqlite.org/lang_expr.html#varparam):
             ``?`` is one more than the largest so far, the same name is the same number.
-        name: The name without its sign, or None for ``?`` and ``?3``.
+        name: The name without its sign, or None for ``?`` and ``?3``. ``:a`` and ``@a`` are two
+            parameters of one name, as in SQLite.
+        text: As written, sign included.
     """
 
     number: int
     name: str | None = None
     offset: int = field(default=0, compare=False, repr=False)
+    text: str = field(default="?", compare=False, repr=False)
 
 
 Value = Union[Scalar, Parameter, tuple["Value", ...]]
@@ -46,10 +49,11 @@ class Option:
 
 @dataclass(frozen=True)
 class Statement:
-    """What all ThanoSQL statements share: their options and where they begin."""
+    """What all ThanoSQL statements share: their options, and where they begin and end."""
 
     options: tuple[Option, ...] = field(default=(), kw_only=True)
     offset: int = field(default=0, compare=False, repr=False, kw_only=True)
+    end: int = field(default=0, compare=False, repr=False, kw_only=True)
 
     def option(self, name: str) -> Option | None:
         """Return the option of this name, or None when it is not given.
@@ -133,6 +137,10 @@ Part = Union[str, Parameter, QueryShaped]
 class Query:
     """SQL with ThanoSQL subqueries: the parts in source order; joined they are the SQL again.
 
+    The SQL runs from its first token to its last (``text[offset:end]``): comments inside are kept,
+    what surrounds it (comments, ``;``) is not, so it can be put between parentheses as it is. A
+    statement may be followed by more SQL (``UNION …``, ``ORDER BY …``, ``LIMIT …``).
+
     Attributes:
         parts: Verbatim SQL (comments and white space included), parameters, statements.
         verb: What the SQL around the subqueries does, upper case: ``"SELECT"``, ``"INSERT"``,
@@ -143,6 +151,7 @@ class Query:
     parts: tuple[Part, ...]
     verb: str = field(default="SELECT", compare=False)
     offset: int = field(default=0, compare=False, repr=False)
+    end: int = field(default=0, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -215,9 +224,11 @@ class Unsupported(Statement):
 
     Attributes:
         what: The statement as the user knows it, e.g. ``"SEARCH AUDIO"`` or ``"FUNCTION"``.
+        hint: What to write instead, or None.
     """
 
     what: str
+    hint: str | None = None
 
 
 Tree = Union[

@@ -1,0 +1,40 @@
+"""Quoting: names and texts as SQLite writes them, and back."""
+
+from __future__ import annotations
+
+
+def quote_name(name: str) -> str:
+    """Return the name of a table, column or alias quoted for SQL.
+
+    Example:
+        >>> quote_name('na"me')
+        '"na""me"'
+
+    Source: https://www.sqlite.org/lang_keywords.html
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_text(text: str) -> str:
+    """Return the text as a SQL string literal.
+
+    Example:
+        >>> quote_text("te'xt")
+        "'te''xt'"
+    """
+    return "'" + text.replace("'", "''") + "'"
+
+
+def unquote(text: str) -> str:
+    """Return what a quoted token (``'x'``, ``"x"``, `` `x` ``, ``[x]``) says; others as they are.
+
+    Example:
+        >>> unquote("'it''s'"), unquote("[a b]"), unquote("plain")
+        ("it's", 'a b', 'plain')
+    """
+    opening = text[:1]
+    if opening == "[":
+        return text[1:-1]
+    if opening and opening in "'\"`":
+        return text[1:-1].replace(opening * 2, opening)
+    return text

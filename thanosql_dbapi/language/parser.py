@@ -1,0 +1,293 @@
+"""ThanoSQL to tree: the whole text, and the clauses that the statements share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import cast
+
+from ..errors import clip
+from .lexer import Kind, Token
+from .options import read_options, read_value
+from .query import QueryParser
+from .reader import Reader, nearest
+from .recognition import FOLLOWERS, first_words
+from .searching import VALUE_NAMES
+from .tree import Option, Parameter, Query, QueryShaped, TableName, Tree, Unsupported, Value
+from .verbs import QUERY_SHAPED, AnyStatement, UnsupportedError, rule_of
+
+# Texts longer than this are parsed each time: they are bulk data more often than statements.
+_LONGEST_CACHED = 20_000
+
+# Far more than anyone writes, far less than Python's recursion limit allows.
+_DEEPEST = 40
+
+_CLAUSES = {
+    "USING": "USING and a model",
+    "OPTIONS": "OPTIONS (…)",
+    "AS": "AS and a query",
+    "FROM": "FROM and a path in quotes",
+}
+
+
+def parse(sql: str) -> Tree | None:
+    """Read a text that may be ThanoSQL.
+
+    Args:
+        sql: One statement; comments, white space and semicolons may surround it.
+
+    Returns:
+        What it says; None when it is plain SQLite, well-formed or not.
+
+    Raises:
+        StatementError: The text opens with a verb of ours, or has one where SQL takes a subquery,
+            and does not parse.
+
+    Example:
+        >>> parse("DELETE MODEL clip")
+        DeleteModel(options=(), name='clip')
+        >>> parse("DELETE FROM model") is None
+        True
+    """
+    return _parse(sql) if len(sql) > _LONGEST_CACHED else _parse_cached(sql)
+
+
+def _parse(sql: str) -> Tree | None:
+    word, is_statement, is_candidate = first_words(sql)
+    if not is_candidate:
+        return None
+    try:
+        return Parser(sql).parse(is_statement=is_statement, is_creation=word == "CREATE")
+    except UnsupportedError as found:
+        return found.statement
+
+
+_parse_cached = lru_cache(maxsize=512)(_parse)
+
+
+@dataclass
+class Clauses:
+    """The clauses of one statement, as far as they are read."""
+
+    using: str = ""
+    options: tuple[Option, ...] = ()
+    query: Query = field(default_factory=lambda: Query(()))
+    alias: str | None = None
+    source: Value = None
+    values: tuple[Option, ...] = ()
+
+
+class Parser:
+    """Reads one text; see :func:`parse`.
+
+    Attributes:
+        reader: The text's tokens, read from left to right.
+    """
+
+    def __init__(self, sql: str) -> None:
+        self.reader = Reader(sql)
+        self._depth = 0
+
+    def parse(self, *, is_statement: bool, is_creation: bool) -> Tree | None:
+        """Read the whole text.
+
+        Args:
+            is_statement: The text opens with a verb of ours.
+            is_creation: It opens with CREATE.
+
+        Returns:
+            What it says; None when it is plain SQLite.
+        """
+        reader = self.reader
+        while reader.take_symbol(";"):
+            pass
+        if is_creation:
+            self._refuse_create_using()
+        tree: Tree | None
+        if is_statement and reader.peek().word not in QUERY_SHAPED:
+            tree = cast("Tree", self.statement(is_nested=False))
+        else:
+            tree = QueryParser(reader, self._subquery, opens_with_ours=is_statement).read()
+        if tree is None:
+            return None
+        while reader.take_symbol(";"):
+            pass
+        if reader.peek().kind is not Kind.END:
+            raise reader.expected("one statement at a time", "the end of the statement")
+        return tree
+
+    def statement(self, *, is_nested: bool = True) -> AnyStatement:
+        """Read one statement of ours, from its verb on.
+
+        Args:
+            is_nested: False where the statement stands alone.
+        """
+        reader = self.reader
+        begin = reader.peek()
+        if self._depth == _DEEPEST:
+            raise reader.error(f"expected at most {_DEEPEST} statements inside each other", begin)
+        self._depth += 1
+        label, read = rule_of(reader)
+        if is_nested and begin.word not in QUERY_SHAPED:
+            message = f"{label} stands alone, it cannot be part of another statement"
+            raise reader.error(message, begin, "run it first, by itself")
+        statement = read(self, label)
+        self._depth -= 1
+        return replace(statement, offset=begin.start, end=reader.end)
+
+    def _subquery(self) -> QueryShaped:
+        return cast("QueryShaped", self.statement())
+
+    def query(self, label: str) -> Query:
+        """Read the query after AS, in parentheses or up to the end of those around it.
+
+        Raises:
+            StatementError: There is none, or a parenthesis is never closed.
+        """
+        reader = self.reader
+        openings: list[Token] = []
+        while opening := reader.take_symbol("("):
+            openings.append(opening)
+        if reader.peek().word not in {"SELECT", "VALUES", "WITH"} | QUERY_SHAPED:
+            hint = "write SELECT * FROM and the table" if reader.peek().kind is Kind.NAME else None
+            raise reader.expected(label, "a query after AS", hint=hint)
+        query = QueryParser(reader, self._subquery, is_nested=True).read()
+        for opening in reversed(openings):
+            if not reader.take_symbol(")"):
+                raise reader.error("this '(' is never closed", opening)
+        return cast("Query", query)
+
+    def clauses(
+        self, label: str, *required: str, optional: str = "", takes_values: bool = False
+    ) -> Clauses:
+        """Read a statement's clauses, in any order, to its end.
+
+        Args:
+            label: The statement, for messages.
+            required: The words of the clauses that must be there.
+            optional: The word of one that may, besides OPTIONS. AS takes a name there.
+            takes_values: ``text=…`` and the like may stand among the clauses.
+
+        Raises:
+            StatementError: A clause is missing, comes twice or does not parse, or something else
+                follows.
+        """
+        reader = self.reader
+        found = Clauses()
+        waiting = [*required, optional] if optional else [*required]
+        waiting.append("OPTIONS")
+        done: list[str] = []
+        while True:
+            token = reader.peek()
+            if token.word in waiting:
+                self._check_order(label, required, done, token)
+                waiting.remove(token.word)
+                done.append(token.word)
+                self._clause(label, token.word, found, is_alias=optional == "AS")
+            elif token.word in done:
+                raise reader.error(f"{label}: {token.word} is given twice", token)
+            elif takes_values and self._is_value(token):
+                found.values += (self._value(label),)
+            else:
+                break
+        missing = [word for word in waiting if word in required]
+        if missing:
+            what = _CLAUSES[missing[0]]
+            if takes_values and not found.values and not done:
+                what = f"text=…, image=… or {what}"
+            raise reader.expected(label, what, words=waiting)
+        self.finish(label, waiting)
+        return found
+
+    def finish(self, label: str, words: list[str] | None = None) -> None:
+        """Check that the statement ends here.
+
+        Args:
+            label: The statement, for messages.
+            words: What could stand here all the same.
+        """
+        token = self.reader.peek()
+        if token.text in {"", ";"}:
+            return
+        is_query = label.split()[0] in QUERY_SHAPED
+        if is_query and (token.text == ")" or token.word in FOLLOWERS):
+            return
+        raise self.reader.expected(label, "the end of the statement", words=words or ())
+
+    def _check_order(
+        self, label: str, required: tuple[str, ...], done: list[str], token: Token
+    ) -> None:
+        """Refuse a query without parentheses before a required clause: it would swallow it."""
+        is_open_query = token.word == "AS" and self.reader.peek(1).text != "("
+        missing = [word for word in required if word not in {*done, "AS"}]
+        if is_open_query and missing:
+            raise self.reader.expected(label, _CLAUSES[missing[0]], words=())
+
+    def _clause(self, label: str, word: str, found: Clauses, *, is_alias: bool) -> None:
+        reader = self.reader
+        reader.take()
+        if word == "USING":
+            found.using = reader.name(label, "a model after USING")
+        elif word == "OPTIONS":
+            found.options = read_options(reader, label)
+        elif word == "FROM":
+            found.source = self._source(label)
+        elif is_alias:
+            found.alias = reader.name(label, "a name after AS")
+        else:
+            found.query = self.query(label)
+
+    def _source(self, label: str) -> Value:
+        token = self.reader.peek()
+        value = read_value(self.reader, label, "FROM")
+        if not isinstance(value, (str, Parameter)):
+            message = f"{label}: expected a path or records in quotes after FROM"
+            raise self.reader.error(f"{message}, found {clip(token.text)}", token)
+        return value
+
+    def _is_value(self, token: Token) -> bool:
+        if token.kind not in {Kind.NAME, Kind.QUOTED}:
+            return False
+        return self.reader.peek(1).text == "=" or token.text.lower() in VALUE_NAMES
+
+    def _value(self, label: str) -> Option:
+        """Read ``text = …``; the comma between two of them may be left out."""
+        reader = self.reader
+        token = reader.take()
+        name = token.text.lower()
+        if name not in VALUE_NAMES:
+            near = nearest(name, VALUE_NAMES)
+            message = f"{label}: expected text= or image=, found {clip(token.text)}"
+            raise reader.error(message, token, f"did you mean {near!r}?" if near else None)
+        if not reader.take_symbol("="):
+            raise reader.expected(label, f"'=' after {name}")
+        value = read_value(reader, label, name)
+        if reader.peek().text == "," and reader.peek(1).text.lower() in VALUE_NAMES:
+            reader.take()
+        return Option(name, value, token.start)
+
+    def table(self, label: str) -> TableName:
+        """Read ``[schema.]table``."""
+        name = self.reader.name(label, "a table")
+        if not self.reader.take_symbol("."):
+            return TableName(name)
+        return TableName(self.reader.name(label, f"a table after '{name}.'"), name)
+
+    def _refuse_create_using(self) -> None:
+        """Stop at ``CREATE TABLE name USING model``, which the product had for a while."""
+        reader = self.reader
+        words = [reader.peek(distance) for distance in range(9)]
+        rest = [token for token in words if token.word not in {"TEMP", "TEMPORARY"}]
+        if rest[1].word == "TABLE" and rest[2].word == "IF":
+            rest[2:5] = []
+        if rest[3].text == ".":
+            rest[3:5] = []
+        if rest[1].word == "TABLE" and rest[3].word == "USING":
+            raise UnsupportedError(
+                Unsupported(
+                    "CREATE TABLE … USING",
+                    "COPY the folder into a table, then CONVERT USING the model",
+                    offset=rest[0].start,
+                    end=len(reader.sql),
+                )
+            )

@@ -1,0 +1,156 @@
+"""Which texts, and which places in a text, are ThanoSQL: the verbs are no reserved words.
+
+A statement of ours begins at the beginning of a text or where SQL takes a subquery. At the
+beginning its first word decides, since no statement of SQLite begins so (``DELETE MODEL`` takes
+two). Elsewhere one of our verbs counts only where SQLite could not read the words as names. The
+one exception is ``FROM (LIST MODEL)``, which SQLite could read as a table ``list`` under the alias
+``model``: that is written ``FROM list model`` or ``FROM (list AS model)``.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .lexer import Kind, Token
+from .reader import Reader, nearest
+
+MEDIA = ("IMAGE", "TEXT", "AUDIO", "VIDEO", "KEYWORD")
+
+FIRST_WORDS = frozenset(
+    {"BUILD", "CONVERT", "COPY", "EVALUATE", "FIT", "FUNCTION", "GENERATE", "GET", "LIST"}
+    | {"PREDICT", "PRINT", "SEARCH", "TRANSFORM", "UPLOAD"}
+)
+"""The words that begin a statement of ours, DELETE (MODEL) and CREATE (TABLE … USING) aside."""
+
+QUERY_FIRST_WORDS = frozenset(
+    {"CREATE", "DELETE", "EXPLAIN", "INSERT", "REPLACE", "SELECT", "UPDATE", "VALUES", "WITH"}
+)
+"""The words that begin SQL in which a subquery, and so a statement of ours, can stand."""
+
+_BLANK = re.compile(r"[ \t\n\v\f\r\ufeff;]+|--[^\n]*|/\*[\s\S]*?(?:\*/|\Z)")
+_WORD = re.compile(r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]*")
+
+# A text with no such words holds no subquery of ours. What is between two words may be a comment.
+_SUBQUERY = re.compile(
+    r"""\b(?: search (?:\s+["`\[]?[a-z]|\s*/\*|\s*--)
+            | (?:convert|predict|evaluate|transform|generate)
+              (?:\s+(?:using|options)\b|\s*/\*|\s*--)
+            | list (?:\s+(?:model|table|thanosql)|\s*/\*|\s*--)
+            | print (?:\s+(?:image|audio|video)\b|\s*/\*|\s*--)
+            | get (?:\s+thanosql\b|\s*/\*|\s*--)
+            | (?:upload|build|fit|delete) (?:\s+model\b|\s*/\*|\s*--)
+            | (?:copy|function) (?:\s+["`\[a-z]|\s*/\*|\s*--) )""",
+    re.IGNORECASE | re.VERBOSE | re.ASCII,
+)
+_CREATE_USING = re.compile(
+    r"create\s+(?:temp(?:orary)?\s+)?table\s[^()']{1,300}?\busing\b", re.IGNORECASE | re.ASCII
+)
+
+_COMPOUND = frozenset({"UNION", "INTERSECT", "EXCEPT"})
+FOLLOWERS = _COMPOUND | {"ORDER", "LIMIT", "ON", "RETURNING"}
+"""The words that can follow a statement of ours inside SQL."""
+
+
+_FIRST_WORD = re.compile(
+    rf"\b(?:{'|'.join(sorted(FIRST_WORDS))}|delete\b[^;]{{1,80}}?\bmodel|using)\b",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def may_be_thanosql(script: str) -> bool:
+    """Tell whether a script needs splitting: False only if no statement in it can be ThanoSQL."""
+    return _FIRST_WORD.search(script) is not None
+
+
+def first_words(sql: str) -> tuple[str, bool, bool]:
+    """Look at how a text begins, without lexing it.
+
+    Returns:
+        The first word after blanks, comments, stray semicolons and a byte order mark, in upper
+        case; whether it opens a statement of ours; whether a subquery of ours may be in the text.
+    """
+    word, begin, end = _next_word(sql, 0)
+    if word in FIRST_WORDS or (word == "DELETE" and _next_word(sql, end)[0] == "MODEL"):
+        return word, True, True
+    if word == "CREATE" and _CREATE_USING.match(sql, begin):
+        return word, False, True
+    return word, False, word in QUERY_FIRST_WORDS and _SUBQUERY.search(sql) is not None
+
+
+def _next_word(sql: str, position: int) -> tuple[str, int, int]:
+    """Return the bare word after blanks in upper case, empty for anything else; and its place."""
+    while match := _BLANK.match(sql, position):
+        position = match.end()
+    found = _WORD.match(sql, position)
+    if found is None or not found.group().isascii():
+        return "", position, position
+    return found.group().upper(), position, found.end()
+
+
+def begins_statement(reader: Reader, *, is_certain: bool) -> bool:
+    """Tell whether the next token begins a statement of ours, in a place for a subquery.
+
+    Args:
+        reader: Stands before the token.
+        is_certain: True where SQL takes nothing but a query (after UNION, CREATE VIEW … AS), False
+            after a parenthesis, which may hold names as well.
+    """
+    word = reader.peek().word
+    if word not in FIRST_WORDS and word != "DELETE":
+        return False
+    if is_certain and word != "DELETE":
+        return reader.peek(1).kind in {Kind.NAME, Kind.QUOTED, Kind.STRING}
+    if word == "SEARCH":
+        return _is_search(reader)
+    if word == "LIST":
+        return _is_list(reader)
+    if word == "FUNCTION":
+        return reader.peek(2).text == "." and reader.peek(1).kind is Kind.NAME
+    if word == "PRINT":
+        is_medium = reader.peek(1).word in {"IMAGE", "AUDIO", "VIDEO"}
+        return is_medium and (reader.peek(2).word == "AS" or _is_clause(reader, 2))
+    if word == "GET":
+        return reader.peek(1).word == "THANOSQL" and reader.peek(2).word in {"MODEL", "DATASET"}
+    if word == "COPY":
+        is_from = reader.peek(2).word == "FROM"
+        return _is_name(reader.peek(1)) and (is_from or _is_clause(reader, 2))
+    if word in {"UPLOAD", "BUILD", "FIT", "DELETE"}:
+        is_model = reader.peek(1).word == "MODEL" and _is_name(reader.peek(2))
+        is_clause = _is_clause(reader, 3) or reader.peek(3).word == "FROM"
+        return is_model and (is_clause or word == "DELETE")
+    return _is_clause(reader, 1)
+
+
+def _is_name(token: Token) -> bool:
+    return token.kind in {Kind.NAME, Kind.QUOTED, Kind.STRING}
+
+
+def _is_clause(reader: Reader, distance: int) -> bool:
+    """Tell whether USING and a name, or OPTIONS and a parenthesis, stand at this distance.
+
+    ``USING (column)`` is SQL's own.
+    """
+    word = reader.peek(distance).word
+    after = reader.peek(distance + 1)
+    return (word == "USING" and _is_name(after)) or (word == "OPTIONS" and after.text == "(")
+
+
+def _is_search(reader: Reader) -> bool:
+    medium = reader.peek(1)
+    if _is_clause(reader, 1):
+        return True
+    value = reader.peek(2)
+    is_value = value.kind is Kind.NAME and reader.peek(3).text == "="
+    if medium.word in MEDIA:
+        is_value = is_value or value.word == "AS" or value.kind in {Kind.STRING, Kind.PARAMETER}
+    elif not medium.word or nearest(medium.word, MEDIA) is None or medium.word == "MATCH":
+        return False
+    return is_value or _is_clause(reader, 2)
+
+
+def _is_list(reader: Reader) -> bool:
+    what, after = reader.peek(1), reader.peek(2)
+    if what.word == "THANOSQL" and after.word in {"MODEL", "DATASET"}:
+        return True
+    is_listed = what.word in {"MODEL", "TABLE", "THANOSQL_MODEL", "THANOSQL_DATASET"}
+    return is_listed and (after.text in {")", ";", ""} or after.word in _COMPOUND)
