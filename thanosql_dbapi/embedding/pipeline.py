@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 K = TypeVar("K")
-S = TypeVar("S")
 
 READ_AHEAD = 2
 TEXT_BATCH = 64
@@ -69,17 +68,17 @@ class Batch(Generic[K]):
 
 
 @dataclass
-class _Pending(Generic[K, S]):
-    rows: list[tuple[K, S | None]]
+class _Pending(Generic[K]):
+    rows: list[tuple[K, object]]
     jobs: dict[int, Future[Pixels]]  # position of the first row with a source → its decoding
     same: dict[int, int]  # position of a row → position of the first row with its source
 
 
 def embed_rows(
     encoder: AnyEncoder,
-    rows: Iterable[tuple[K, S | None]],
+    rows: Iterable[tuple[K, object]],
     *,
-    read: Callable[[S], Image],
+    read: Callable[[Any], Image],
     batch_size: int | None = None,
     workers: int | None = None,
 ) -> Generator[Batch[K], None, None]:
@@ -108,20 +107,20 @@ def embed_rows(
 
 def _embed_rows(
     encoder: AnyEncoder,
-    rows: Iterable[tuple[K, S | None]],
-    read: Callable[[S], Image],
+    rows: Iterable[tuple[K, object]],
+    read: Callable[[Any], Image],
     size: int,
     workers: int,
 ) -> Generator[Batch[K], None, None]:
     stop = threading.Event()
 
-    def decode(source: S) -> Pixels:
+    def decode(source: object) -> Pixels:
         if stop.is_set():
             raise MediaError("cancelled")
         return encoder.prepare(read(source))
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="thanosql-decode")
-    waiting: deque[_Pending[K, S]] = deque()
+    waiting: deque[_Pending[K]] = deque()
     try:
         source = iter(rows)
         while True:
@@ -136,8 +135,8 @@ def _embed_rows(
 
 
 def _submit(
-    pool: ThreadPoolExecutor, decode: Callable[[S], Pixels], rows: list[tuple[K, S | None]]
-) -> _Pending[K, S]:
+    pool: ThreadPoolExecutor, decode: Callable[[object], Pixels], rows: list[tuple[K, object]]
+) -> _Pending[K]:
     """Start the decoding of a batch, of each source once."""
     jobs: dict[int, Future[Pixels]] = {}
     same: dict[int, int] = {}
@@ -152,7 +151,7 @@ def _submit(
     return _Pending(rows, jobs, same)
 
 
-def _finish(encoder: AnyEncoder, pending: _Pending[K, S]) -> Batch[K]:
+def _finish(encoder: AnyEncoder, pending: _Pending[K]) -> Batch[K]:
     pixels: list[Pixels] = []
     place: dict[int, int] = {}  # position of the first row with a source → its row in pixels
     errors: dict[int, ReadError] = {}
