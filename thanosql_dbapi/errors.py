@@ -35,6 +35,7 @@ from sqlite3 import (
     ProgrammingError,
     Warning,  # noqa: A004 - PEP 249 names it so
 )
+from unicodedata import east_asian_width
 
 __all__ = [
     "DataError",
@@ -105,13 +106,19 @@ class StatementError(ProgrammingError):
         text = f"{self.message} (line {self.line}, column {self.column})"
         if self.hint:
             text += f"; {self.hint}"
-        lines = self.statement.splitlines()
-        if self.line <= len(lines):
-            source = lines[self.line - 1].expandtabs(1)
-            start = max(0, self.column - 61)
-            shown = source[start : start + 100]
-            text += f"\n  {shown}\n  {' ' * (self.column - 1 - start)}^"
+        # Cut at line feeds alone, as the line is counted; splitlines() knows more separators.
+        source = self.statement.split("\n")[self.line - 1]
+        start = max(0, self.column - 61)
+        shown = "".join(c if c.isprintable() else " " for c in source[start : start + 100])
+        before = shown[: self.column - 1 - start]
+        if shown.strip():
+            text += f"\n  {shown.rstrip()}\n  {' ' * _width(before)}^"
         return text
+
+
+def _width(text: str) -> int:
+    """Return how many columns a text fills in a terminal: Korean letters fill two."""
+    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def _rebuild(
