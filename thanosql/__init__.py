@@ -10,6 +10,7 @@ from thanosql_dbapi import (
     STRING,
     Binary,
     Connection,
+    ConvertWarning,
     Cursor,
     DatabaseError,
     DataError,
@@ -26,7 +27,7 @@ from thanosql_dbapi import (
     ProgrammingError,
     SourceError,
     StatementError,
-    Warning,  # noqa: A004 - PEP 249 names it so
+    Warning,
     WorkspaceError,
     __all__,
     __version__,

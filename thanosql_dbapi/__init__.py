@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Union
 from .connection import Connection
 from .cursor import Cursor
 from .errors import (
+    ConvertWarning,
     DatabaseError,
     DataError,
     Error,
@@ -28,7 +29,7 @@ from .errors import (
     ProgrammingError,
     SourceError,
     StatementError,
-    Warning,  # noqa: A004 - PEP 249 names it so
+    Warning,
     WorkspaceError,
 )
 from .progress import ProgressSetting
@@ -144,6 +145,7 @@ __all__ = [
     "STRING",
     "Binary",
     "Connection",
+    "ConvertWarning",
     "Cursor",
     "DataError",
     "DatabaseError",

@@ -7,16 +7,19 @@ import sqlite3
 import weakref
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any, Union
 
 from . import extension
-from .cursor import Cursor, Parameters
+from .cursor import Cursor
 from .errors import Error
 from .progress import Progress, ProgressSetting
 from .search import functions
 from .statements import Context, Settings, State
 from .vectors import register_adapter
 from .workspace import StrPath, Workspace
+
+if TYPE_CHECKING:
+    from .database import Parameters
 
 _FUNCTION_FAILED = "user-defined function raised exception"
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Union
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from . import language, statements
-from .errors import OperationalError, ProgrammingError
+from .errors import ProgrammingError
 from .language.tree import Print, Query, Tree
 from .vectors import RowFactory, decoder
 
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .connection import Connection
-
-Parameters = Union[Sequence[Any], Mapping[str, Any]]
+    from .database import Parameters
 
 # sqlite3.Cursor reads the slot itself; the property below keeps the user's value beside ours.
 _row_factory_slot = sqlite3.Cursor.__dict__["row_factory"]
@@ -66,7 +65,7 @@ class Cursor(sqlite3.Cursor):
         """
         if self._decoded:
             self._stop_decoding()
-        tree = language.parse(sql) if isinstance(sql, str) else None
+        tree = _parse(sql)
         try:
             if tree is None:
                 super().execute(sql, parameters)
@@ -89,7 +88,7 @@ class Cursor(sqlite3.Cursor):
         Raises:
             ProgrammingError: The statement returns rows.
         """
-        tree = language.parse(sql) if isinstance(sql, str) else None
+        tree = _parse(sql)
         if tree is None:
             if self._decoded:
                 self._stop_decoding()
@@ -109,13 +108,14 @@ class Cursor(sqlite3.Cursor):
 
         As in sqlite3, an open transaction is committed first.
         """
+        script: object = sql_script
         pieces = (
-            language.split_script(sql_script)
-            if isinstance(sql_script, str) and language.may_be_thanosql(sql_script)
+            language.split_script(script)
+            if isinstance(script, str) and language.may_be_thanosql(script)
             else [sql_script]
         )
         for piece in pieces:
-            if isinstance(piece, str) and language.parse(piece) is not None:
+            if _parse(piece) is not None:
                 self.execute(piece)
                 self.fetchall()
             else:
@@ -148,10 +148,12 @@ class Cursor(sqlite3.Cursor):
         self._decoded, self._own_row_factory = {}, None
 
 
+def _parse(sql: object) -> Tree | None:
+    # What is no text at all, sqlite3 is to refuse in its own words.
+    return language.parse(sql) if isinstance(sql, str) else None
+
+
 def _returns_rows(tree: Tree) -> bool:
     if isinstance(tree, Query):
         return tree.verb in ("SELECT", "EXPLAIN", "WITH", "VALUES")
     return isinstance(tree, Print)
-
-
-__all__ = ["Cursor", "OperationalError"]

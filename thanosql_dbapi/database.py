@@ -8,11 +8,14 @@ ThanoSQL.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any
 
-Parameters = Union[Sequence[Any], Mapping[str, Any]]
+if TYPE_CHECKING:
+    from sqlite3 import _Parameters  # the standard library's stub has it alone
+
+    Parameters = _Parameters
 
 _SAVEPOINT = "thanosql_statement"
 
@@ -21,8 +24,8 @@ def quote_name(*names: str | None) -> str:
     """Return a name quoted for SQL; several make a qualified name, and None is left out.
 
     Example:
-        >>> quote_name("main", 'my "photos"')
-        '"main"."my ""photos""\"'
+        >>> quote_name("main", "my photos")
+        '"main"."my photos"'
     """
     return ".".join('"' + name.replace('"', '""') + '"' for name in names if name is not None)
 

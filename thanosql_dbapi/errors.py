@@ -23,6 +23,10 @@ imports nothing of the package.
 
 from __future__ import annotations
 
+import builtins
+import sys
+import warnings
+from pathlib import Path
 from sqlite3 import (
     DatabaseError,
     DataError,
@@ -33,11 +37,12 @@ from sqlite3 import (
     NotSupportedError,
     OperationalError,
     ProgrammingError,
-    Warning,  # noqa: A004 - PEP 249 names it so
+    Warning,
 )
 from unicodedata import east_asian_width
 
 __all__ = [
+    "ConvertWarning",
     "DataError",
     "DatabaseError",
     "Error",
@@ -56,13 +61,24 @@ __all__ = [
     "Warning",
     "WorkspaceError",
     "clip",
+    "warn_user",
 ]
+
+_PACKAGE = str(Path(__file__).parent)
 
 
 def clip(value: object, limit: int = 80) -> str:
     """Return ``repr(value)``, shortened to ``limit`` characters for a message."""
     text = repr(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def warn_user(message: str, category: type[builtins.Warning]) -> None:
+    """Warn at the line outside this package that led here."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level - 1)
 
 
 class StatementError(ProgrammingError):
@@ -129,6 +145,10 @@ def _rebuild(
 
 class MediaError(DataError):
     """An image that cannot be read: missing, damaged, of an unknown format, or too large."""
+
+
+class ConvertWarning(UserWarning):
+    """A CONVERT whose vectors are returned and not stored."""
 
 
 class MediaWarning(UserWarning):

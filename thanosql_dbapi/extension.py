@@ -84,6 +84,7 @@ def _check(connection: sqlite3.Connection) -> None:
 def _linked_sqlite() -> tuple[ctypes.CDLL, ctypes.c_void_p]:
     """Return the library ``_sqlite3`` is linked to, and sqlite-vec's entry point."""
     import _sqlite3
+
     import sqlite_vec
 
     # A handle on the extension module finds the symbols of what it is linked to, be that a
@@ -103,7 +104,7 @@ def _linked_sqlite() -> tuple[ctypes.CDLL, ctypes.c_void_p]:
         plain.close()
     if source_id().decode() != expected:
         raise ExtensionError(
-            _advice(f"found another SQLite ({source_id().decode()!r}) than its own ({expected!r})")
+            _advice(f"found SQLite {source_id().decode()!r} where its own is {expected!r}")
         )
     path = Path(sqlite_vec.loadable_path())
     extension = ctypes.CDLL(str(path if path.suffix else path.with_suffix(_SUFFIX)))
@@ -113,6 +114,7 @@ def _linked_sqlite() -> tuple[ctypes.CDLL, ctypes.c_void_p]:
 def _advice(reason: str) -> str:
     return (
         f"cannot load sqlite-vec into the SQLite {sqlite3.sqlite_version} of {sys.executable}:"
-        f" {reason}; install a Python whose sqlite3 can load extensions (Debian's, Homebrew's,"
-        ' conda-forge\'s, or pyenv with PYTHON_CONFIGURE_OPTS="--enable-loadable-sqlite-extensions")'
+        f" {reason}; install a Python whose sqlite3 can load extensions: Debian's, Homebrew's,"
+        " conda-forge's, or pyenv's with"
+        ' PYTHON_CONFIGURE_OPTS="--enable-loadable-sqlite-extensions"'
     )

@@ -1,4 +1,4 @@
-"""Progress of long work: a tqdm bar in a terminal or a notebook, the user's callable, or nothing."""
+"""Progress of long work: a tqdm bar in a terminal or notebook, the user's callable, or nothing."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ Buffer = Union[bytes, bytearray, memoryview]
 
 
 def to_vector(blob: Buffer) -> NDArray[np.float32]:
-    """Return the vector that a BLOB holds.
+    r"""Return the vector that a BLOB holds.
 
     A column that CONVERT made is decoded without asking; this function is for aliased or computed
     values, which a fetch returns as bytes.
@@ -35,7 +35,7 @@ def to_vector(blob: Buffer) -> NDArray[np.float32]:
         DataError: ``blob`` is no bytes, or its length is no multiple of 4.
 
     Example:
-        >>> to_vector(b"\\x00\\x00\\x80?\\x00\\x00\\x00@").tolist()
+        >>> to_vector(b"\x00\x00\x80?\x00\x00\x00@").tolist()
         [1.0, 2.0]
     """
     import numpy as np

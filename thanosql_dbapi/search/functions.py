@@ -48,9 +48,7 @@ def register(connection: sqlite3.Connection, embed: Embed, failed: Failed) -> No
         return embed("image", model, image)
 
     for function, arity in ((embed_text, 2), (embed_image, 2), (cosine_similarity, 2)):
-        connection.create_function(
-            function.__name__, arity, guarded(function), deterministic=True
-        )
+        connection.create_function(function.__name__, arity, guarded(function), deterministic=True)
 
 
 def cosine_similarity(one: Any, other: Any) -> float | None:

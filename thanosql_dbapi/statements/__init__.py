@@ -7,8 +7,8 @@ in :data:`_HANDLERS`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Union
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from ..errors import NotSupportedError
 from ..language.tree import (
@@ -33,15 +33,16 @@ from .models import delete_model, upload_model
 from .query import Lowering, lower
 from .staging import drop_staging
 
+if TYPE_CHECKING:
+    from ..database import Parameters
+
 __all__ = ["Context", "Settings", "State", "prepare"]
 
 Prepared = tuple[str, Mapping[str, Any]]
 _NO_ROWS: Prepared = ("", {})
 
 
-def prepare(
-    context: Context, sql: str, tree: Tree, parameters: Union[Sequence[Any], Mapping[str, Any]]
-) -> Prepared:
+def prepare(context: Context, sql: str, tree: Tree, parameters: Parameters) -> Prepared:
     """Do what a statement asks, and return the plain SQL and parameters of its result.
 
     Args:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, overload
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 from ..errors import ProgrammingError, StatementError, clip
 from ..language.tree import Option, Parameter, Statement, Tree, Value
 from ..language.walk import parameters_of
 
-Default = TypeVar("Default")
+if TYPE_CHECKING:
+    from ..database import Parameters
 
 
 class Arguments:
@@ -25,9 +26,7 @@ class Arguments:
             sqlite3's own.
     """
 
-    def __init__(
-        self, sql: str, tree: Tree, supplied: Sequence[Any] | Mapping[str, Any]
-    ) -> None:
+    def __init__(self, sql: str, tree: Tree, supplied: Parameters) -> None:
         self.sql = sql
         self._supplied = supplied
         known = parameters_of(tree)
@@ -52,7 +51,9 @@ class Arguments:
             return [self.value(each) for each in value]
         return value
 
-    def error(self, message: str, statement: Statement | Option, hint: str | None = None) -> StatementError:
+    def error(
+        self, message: str, statement: Statement | Option, hint: str | None = None
+    ) -> StatementError:
         """Return the error that points at a statement or an option of it."""
         return StatementError(message, statement=self.sql, offset=statement.offset, hint=hint)
 
@@ -62,7 +63,10 @@ class Arguments:
     def text(self, statement: Statement, name: str, default: str) -> str: ...
     def text(self, statement: Statement, name: str, default: str | None = None) -> str | None:
         """Return a text option; NULL is the same as not given."""
-        return self._option(statement, name, "a text", lambda value: isinstance(value, str), default)
+        value: str | None = self._option(
+            statement, name, "a text", lambda value: isinstance(value, str), default
+        )
+        return value
 
     def flag(self, statement: Statement, name: str) -> bool:
         """Return an option that is True or False; not given is False."""
@@ -91,13 +95,14 @@ class Arguments:
         self, statement: Statement, name: str, minimum: int, default: int | None = None
     ) -> int | None:
         """Return an option that is a whole number of at least ``minimum``."""
-        return self._option(
+        value: int | None = self._option(
             statement,
             name,
             f"a whole number of at least {minimum}",
             lambda value: type(value) is int and value >= minimum,
             default,
         )
+        return value
 
     def number(self, statement: Statement, name: str) -> float | None:
         """Return an option that is a number."""
@@ -110,7 +115,14 @@ class Arguments:
         )
         return None if value is None else float(value)
 
-    def _option(self, statement: Statement, name: str, expected: str, fits: Any, default: Any) -> Any:
+    def _option(
+        self,
+        statement: Statement,
+        name: str,
+        expected: str,
+        fits: Callable[[Any], bool],
+        default: Any,
+    ) -> Any:
         option = statement.option(name)
         value = None if option is None else self.value(option.value)
         if option is None or value is None:

@@ -97,9 +97,7 @@ class Context:
                 f"the files of model {clip(model.name)} are gone: no folder {str(folder)!r}; get it"
                 f" again, e.g. GET THANOSQL MODEL {model.name} OPTIONS (overwrite=True)"
             )
-        return load_encoder(
-            folder, device=self.settings.device, fingerprint=model.fingerprint
-        )
+        return load_encoder(folder, device=self.settings.device, fingerprint=model.fingerprint)
 
     def read_image(self, source: QueryValue) -> Image:
         """Return the image a path, URL or BLOB stands for, as RGB."""
@@ -140,5 +138,5 @@ class Context:
             raise ProgrammingError(f"expected {expected}, got {clip(value)}")
         encoder = self.encoder(model)
         if kind == "text":
-            return text_vector(encoder, value)
+            return text_vector(encoder, str(value))
         return image_vector(encoder, self.read_image(value))

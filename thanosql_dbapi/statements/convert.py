@@ -7,10 +7,8 @@ over what was made, so that CONVERT stands wherever a SELECT can.
 
 from __future__ import annotations
 
-import warnings
-
 from ..database import quote_name, quote_text
-from ..errors import OperationalError, clip
+from ..errors import ConvertWarning, OperationalError, clip, warn_user
 from ..language.outline import tables_read
 from ..language.tree import Convert, Query, TableName
 from ..registry import VectorColumn, same_name
@@ -76,21 +74,21 @@ def _convert_rows(lowering: Lowering, statement: Convert, plan: Plan) -> str:
     staging = Staging.of_query(lowering, lower(lowering, statement.query), plan.column)
     _fill_staging(lowering, plan, staging)
     if lowering.verb == "SELECT" and lowering.is_whole:
-        warnings.warn(
+        warn_user(
             "CONVERT without table_name: the vectors are returned and not stored; to keep them"
             " name a table, OPTIONS (table_name='…'), or write"
             " CREATE TABLE … AS SELECT * FROM (CONVERT …)",
-            stacklevel=2,
+            ConvertWarning,
         )
     elif lowering.verb != "SELECT":
         # A copied column's table is not known here; its name and model are.
-        _register(lowering, plan, VectorColumn("main", "", plan.column, *plan.facts()))
+        lowering.context.registry.add_vector_column(
+            VectorColumn("main", "", plan.column, *plan.facts())
+        )
     return staging.select()
 
 
-def _convert_into(
-    lowering: Lowering, statement: Convert, plan: Plan, target: TableName
-) -> str:
+def _convert_into(lowering: Lowering, statement: Convert, plan: Plan, target: TableName) -> str:
     """Store the rows with their vectors in another table than the one the query reads."""
     context, arguments = lowering.context, lowering.arguments
     default = "replace" if arguments.flag(statement, "overwrite") else "fail"
@@ -120,7 +118,9 @@ def _convert_into(
         context.database.execute(
             f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {staging.table}"
         )
-        _register(lowering, plan, VectorColumn(schema, name, plan.column, *plan.facts()))
+        lowering.context.registry.add_vector_column(
+            VectorColumn(schema, name, plan.column, *plan.facts())
+        )
     return staging.select()
 
 
@@ -156,13 +156,7 @@ def _function_form(
     )
 
 
-def _register(lowering: Lowering, plan: Plan, column: VectorColumn) -> None:
-    lowering.context.registry.add_vector_column(column)
-
-
-def _require_columns(
-    existing: list[tuple[str, str]], staging: Staging, target: TableName
-) -> None:
+def _require_columns(existing: list[tuple[str, str]], staging: Staging, target: TableName) -> None:
     known = [name for name, _ in existing]
     missing = [
         column

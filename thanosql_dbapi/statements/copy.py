@@ -34,7 +34,7 @@ def copy(context: Context, arguments: Arguments, statement: Copy) -> None:
     found = database.find_table(name.schema or "main", name.name)
     if found and found[2] == "view":
         raise OperationalError(
-            f"COPY: {clip(name.name)} is a view; drop it or choose another name; nothing was changed"
+            f"COPY: {clip(name.name)} is a view; choose another name; nothing was changed"
         )
     if found and if_exists == "fail":
         raise OperationalError(
@@ -57,7 +57,8 @@ def copy(context: Context, arguments: Arguments, statement: Copy) -> None:
             database.execute(f"DROP TABLE {table}")
         if not found or if_exists == "replace":
             definitions = ", ".join(
-                f"{quote_name(column)} {kind}" for column, kind in zip(columns, source.types)
+                f"{quote_name(column)} {kind}"
+                for column, kind in zip(columns, source.types, strict=True)
             )
             database.execute(f"CREATE TABLE {table} ({definitions})")
 
@@ -80,8 +81,7 @@ def _open(context: Context, arguments: Arguments, statement: Copy) -> Table:
         if hasattr(value, "columns"):
             return frame_table(value)
         raise arguments.error(
-            "COPY: expected a path, JSON records or a DataFrame after FROM, got"
-            f" {clip(value)}",
+            f"COPY: expected a path, JSON records or a DataFrame after FROM, got {clip(value)}",
             statement,
         )
     if re.match(r"\s*[\[{]", value):

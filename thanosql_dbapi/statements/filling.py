@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..embedding.pipeline import Failure, embed_rows, embed_texts_rows
-from ..errors import MediaWarning, clip
+from ..errors import MediaWarning, clip, warn_user
 from ..registry import Model
 from .context import Context
 
@@ -86,7 +85,8 @@ def fill(
                     raise batch.failures[0].error
                 failures += batch.failures
                 blobs: list[tuple[int, bytes | None]] = [
-                    (key, vector.tobytes()) for key, vector in zip(batch.keys, batch.vectors)
+                    (key, vector.tobytes())
+                    for key, vector in zip(batch.keys, batch.vectors, strict=True)
                 ]
                 blobs += [(failure.key, None) for failure in batch.failures]
                 blobs += [(key, None) for key in batch.empty]
@@ -95,7 +95,7 @@ def fill(
         finally:
             batches.close()
     if failures:
-        warnings.warn(_summary(plan, failures, total), MediaWarning, stacklevel=2)
+        warn_user(_summary(plan, failures, total), MediaWarning)
 
 
 def _summary(plan: Plan, failures: list[Failure[int]], total: int) -> str:
@@ -108,4 +108,3 @@ def _summary(plan: Plan, failures: list[Failure[int]], total: int) -> str:
         f" be read, their {clip(plan.column)} is NULL:{shown}"
         + (f"\n  and {more:,} more" if more > 0 else "")
     )
-

@@ -58,15 +58,11 @@ class Target:
         )
 
 
-def convert_in_place(
-    lowering: Lowering, statement: Convert, plan: Plan, table: TableName
-) -> str:
+def convert_in_place(lowering: Lowering, statement: Convert, plan: Plan, table: TableName) -> str:
     """Fill the vector column of the rows that the query selects, and return their SELECT."""
     context = lowering.context
     target = _target(context.database, statement, table)
-    keyed = with_keys(
-        statement.query, [f"{target.reference}.{key}" for key in target.keys]
-    )
+    keyed = with_keys(statement.query, [f"{target.reference}.{key}" for key in target.keys])
     if keyed is None:
         raise _unclear(table)
     staging = Staging.of_query(lowering, lower(lowering, keyed), plan.column, len(target.keys))
@@ -148,15 +144,16 @@ def _prepare_column(context: Context, plan: Plan, target: Target) -> int:
 
 
 def _holds_other_data(database: Database, target: Target, column: str) -> bool:
-    return database.row(
-        f"SELECT 1 FROM {target.table} WHERE {column} IS NOT NULL"
-        f" AND (typeof({column}) <> 'blob' OR length({column}) % 4 <> 0) LIMIT 1"
-    ) is not None
+    return (
+        database.row(
+            f"SELECT 1 FROM {target.table} WHERE {column} IS NOT NULL"
+            f" AND (typeof({column}) <> 'blob' OR length({column}) % 4 <> 0) LIMIT 1"
+        )
+        is not None
+    )
 
 
-def _fill(
-    context: Context, plan: Plan, target: Target, staging: Staging, column_id: int
-) -> None:
+def _fill(context: Context, plan: Plan, target: Target, staging: Staging, column_id: int) -> None:
     database, column = context.database, quote_name(plan.column)
     one_key = len(target.keys) == 1
     key_columns = [f"{KEY}{number}" for number in range(len(target.keys))]

@@ -15,8 +15,8 @@ def lower_list(lowering: Lowering, statement: List) -> str:
     context = lowering.context
     if statement.what == "table":
         return (
-            "SELECT * FROM (SELECT name AS table_name, type FROM main.sqlite_master WHERE type IN ('table',"
-            " 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+            "SELECT * FROM (SELECT name AS table_name, type FROM main.sqlite_master"
+            " WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
             f" AND substr(name, 1, {len(PREFIX)}) <> {quote_text(PREFIX)} ORDER BY name)"
         )
     if statement.what == "model":

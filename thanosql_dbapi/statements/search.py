@@ -52,7 +52,7 @@ def lower_search(lowering: Lowering, statement: Search) -> str:
     limit = _top_k(lowering, statement)
     return search_select(
         query,
-        list(zip(expressions, names)),
+        list(zip(expressions, names, strict=True)),
         threshold=None if threshold is None else repr(threshold),
         ranked=statement.ranked or limit is not None,
         limit=None if limit is None else str(limit),
@@ -76,11 +76,11 @@ def _query_values(lowering: Lowering, statement: Search) -> list[tuple[str, Valu
         # Only a bound `search_by` gets here: the parser has put any other in its place.
         kind = arguments.choice(statement, "search_by", ("text", "image"), "text")
         search_input = statement.option("search_input")
-        values = () if search_input is None else (search_input.value,)
+        values: tuple[Value, ...] = () if search_input is None else (search_input.value,)
         texts, images = (values, images) if kind == "text" else (texts, values)
     pairs: list[tuple[str, Value]] = []
-    for kind, values in (("text", texts), ("image", images)):
-        for value in values:
+    for kind, given in (("text", texts), ("image", images)):
+        for value in given:
             bound = arguments.value(value)
             spread = isinstance(bound, (list, tuple))
             pairs.extend((kind, each) for each in (bound if spread else [value]))
@@ -116,9 +116,7 @@ def _check_column(
     if not any(same_name(name, column) for name in names):
         raise OperationalError(_missing_column(lowering, column, names, model))
     known = [
-        each
-        for each in context.registry.vector_columns()
-        if same_name(each.column_name, column)
+        each for each in context.registry.vector_columns() if same_name(each.column_name, column)
     ]
     if known and all(each.fingerprint != model.fingerprint for each in known):
         other = known[0]
