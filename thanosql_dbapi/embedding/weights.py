@@ -7,6 +7,8 @@ refuses the rest, so the file is read that way, once, and kept as safetensors fr
 from __future__ import annotations
 
 import pickle
+import pickletools
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,7 +73,9 @@ def _load_pickle(path: Path) -> Any:
     with needs_torch():
         import torch
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old formats, which are what is wanted here
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as exc:
         unsafe = _wanted_code(path)
         if unsafe:
@@ -96,8 +100,26 @@ def _wanted_code(path: Path) -> list[str]:
 
     try:
         return sorted(get_unsafe_globals_in_checkpoint(path))
-    except Exception:  # too damaged to tell
-        return []
+    except Exception:  # not torch's own zip
+        return _named_functions(path)
+
+
+def _named_functions(path: Path) -> list[str]:
+    """Read the names of functions out of a plain pickle, without running it."""
+    names: set[str] = set()
+    texts: list[str] = []
+    try:
+        with path.open("rb") as file:
+            for opcode, argument, _ in pickletools.genops(file):
+                if opcode.name in ("GLOBAL", "INST"):
+                    names.add(str(argument).replace(" ", "."))
+                elif opcode.name == "STACK_GLOBAL":
+                    names.add(".".join(texts[-2:]))
+                elif isinstance(argument, str):
+                    texts.append(argument)
+    except Exception:  # it ends early, or is no pickle: what was found counts
+        pass
+    return sorted(name for name in names if not name.startswith(("torch.", "collections.")))
 
 
 def _unwrap(content: Any, path: Path) -> dict[str, Any]:

@@ -193,14 +193,15 @@ def _head(path: Path) -> bytes:
 class _InPieces:
     """A stream that refuses to be read in one huge piece, as a forged tar header asks for."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, what: str) -> None:
         self._stream = stream
+        self._what = what
         self.tell = stream.tell
         self.seek = stream.seek
 
     def read(self, size: int = -1) -> bytes:
         if size < 0 or size > PIECE_LIMIT_BYTES:
-            raise SourceError("a header of the archive asks for too much memory; refused")
+            raise SourceError(f"{self._what} has a header that asks for too much memory; refused")
         content: bytes = self._stream.read(size)
         return content
 
@@ -217,4 +218,4 @@ def _decompressed(archive: Path, what: str) -> Iterator[Any]:
             f" {platform.python_version()} cannot read; unpack it and name the folder"
         ) from exc
     with opener.open(archive, "rb") as stream:
-        yield _InPieces(stream)
+        yield _InPieces(stream, what)

@@ -19,8 +19,9 @@ from ..errors import SourceError, clip
 from ..progress import Progress
 from .network import refuse_offline
 
+CONFIG = "config.json"
 SETTINGS = (
-    *("config.json", "preprocessor_config.json", "processor_config.json"),
+    *(CONFIG, "preprocessor_config.json", "processor_config.json"),
     *("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"),
     *("special_tokens_map.json", "added_tokens.json"),
 )
@@ -86,7 +87,11 @@ def fetch_snapshot(source: str, folder: Path, *, offline: bool, progress: Progre
     cached = _from_cache(hub)
     if cached is None or not _COMMIT.fullmatch(hub.revision):  # a branch may have moved
         if not _is_offline(offline):
-            cached = _download(hub, progress)
+            try:
+                cached = _download(hub, progress)
+            except SourceError:
+                if cached is None:
+                    raise
         elif cached is None:
             refuse_offline(offline, f"{hub} is not in the hub's cache; getting it")
             raise SourceError(
@@ -124,7 +129,7 @@ def _from_cache(hub: HubSource) -> dict[str, Path] | None:
     from huggingface_hub import try_to_load_from_cache
 
     where: dict[str, Any] = {"cache_dir": _cache_folder(), "revision": hub.revision}
-    config = try_to_load_from_cache(hub.repo, "config.json", **where)
+    config = try_to_load_from_cache(hub.repo, CONFIG, **where)
     if not isinstance(config, str):
         return None
     folder = Path(config).parent
@@ -147,21 +152,22 @@ def _download(hub: HubSource, progress: Progress) -> dict[str, Path]:
         sizes = {item.rfilename: item.size or 0 for item in info.siblings or []}
         names = choose_files(list(sizes))
         total = sum(sizes[name] for name in names) or None
+        commit = info.sha or hub.revision
+        where: dict[str, Any] = {
+            "endpoint": endpoint,
+            "cache_dir": _cache_folder(),
+            "library_name": "thanosql-dbapi",
+        }
         paths = {}
         with progress.track(f"download {hub.repo}", total, "B") as advance:
             for name in names:
                 meter = _meter(advance)
-                path = hf_hub_download(
-                    hub.repo,
-                    name,
-                    revision=info.sha or hub.revision,
-                    endpoint=endpoint,
-                    cache_dir=_cache_folder(),
-                    library_name="thanosql-dbapi",
-                    **({"tqdm_class": meter} if _takes_tqdm(hf_hub_download) else {}),
-                )
+                bars = {"tqdm_class": meter} if _takes_tqdm(hf_hub_download) else {}
+                path = hf_hub_download(hub.repo, name, revision=commit, **where, **bars)
                 paths[name] = Path(path)
                 advance(max(0, sizes[name] - meter.counted))
+        if commit != hub.revision:  # has the cache note which commit the branch stands at
+            hf_hub_download(hub.repo, CONFIG, revision=hub.revision, **where)
     return paths
 
 
