@@ -1,0 +1,174 @@
+"""The dialect: SQLAlchemy's own for SQLite, over this driver.
+
+Its name stays ``sqlite``, so that all that is keyed by that name goes on working: Alembic's batch
+mode, ``with_variant``, ``sqlite_where``, upserts, pandas. Two URLs open the same::
+
+    thanosql:///photos.db?device=cpu
+    sqlite+thanosql:///photos.db?device=cpu
+
+What differs from the built-in dialect: options in the URL are checked; transactions begin where
+SQLAlchemy begins them; ``VECTOR(512)`` columns reflect as ``Vector(512)``; the driver's own
+tables are hidden; a file database has a pool on SQLAlchemy 1.4 too.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import pool
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.engine import URL
+
+import thanosql_dbapi
+
+from .types import Vector
+from .url import THANOSQL_OPTIONS, read_options, require_no_host
+
+IS_1_4 = sqlalchemy.__version__.startswith("1.")
+
+HIDDEN_PREFIX = "thanosql_"
+
+# These need to run outside of a transaction, or end one themselves: SQLite ignores some PRAGMAs
+# inside one, and refuses VACUUM and DETACH.
+_NO_BEGIN = re.compile(
+    r"(?:\s|;|--[^\n]*(?:\n|$)|/\*.*?\*/)*"
+    r"(?:PRAGMA|VACUUM|ATTACH|DETACH|BEGIN|COMMIT|END|ROLLBACK)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_LEGACY_TRANSACTION_CONTROL = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL, of Python 3.12
+
+
+def _without_own(names_of: Any) -> Callable[..., list[str]]:
+    """Return a reflection method of SQLAlchemy's that leaves the driver's own tables out."""
+
+    @functools.wraps(names_of)
+    def shown(*arguments: Any, **keywords: Any) -> list[str]:
+        names = names_of(*arguments, **keywords)
+        return [name for name in names if not name.lower().startswith(HIDDEN_PREFIX)]
+
+    return shown
+
+
+class ThanosqlDialect(SQLiteDialect_pysqlite):
+    """SQLAlchemy's SQLite dialect over ``thanosql_dbapi``; see the module's text."""
+
+    driver = "thanosql"
+    supports_statement_cache = True
+    ischema_names = {**SQLiteDialect_pysqlite.ischema_names, "VECTOR": Vector}  # noqa: RUF012
+
+    _begin_kind = ""
+
+    @classmethod
+    def import_dbapi(cls) -> Any:
+        """Return the driver."""
+        return thanosql_dbapi
+
+    if IS_1_4:
+
+        @classmethod
+        def dbapi(cls) -> Any:  # type: ignore[override]
+            """Return the driver, as SQLAlchemy 1.4 asks for it."""
+            return thanosql_dbapi
+
+    @classmethod
+    def get_pool_class(cls, url: URL) -> type[pool.Pool]:
+        """Return QueuePool for a file, and a connection per thread for a database in memory."""
+        return pool.QueuePool if cls._is_url_file_db(url) else super().get_pool_class(url)
+
+    def create_connect_args(self, url: URL) -> Any:
+        """Return the arguments of ``thanosql_dbapi.connect`` for a URL.
+
+        Raises:
+            ArgumentError: The URL has an unknown option, one of another type, names a folder that
+                does not exist, or a host.
+        """
+        require_no_host(url)
+        options = read_options(url)
+        arguments, keywords = super().create_connect_args(
+            url.difference_update_query(list(THANOSQL_OPTIONS))
+        )
+        # SQLAlchemy 1.4 leaves it True for files as well: it has no pool for them.
+        keywords.setdefault("check_same_thread", not self._is_url_file_db(url))
+        return arguments, {**keywords, **options}
+
+    # -- transactions -------------------------------------------------------------------------
+
+    def on_connect(self) -> Callable[[Any], None]:
+        """Return what prepares a new connection."""
+        prepare: Any = super().on_connect()
+
+        def connect(connection: Any) -> None:
+            # The kind of BEGIN the user asked for, which AUTOCOMMIT overwrites.
+            self._begin_kind = getattr(connection, "isolation_level", None) or ""
+            prepare(connection)
+
+        return connect
+
+    def set_isolation_level(self, dbapi_connection: Any, level: Any) -> None:
+        """Set AUTOCOMMIT, SERIALIZABLE or READ UNCOMMITTED."""
+        connection = getattr(dbapi_connection, "dbapi_connection", dbapi_connection)
+        if _has_own_control(connection):
+            connection.autocommit = level == "AUTOCOMMIT"
+        super().set_isolation_level(connection, level)
+        if level != "AUTOCOMMIT":
+            connection.isolation_level = self._begin_kind
+
+    def detect_autocommit_setting(self, dbapi_conn: Any) -> bool:
+        """Return whether a connection commits each statement itself."""
+        if _has_own_control(dbapi_conn):
+            return bool(dbapi_conn.autocommit)
+        return dbapi_conn.isolation_level is None
+
+    def do_execute(self, cursor: Any, statement: Any, parameters: Any, context: Any = None) -> None:
+        """Execute a statement, in the transaction SQLAlchemy has begun."""
+        self._begin(cursor, statement, context)
+        cursor.execute(statement, parameters)
+
+    def do_executemany(
+        self, cursor: Any, statement: Any, parameters: Any, context: Any = None
+    ) -> None:
+        """Execute a statement for many rows, in the transaction SQLAlchemy has begun."""
+        self._begin(cursor, statement, context)
+        cursor.executemany(statement, parameters)
+
+    def do_execute_no_params(self, cursor: Any, statement: Any, context: Any = None) -> None:
+        """Execute a statement without parameters, in the transaction SQLAlchemy has begun."""
+        self._begin(cursor, statement, context)
+        cursor.execute(statement)
+
+    def _begin(self, cursor: Any, statement: str, context: Any) -> None:
+        """Emit BEGIN before the first statement of a transaction.
+
+        sqlite3 itself begins one before INSERT, UPDATE and DELETE only: DDL, SELECT and SAVEPOINT
+        then run outside of the transaction that SQLAlchemy speaks of. Begun here and not in
+        ``do_begin``, a PRAGMA or VACUUM that comes first still works.
+        https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#sqlite-transactions
+        """
+        connection = cursor.connection
+        if connection.in_transaction or self.detect_autocommit_setting(connection):
+            return
+        # 1.4 runs statements outside of transactions too, and commits after some.
+        if context is None or not context.root_connection.in_transaction():
+            return
+        if not _NO_BEGIN.match(statement):
+            cursor.execute(f"BEGIN {connection.isolation_level or ''}")
+
+    # -- reflection ---------------------------------------------------------------------------
+
+    get_table_names: Any = _without_own(SQLiteDialect_pysqlite.get_table_names)
+    get_view_names: Any = _without_own(SQLiteDialect_pysqlite.get_view_names)
+    get_temp_table_names: Any = _without_own(SQLiteDialect_pysqlite.get_temp_table_names)
+    get_temp_view_names: Any = _without_own(SQLiteDialect_pysqlite.get_temp_view_names)
+
+
+def _has_own_control(connection: Any) -> bool:
+    """Return whether a connection was opened with Python 3.12's ``autocommit=``."""
+    control = getattr(connection, "autocommit", _LEGACY_TRANSACTION_CONTROL)
+    return bool(control != _LEGACY_TRANSACTION_CONTROL)
+
+
+dialect = ThanosqlDialect
