@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Union
 
 from ..database import Database
-from ..embedding.cache import image_vector, text_vector
 from ..errors import ModelError, ProgrammingError, clip
 from ..progress import Progress
 from ..registry import Model, Registry
@@ -136,6 +135,8 @@ class Context:
         if not isinstance(value, accepted):
             expected = "a text" if kind == "text" else "an image as path, URL or bytes"
             raise ProgrammingError(f"expected {expected}, got {clip(value)}")
+        from ..embedding.cache import image_vector, text_vector
+
         encoder = self.encoder(model)
         if kind == "text":
             return text_vector(encoder, str(value))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ..embedding.pipeline import Failure, embed_rows, embed_texts_rows
 from ..errors import MediaWarning, clip, warn_user
 from ..registry import Model
 from .context import Context
+
+if TYPE_CHECKING:
+    from ..embedding.pipeline import Failure
 
 SHOWN_FAILURES = 5
 
@@ -61,6 +64,8 @@ def fill(
     Raises:
         MediaError: An image cannot be read and the plan stops on errors.
     """
+    from ..embedding.pipeline import embed_rows, embed_texts_rows
+
     failures: list[Failure[int]] = []
     sources: dict[int, object] = {}
 
