@@ -133,7 +133,7 @@ def _fill_staging(lowering: Lowering, plan: Plan, staging: Staging) -> None:
     def write(batch: list[tuple[int, bytes | None, object]]) -> None:
         with database.atomic():
             database.execute_many(
-                f"UPDATE {table} SET {vector} = ? WHERE rowid = ?",
+                f"UPDATE {table} SET {vector} = ? WHERE {staging.row_id} = ?",
                 [(blob, row_id) for row_id, blob, _ in batch],
             )
 

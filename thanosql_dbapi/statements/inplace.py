@@ -18,7 +18,7 @@ from ..registry import VectorColumn, same_name
 from .context import Context
 from .filling import Plan, fill
 from .query import Lowering, lower
-from .staging import KEY, Staging, with_keys
+from .staging import KEY, Staging, row_id_name, with_keys
 
 _SOURCES = """
 CREATE TABLE IF NOT EXISTS main.thanosql_sources (
@@ -101,9 +101,7 @@ def _target(database: Database, statement: Convert, table: TableName) -> Target:
 
 def _keys(database: Database, schema: str, name: str) -> list[str]:
     info = database.rows(f"PRAGMA {quote_name(schema)}.table_info({quote_name(name)})")
-    columns = {row[1].lower() for row in info}
-    row_id = next((each for each in ("rowid", "_rowid_", "oid") if each not in columns), None)
-    if row_id is not None:
+    if row_id := row_id_name(row[1] for row in info):
         try:
             database.columns(f"SELECT {row_id} FROM {quote_name(schema, name)}")
             return [row_id]
@@ -160,7 +158,7 @@ def _fill(context: Context, plan: Plan, target: Target, staging: Staging, column
     row_key = key_columns[0] if one_key else f"json_array({', '.join(key_columns)})"
     # What is embedded already, in the state its source has now, is not embedded again.
     done = database.stream(
-        f"SELECT r.rowid, s.state, r.{quote_name(plan.source)} FROM {staging.table} AS r"
+        f"SELECT r.{staging.row_id}, s.state, r.{quote_name(plan.source)} FROM {staging.table} AS r"
         f" JOIN {target.table} AS t ON {target.matches('t.')}"
         f" JOIN main.thanosql_sources AS s ON s.column_id = ? AND s.row_key = {row_key}"
         f" WHERE length(t.{column}) = ?",
@@ -181,12 +179,12 @@ def _fill(context: Context, plan: Plan, target: Target, staging: Staging, column
         with database.atomic():
             database.execute_many(
                 f"UPDATE {target.table} SET {column} = ? WHERE ({keys}) ="
-                f" (SELECT {', '.join(key_columns)} FROM {staging.table} WHERE rowid = ?)",
+                f" (SELECT {', '.join(key_columns)} FROM {staging.table} WHERE {staging.row_id} = ?)",
                 changed,
             )
             database.execute_many(
                 "INSERT OR REPLACE INTO main.thanosql_sources (column_id, row_key, state)"
-                f" SELECT ?, {row_key}, ? FROM {staging.table} WHERE rowid = ?",
+                f" SELECT ?, {row_key}, ? FROM {staging.table} WHERE {staging.row_id} = ?",
                 states,
             )
 

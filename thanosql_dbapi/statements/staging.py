@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..database import Database, quote_name
 from ..errors import OperationalError, clip
@@ -23,6 +23,7 @@ class Staging:
         columns: The query's columns in order, but for keys and an older vector column.
         result_columns: The columns with the vector's: in its old place if the query had it, else
             at the end.
+        row_id: The name of its row id, which a column may have taken.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Staging:
         self.table = table
         self.columns = columns
         self.result_columns = result_columns
+        self.row_id = row_id_name(result_columns) or "rowid"
         self.vector_column = next(name for name in result_columns if name not in columns)
 
     @classmethod
@@ -92,7 +94,8 @@ class Staging:
         """
         last, source = 0, quote_name(column)
         while rows := self.database.rows(
-            f"SELECT rowid, {source} FROM {self.table} WHERE rowid > ? ORDER BY rowid LIMIT 1000",
+            f"SELECT {self.row_id}, {source} FROM {self.table}"
+            f" WHERE {self.row_id} > ? ORDER BY {self.row_id} LIMIT 1000",
             (last,),
         ):
             yield from rows
@@ -112,6 +115,15 @@ class Staging:
         return ", ".join(
             f"{quote_name(column)} {types[column]}".rstrip() for column in self.result_columns
         )
+
+
+def row_id_name(columns: Iterable[str]) -> str | None:
+    """Return a name of the row id that no column of the table has taken, or None.
+
+    Source: https://www.sqlite.org/lang_createtable.html#rowid
+    """
+    taken = {column.lower() for column in columns}
+    return next((name for name in ("rowid", "_rowid_", "oid") if name not in taken), None)
 
 
 def with_keys(query: Query, expressions: list[str]) -> Query | None:
