@@ -61,35 +61,33 @@ _NAMED = rf"{_LETTERS}0-9{_DOLLAR}"
 _DIGITS = r"[0-9]+(?:_[0-9]+)*"
 
 
-def _quoted(quote: str) -> tuple[str, str]:
-    """Return the rules for a complete and for an unterminated quotation that doubles its quote."""
-    body = f"{quote}[^{quote}]*(?:{quote}{quote}[^{quote}]*)*"
-    return f"{body}{quote}(?!{quote})", rf"{quote}[\s\S]*"
+def _quoted(quote: str) -> str:
+    """Return the rule for a quotation in which the doubled quote stands for itself."""
+    return f"{quote}[^{quote}]*(?:{quote}{quote}[^{quote}]*)*{quote}(?!{quote})"
 
 
+# Tried in this order, so the commonest come first.
 _RULES: tuple[tuple[str, Kind | None], ...] = (
     ("[ \t\n\v\f\r\ufeff]+", None),
-    (r"--[^\n]*", None),
-    # To the end of the text when never closed, as SQLite has it.
-    (r"/\*(?:[^*]|\*(?!/))*(?:\*/)?", None),
-    (r"x'[^']*'", Kind.BLOB),
-    (rf"[{_LETTERS}][{_NAMED}]*", Kind.NAME),
+    (rf"(?!x')[{_LETTERS}][{_NAMED}]*", Kind.NAME),
+    (r"[,();*]|==?|\.(?![0-9])", Kind.SYMBOL),
+    (_quoted("'"), Kind.STRING),
     (r"0x[0-9a-f]+(?:_[0-9a-f]+)*", Kind.NUMBER),
     (rf"(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:e[+-]?{_DIGITS})?", Kind.NUMBER),
-    (_quoted("'")[0], Kind.STRING),
-    (_quoted("'")[1], Kind.UNTERMINATED),
-    (_quoted('"')[0], Kind.QUOTED),
-    (_quoted('"')[1], Kind.UNTERMINATED),
-    (_quoted("`")[0], Kind.QUOTED),
-    (_quoted("`")[1], Kind.UNTERMINATED),
-    (r"\[[^\]]*\]", Kind.QUOTED),
-    (r"\[[\s\S]*", Kind.UNTERMINATED),
+    (_quoted('"'), Kind.QUOTED),
     (r"\?[0-9]*", Kind.PARAMETER),
     (
         rf"(?:[@:{_DOLLAR}]|\#(?![0-9]))(?:::)*[{_NAMED}](?:[{_NAMED}]|::)*(?:\([^\s)]*\))?",
         Kind.PARAMETER,
     ),
-    (r"->>|->|\|\||<<|>>|<=|>=|<>|!=|==|[-+*/%&|<>=~.,;()\]]", Kind.SYMBOL),
+    (r"--[^\n]*", None),
+    # To the end of the text when never closed, as SQLite has it.
+    (r"/\*(?:[^*]|\*(?!/))*(?:\*/)?", None),
+    (r"->>|->|\|\||<<|>>|<=|>=|<>|!=|[-+/%&|<>~\]]", Kind.SYMBOL),
+    (r"x'[^']*'", Kind.BLOB),
+    (_quoted("`"), Kind.QUOTED),
+    (r"\[[^\]]*\]", Kind.QUOTED),
+    (r"['\"`\[][\s\S]*", Kind.UNTERMINATED),
 )
 
 

@@ -118,7 +118,11 @@ def tables_read(query: Query) -> frozenset[TableName]:
     for part in query.parts:
         inner = getattr(part, "query", None)
         if inner is not None:
-            found |= {table for table in tables_read(inner) if table.name not in facts.common}
+            found |= {
+                table
+                for table in tables_read(inner)
+                if table.schema is not None or table.name not in facts.common
+            }
     return frozenset(found)
 
 
@@ -153,7 +157,12 @@ class _Walk:
 
     def _step(self) -> None:
         token, level = self._token(), self._levels[-1]
-        if level.is_due and token.kind in {Kind.NAME, Kind.QUOTED, Kind.STRING}:
+        is_name = token.kind in {Kind.NAME, Kind.QUOTED, Kind.STRING}
+        if level.is_with and is_name:
+            before = self._token(-1)
+            if before.text == "," or before.word in {"WITH", "RECURSIVE"}:
+                self.facts.common.add(unquote(token.text).lower())
+        if level.is_due and is_name:
             level.is_due = False
             if token.word not in _QUERY:
                 self._item()
@@ -182,8 +191,6 @@ class _Walk:
             self.facts.words.add(word)
         if word == "WITH" and (self._at == 0 or self._token(-1).text == "("):
             level.is_with = True
-        elif level.is_with and self._token(1).word == "AS" and self._token(2).text == "(":
-            self.facts.common.add(token.text.lower())
         if word in {"SELECT", "VALUES"}:
             level.is_with = level.is_from = False
             if word == "SELECT" and is_outside and self.facts.select is None:

@@ -151,7 +151,8 @@ class Parser:
         if reader.peek().word not in {"SELECT", "VALUES", "WITH"} | QUERY_SHAPED:
             hint = "write SELECT * FROM and the table" if reader.peek().kind is Kind.NAME else None
             raise reader.expected(label, "a query after AS", hint=hint)
-        query = QueryParser(reader, self._subquery, is_nested=True).read()
+        is_ours = reader.peek().word in QUERY_SHAPED
+        query = QueryParser(reader, self._subquery, is_nested=True, opens_with_ours=is_ours).read()
         for opening in reversed(openings):
             if not reader.take_symbol(")"):
                 raise reader.error("this '(' is never closed", opening)
@@ -276,18 +277,13 @@ class Parser:
     def _refuse_create_using(self) -> None:
         """Stop at ``CREATE TABLE name USING model``, which the product had for a while."""
         reader = self.reader
-        words = [reader.peek(distance) for distance in range(9)]
-        rest = [token for token in words if token.word not in {"TEMP", "TEMPORARY"}]
-        if rest[1].word == "TABLE" and rest[2].word == "IF":
-            rest[2:5] = []
-        if rest[3].text == ".":
-            rest[3:5] = []
-        if rest[1].word == "TABLE" and rest[3].word == "USING":
+        at = 2 if reader.peek(1).word in {"TEMP", "TEMPORARY"} else 1
+        is_table = reader.peek(at).word == "TABLE"
+        at += 4 if reader.peek(at + 1).word == "IF" and reader.peek(at + 2).word == "NOT" else 1
+        at += 3 if reader.peek(at + 1).text == "." else 1
+        if is_table and reader.peek(at).word == "USING":
+            hint = "COPY the folder into a table, then CONVERT USING the model"
+            begin = reader.peek().start
             raise UnsupportedError(
-                Unsupported(
-                    "CREATE TABLE … USING",
-                    "COPY the folder into a table, then CONVERT USING the model",
-                    offset=rest[0].start,
-                    end=len(reader.sql),
-                )
+                Unsupported("CREATE TABLE … USING", hint, offset=begin, end=len(reader.sql))
             )

@@ -194,7 +194,14 @@ class QueryParser:
             self._problem = self._problem or problem
 
     def _follow_word(self, word: str, level: _Level) -> None:
-        is_first = self._last is None or self._last.text == "(" or self._header == "AS"
+        last = self._last
+        is_first = (
+            last is None
+            or last.text in {"(", ";"}
+            or last.word == "BEGIN"
+            or self._header == "AS"
+            or level.into == "columns"
+        )
         if word == "WITH" and is_first:
             level.is_with = True
         elif word in _MAIN_VERBS:

@@ -98,12 +98,10 @@ def begins_statement(reader: Reader, *, is_certain: bool) -> bool:
     word = reader.peek().word
     if word not in FIRST_WORDS and word != "DELETE":
         return False
-    if is_certain and word != "DELETE":
-        return reader.peek(1).kind in {Kind.NAME, Kind.QUOTED, Kind.STRING}
     if word == "SEARCH":
-        return _is_search(reader)
+        return _is_search(reader, is_certain=is_certain)
     if word == "LIST":
-        return _is_list(reader)
+        return _is_list(reader, is_certain=is_certain)
     if word == "FUNCTION":
         return reader.peek(2).text == "." and reader.peek(1).kind is Kind.NAME
     if word == "PRINT":
@@ -118,7 +116,8 @@ def begins_statement(reader: Reader, *, is_certain: bool) -> bool:
         is_model = reader.peek(1).word == "MODEL" and _is_name(reader.peek(2))
         is_clause = _is_clause(reader, 3) or reader.peek(3).word == "FROM"
         return is_model and (is_clause or word == "DELETE")
-    return _is_clause(reader, 1)
+    is_clause = reader.peek(1).word in {"USING", "OPTIONS"}
+    return is_clause if is_certain else _is_clause(reader, 1)
 
 
 def _is_name(token: Token) -> bool:
@@ -135,22 +134,28 @@ def _is_clause(reader: Reader, distance: int) -> bool:
     return (word == "USING" and _is_name(after)) or (word == "OPTIONS" and after.text == "(")
 
 
-def _is_search(reader: Reader) -> bool:
+def _is_search(reader: Reader, *, is_certain: bool) -> bool:
     medium = reader.peek(1)
     if _is_clause(reader, 1):
         return True
     value = reader.peek(2)
     is_value = value.kind is Kind.NAME and reader.peek(3).text == "="
     if medium.word in MEDIA:
-        is_value = is_value or value.word == "AS" or value.kind in {Kind.STRING, Kind.PARAMETER}
+        is_value = (
+            is_value
+            or is_certain
+            or value.word == "AS"
+            or value.kind in {Kind.STRING, Kind.PARAMETER}
+        )
     elif not medium.word or nearest(medium.word, MEDIA) is None or medium.word == "MATCH":
         return False
     return is_value or _is_clause(reader, 2)
 
 
-def _is_list(reader: Reader) -> bool:
+def _is_list(reader: Reader, *, is_certain: bool) -> bool:
     what, after = reader.peek(1), reader.peek(2)
     if what.word == "THANOSQL" and after.word in {"MODEL", "DATASET"}:
         return True
     is_listed = what.word in {"MODEL", "TABLE", "THANOSQL_MODEL", "THANOSQL_DATASET"}
-    return is_listed and (after.text in {")", ";", ""} or after.word in _COMPOUND)
+    is_over = after.text in {")", ";", ""} or after.word in _COMPOUND
+    return is_listed and (is_certain or is_over)

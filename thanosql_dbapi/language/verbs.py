@@ -87,12 +87,10 @@ def _convert(parser: Parser, label: str) -> Convert:
 
 def _search(parser: Parser, label: str) -> Search:
     reader = parser.reader
+    word = label.split()[1].lower()
     if reader.peek().text == "=":
-        raise reader.error(
-            f"SEARCH: expected IMAGE or TEXT before {label.split()[1].lower()}=",
-            reader.peek(),
-            f"write SEARCH IMAGE {label.split()[1].lower()}=…",
-        )
+        message = f"SEARCH: expected IMAGE or TEXT before {word}="
+        raise reader.error(message, reader.end - len(word), f"write SEARCH IMAGE {word}=…")
     begin = reader.peek().start
     found = parser.clauses(label, "USING", "AS", takes_values=True)
     for option in found.options:
@@ -101,7 +99,7 @@ def _search(parser: Parser, label: str) -> Search:
             raise UnsupportedError(Unsupported(f"{label} by {option.value}", offset=begin))
     values = sought(reader, label, found.values, found.options)
     return Search(
-        label.split()[1].lower(),
+        word,
         values.texts,
         values.images,
         found.using,

@@ -1,0 +1,79 @@
+-- Every form of the language, one a line: kind of the tree, then the statement.
+GetDataset GET THANOSQL DATASET unsplash_data
+GetDataset get thanosql dataset "unsplash data" options(Overwrite = true);
+GetDataset GET THANOSQL DATASET storybook OPTIONS (rows=25000, seed=7, overwrite=False) -- 새 자료
+GetModel GET THANOSQL MODEL clip
+GetModel GET THANOSQL MODEL clip AS my_clip
+GetModel GET THANOSQL MODEL clip OPTIONS (overwrite=True) AS my_clip
+GetModel GET THANOSQL MODEL clip AS my_clip OPTIONS (overwrite=True)
+GetModel GET THANOSQL MODEL clip OPTIONS (model_name=?)
+Copy COPY t FROM 'dir/file.csv'
+Copy COPY main.t OPTIONS (if_exists='append') FROM "folder/"
+Copy COPY [my table] FROM ?
+Copy COPY options FROM '[{"a": 1}]'
+Copy COPY t FROM :frame OPTIONS (overwrite=True,)
+Copy COPY 사진 FROM '사진/'
+Query CONVERT USING m AS SELECT * FROM t
+Query CONVERT USING "m" OPTIONS () AS (SELECT * FROM t)
+Query CONVERT OPTIONS (image_col='p', convert_type='image', on_error='fail') USING m AS VALUES (1)
+Query CONVERT AS (SELECT * FROM t) USING m
+Query SELECT * FROM (CONVERT USING m OPTIONS (text_col='t', convert_type='text') AS SELECT * FROM t) AS x
+Query CREATE TABLE u AS SELECT * FROM (CONVERT USING m AS SELECT * FROM t)
+Query CREATE TEMP TABLE IF NOT EXISTS u AS CONVERT USING m AS SELECT * FROM t
+Query SEARCH IMAGE text="a black cat" USING m AS SELECT * FROM t
+Query SEARCH TEXT images=['a.jpg', "b.jpg"] USING m AS SELECT * FROM t
+Query SEARCH IMAGE text='a', image='b.jpg' USING m OPTIONS (top_k=None, threshold=-.2) AS SELECT 1
+Query SEARCH IMAGE text='a' image='b.jpg' USING m AS SELECT 1
+Query SEARCH IMAGE USING m text='a' OPTIONS (top_k=3) AS SELECT 1
+Query SEARCH IMAGE OPTIONS (top_k=3) text='a' USING m AS SELECT 1
+Query SEARCH IMAGE text=["a", ?, :b] USING m AS SELECT 1
+Query SEARCH IMAGE USING m OPTIONS (search_by='text', search_input='a', emb_col='e', result_col='r', top_k=5) AS (SELECT 1)
+Query SEARCH IMAGE USING m OPTIONS (search_by=?, search_input=?) AS SELECT 1
+Query SEARCH IMAGE text='a' USING m AS SEARCH IMAGE text='b' USING m AS SELECT 1
+Query SEARCH IMAGE text='a' USING m AS (SELECT 1) ORDER BY 2 DESC LIMIT 5
+Query SEARCH IMAGE text='a' USING m AS (SELECT 1) UNION ALL SELECT 2
+Query SELECT 1 UNION ALL SEARCH IMAGE text='a' USING m AS SELECT 1
+Query SELECT 1 EXCEPT SEARCH IMAGE text='a' USING m AS SELECT 1
+Query WITH q AS (SEARCH IMAGE text='a' USING m AS SELECT * FROM t) SELECT * FROM q
+Query WITH q AS (SELECT 1) SEARCH IMAGE text='a' USING m AS SELECT * FROM q
+Query SEARCH IMAGE text='a' USING m AS WITH q AS (SELECT 1) SELECT * FROM q
+Query INSERT INTO t SELECT * FROM (SEARCH IMAGE text='a' USING m AS SELECT 1)
+Query INSERT INTO search SEARCH IMAGE text='a' USING m AS SELECT 1
+Query INSERT INTO main.t AS u (a, b) SEARCH IMAGE text='a' USING m AS (SELECT 1) ON CONFLICT DO NOTHING
+Query INSERT INTO t WITH q AS (SELECT 1) SEARCH IMAGE text='a' USING m AS SELECT * FROM q
+Query UPDATE t SET a = (SELECT x FROM (SEARCH IMAGE text='a' USING m AS SELECT 1)) WHERE b = ?
+Query DELETE FROM t WHERE id IN (SELECT id FROM (SEARCH IMAGE text='a' USING m AS SELECT 1))
+Query CREATE VIEW v AS SELECT * FROM (SEARCH IMAGE text='a' USING m AS SELECT 1)
+Query CREATE VIEW IF NOT EXISTS v (a, b) AS SEARCH IMAGE text='a' USING m AS SELECT 1
+Query CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO u SELECT * FROM (SEARCH IMAGE text='a' USING m AS SELECT 1); DELETE FROM x; END;
+Query EXPLAIN SEARCH IMAGE text='a' USING m AS SELECT 1
+Query EXPLAIN QUERY PLAN SELECT * FROM (SEARCH IMAGE text='a' USING m AS SELECT 1)
+Query PREDICT USING m OPTIONS (question='무엇?', ngram=[1, 2.5], x=NULL) AS SELECT 1
+Query EVALUATE USING m OPTIONS (label_col='label') AS SELECT 1
+Query LIST MODEL
+Query LIST TABLE;
+Query LIST THANOSQL MODEL
+Query LIST THANOSQL DATASET
+Query SELECT * FROM (LIST MODEL) WHERE name LIKE 'c%' LIMIT 3
+Query SELECT * FROM (list thanosql model)
+Query LIST MODEL UNION ALL LIST TABLE ORDER BY 1
+Print PRINT IMAGE AS SELECT image_path FROM t LIMIT 5
+Print PRINT IMAGE OPTIONS (image_col='p', base_dir='d', limit=3) AS (SELECT p FROM t)
+Print PRINT AUDIO AS LIST MODEL
+Print PRINT VIDEO OPTIONS (video_col=:c) AS ((SELECT 1))
+Print PRINT IMAGE AS SELECT * FROM (SEARCH IMAGE text='a' USING m AS SELECT 1) ORDER BY 1
+UploadModel UPLOAD MODEL m OPTIONS (framework='pytorch', overwrite=True) FROM 'folder'
+DeleteModel DELETE MODEL clip;
+DeleteModel /* gone */ delete /* the */ model 'clip-en'
+BuildModel BUILD MODEL m USING CLIPEn OPTIONS (epochs=3, lr=1e-4) AS SELECT 1
+FitModel FIT MODEL m USING base AS SELECT 1
+Unsupported SEARCH AUDIO text='a' USING m AS SELECT 1
+Unsupported SEARCH KEYWORD USING m OPTIONS (lang='ko', ngram_range=[1, 2]) AS SELECT 1
+Unsupported SEARCH IMAGE USING m OPTIONS (search_by='audio', search_input='a') AS SELECT 1
+Unsupported SELECT * FROM (SEARCH VIDEO USING m OPTIONS (a=1) AS SELECT 1)
+Unsupported FUNCTION preprocess.video_to_df OPTIONS (method='split') FROM 'v.mp4'
+Unsupported SELECT * FROM (FUNCTION compute.similarity(a='b') AS SELECT 1)
+Unsupported TRANSFORM USING m AS SELECT 1
+Unsupported GENERATE USING gpt OPTIONS (task='x') AS SELECT 1
+Unsupported CREATE TABLE t USING m OPTIONS (path_type='folder') FROM 'd'
+Unsupported CREATE TEMP TABLE IF NOT EXISTS main.t USING m FROM 'd'
