@@ -57,6 +57,7 @@ class Connection(sqlite3.Connection):
             network=network,
         )
         self._state = State()
+        self._name = os.fsdecode(database)
         with extension.loading() as load:
             super().__init__(database, *sqlite3_arguments, **sqlite3_options)
             try:
@@ -66,6 +67,9 @@ class Connection(sqlite3.Connection):
                 raise
         register_adapter()
         self._register_functions()
+
+    def __repr__(self) -> str:
+        return f"<thanosql_dbapi.Connection {self._name!r}, workspace {str(self.workspace)!r}>"
 
     @property
     def workspace(self) -> Path:
