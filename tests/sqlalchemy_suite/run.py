@@ -1,0 +1,98 @@
+"""Run SQLAlchemy's suite for third-party dialects on its own sqlite dialect and on ours.
+
+    python tests/sqlalchemy_suite/run.py
+
+prints the two counts beside each other, and each test that the built-in dialect passes and ours
+does not; the exit status is 1 where there is one.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree
+
+import sqlalchemy
+
+ROOT = Path(__file__).resolve().parents[2]
+DATABASES = {"sqlite": "sqlite://", "thanosql": "thanosql://", "file": "thanosql:///suite.db"}
+
+
+def outcomes(url: str) -> dict[str, str]:
+    """Run the suite on a database; return passed, failed or skipped for each test by its name."""
+    with tempfile.TemporaryDirectory() as folder:
+        # The suite leaves database files where it runs, and wants its setup.cfg there.
+        (Path(folder) / "setup.cfg").write_text((ROOT / "setup.cfg").read_text("utf-8"), "utf-8")
+        # Our own pytest settings are stricter than the suite, which has markers of its own.
+        (Path(folder) / "pytest.ini").write_text("[pytest]\n", "utf-8")
+        report = Path(folder) / "report.xml"
+        process = subprocess.run(
+            [
+                sys.executable,
+                *("-m", "pytest", str(ROOT / "tests/sqlalchemy_suite"), f"--dburi={url}"),
+                *("-c", "pytest.ini", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"),
+                *("--maxfail=10000", "--tb=short", f"--junitxml={report}"),
+            ],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *_python_path()])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if not report.exists():
+            raise SystemExit(f"the suite did not run on {url}:\n{process.stdout}{process.stderr}")
+        return {
+            _name(case): _outcome(case) for case in ElementTree.parse(report).iter("testcase")
+        }
+
+
+def regressions(stock: dict[str, str], ours: dict[str, str]) -> list[str]:
+    """Return the tests that pass on the built-in dialect and do not on ours."""
+    return sorted(
+        name
+        for name, outcome in stock.items()
+        if outcome == "passed" and ours.get(name, "missing") != "passed"
+    )
+
+
+def _python_path() -> list[str]:
+    return [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
+
+
+def _name(case: ElementTree.Element) -> str:
+    # The suite appends the database to the class: `ExistsTest_sqlite+pysqlite_3_40_1`.
+    name = f"{case.get('classname')}::{case.get('name')}".rpartition("test_suite.")[2]
+    for driver in ("sqlite+pysqlite", "sqlite+thanosql"):
+        name = name.replace(driver, "sqlite")
+    return name
+
+
+def _outcome(case: ElementTree.Element) -> str:
+    kinds = {child.tag for child in case}
+    if kinds & {"failure", "error"}:
+        return "failed"
+    return "skipped" if "skipped" in kinds else "passed"
+
+
+def main() -> int:
+    """Print the comparison, and return the exit status."""
+    results = {name: outcomes(url) for name, url in DATABASES.items()}
+    print(f"SQLAlchemy {sqlalchemy.__version__}, Python {sys.version.split()[0]}")
+    for name, tests in results.items():
+        count = Counter(tests.values())
+        print(
+            f"{DATABASES[name]:24} {count['passed']:5} passed {count['failed']:4} failed"
+            f" {count['skipped']:4} skipped"
+        )
+    lost = regressions(results["sqlite"], results["thanosql"])
+    for name in lost:
+        print(f"passes on sqlite:// and {results['thanosql'].get(name, 'is missing')}: {name}")
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
