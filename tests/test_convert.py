@@ -29,9 +29,8 @@ def embedded_images(connection: thanosql.Connection, sql: str) -> int:
 def reference_vectors(folder: Path, paths: list[Path]) -> np.ndarray:
     """What transformers itself makes of images, unit length."""
     import torch
-    from transformers import CLIPModel
-
     import transformers
+    from transformers import CLIPModel
 
     kind = getattr(transformers, "CLIPImageProcessorPil", None) or transformers.CLIPImageProcessor
     model = CLIPModel.from_pretrained(folder).eval()
@@ -330,10 +329,10 @@ def test_outside_a_transaction_each_batch_is_kept(
         reader.execute("INSERT INTO photos (photo_id) VALUES ('by another writer')")
         reader.commit()
         if done == 4:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("enough")
 
     writer = thanosql.connect(workspace / "photos.db", progress=watch)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="enough"):
         writer.execute(
             "CONVERT USING m OPTIONS (table_name='photos', batch_size=2) AS SELECT * FROM photos"
         )

@@ -12,6 +12,7 @@ from ..errors import ModelError, ProgrammingError, clip
 from ..progress import Progress
 from ..registry import Model, Registry
 from ..workspace import StrPath, Workspace
+from .receipt import read_receipt
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -95,6 +96,13 @@ class Context:
             raise ModelError(
                 f"the files of model {clip(model.name)} are gone: no folder {str(folder)!r}; get it"
                 f" again, e.g. GET THANOSQL MODEL {model.name} OPTIONS (overwrite=True)"
+            )
+        receipt = read_receipt(folder)
+        if receipt is not None and receipt.fingerprint != model.fingerprint:
+            raise ModelError(
+                f"the files of model {clip(model.name)} in {str(folder)!r} were replaced by another"
+                " model (a second database of the workspace can do so); get it again with"
+                " OPTIONS (overwrite=True), or under another name"
             )
         return load_encoder(folder, device=self.settings.device, fingerprint=model.fingerprint)
 

@@ -178,8 +178,8 @@ def _fill(context: Context, plan: Plan, target: Target, staging: Staging, column
         keys = ", ".join(target.keys)
         with database.atomic():
             database.execute_many(
-                f"UPDATE {target.table} SET {column} = ? WHERE ({keys}) ="
-                f" (SELECT {', '.join(key_columns)} FROM {staging.table} WHERE {staging.row_id} = ?)",
+                f"UPDATE {target.table} SET {column} = ? WHERE ({keys}) = (SELECT"
+                f" {', '.join(key_columns)} FROM {staging.table} WHERE {staging.row_id} = ?)",
                 changed,
             )
             database.execute_many(

@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+from ..embedding.folder import inspect_folder
 from ..errors import ModelError, SourceError, clip
 from ..language.tree import DeleteModel, Statement, UploadModel
 from ..registry import Model
@@ -13,6 +14,7 @@ from ..sources.catalog import Entry
 from ..sources.fetch import fetch_model
 from .arguments import Arguments
 from .context import Context
+from .receipt import Receipt, read_receipt, write_receipt
 
 UPLOAD_BASE = "clipen"
 
@@ -66,15 +68,19 @@ def delete_model(context: Context, arguments: Arguments, statement: DeleteModel)
 def install(context: Context, name: str, entry: Entry, *, overwrite: bool) -> None:
     """Put a model's files in the workspace and register it under a name."""
     folder = context.workspace.models / name
-    # Files that no model of this database owns are left-overs or another database's: they are
-    # taken over when they are the same model, and named otherwise.
-    facts = fetch_model(
-        entry,
-        folder,
-        overwrite=overwrite,
-        offline=context.settings.offline,
-        progress=context.settings.progress,
-    )
+    present = None if overwrite else read_receipt(folder)
+    if present is not None and present.source == entry.source and not Path(entry.source).is_dir():
+        # Another database of this workspace has fetched the very same.
+        facts = inspect_folder(folder)
+    else:
+        facts = fetch_model(
+            entry,
+            folder,
+            overwrite=overwrite,
+            offline=context.settings.offline,
+            progress=context.settings.progress,
+        )
+        write_receipt(folder, Receipt(entry.source, facts.fingerprint))
     with context.database.atomic():
         context.registry.add_model(
             Model(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..database import quote_name, quote_text
-from ..errors import OperationalError, ProgrammingError, clip
+from ..errors import OperationalError, clip
 from ..language.tree import Search, Value
 from ..registry import Model, same_name
 from ..search.select import search_select, similarity
@@ -92,19 +92,17 @@ def _query_vector(
 ) -> str:
     """Return the SQL expression of a query value's vector, which is embedded here and now."""
     bound: Any = lowering.arguments.value(value)
-    if bound is None:
-        raise lowering.arguments.error(f"SEARCH: the {kind} to search for is NULL", statement)
-    try:
-        # SQLite would lose the message of an error inside the SQL function; here it arrives.
-        lowering.context.embed_query(kind, model.name, bound)
-    except ProgrammingError as error:
-        raise lowering.arguments.error(f"SEARCH: {error}", statement) from error
-    if isinstance(value, str):
-        written = quote_text(value)
-    elif isinstance(bound, str) and lowering.is_stored:
-        written = quote_text(bound)
-    else:
-        written = lowering.bindings.add(bound)
+    accepted = str if kind == "text" else (str, bytes, bytearray, memoryview)
+    if not isinstance(bound, accepted):
+        expected = "a text" if kind == "text" else "a path, a URL or bytes"
+        raise lowering.arguments.error(
+            f"SEARCH: the {kind} to search for must be {expected}, got"
+            f" {'NULL' if bound is None else clip(bound)}",
+            statement,
+        )
+    # Errors inside an SQL function lose their message in SQLite; raised here, they arrive.
+    lowering.context.embed_query(kind, model.name, bound)
+    written = quote_text(value) if isinstance(value, str) else lowering.bindings.add(bound)
     return f"embed_{kind}({quote_text(model.name)}, {written})"
 
 

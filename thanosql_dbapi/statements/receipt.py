@@ -1,0 +1,39 @@
+"""What lies in a model's folder beside the model: where it came from, and its fingerprint.
+
+Several databases may share a workspace. The receipt lets a second one use files that are there,
+and tells a database that another one has replaced them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+NAME = "thanosql.json"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A model folder's receipt.
+
+    Attributes:
+        source: Where the model came from, as the catalog says.
+        fingerprint: The model's fingerprint when it was put there.
+    """
+
+    source: str
+    fingerprint: str
+
+
+def write_receipt(folder: Path, receipt: Receipt) -> None:
+    """Put a receipt in a model's folder."""
+    (folder / NAME).write_text(json.dumps(asdict(receipt), indent=1) + "\n", encoding="utf-8")
+
+
+def read_receipt(folder: Path) -> Receipt | None:
+    """Return a folder's receipt, or None where there is none that can be read."""
+    try:
+        return Receipt(**json.loads((folder / NAME).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
