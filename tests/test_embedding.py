@@ -102,7 +102,10 @@ def transformers_vectors(folder: Path, texts: list[str], paths: list[Path]) -> t
     tokens = tokenizer(texts, padding=True, truncation=True, max_length=16, return_tensors="pt")
     pixels = processor([transformers_image(path) for path in paths], return_tensors="pt")
     with torch.inference_mode():
-        found = [model.get_text_features(**tokens), model.get_image_features(**pixels)]
+        found = [
+            model.get_text_features(tokens["input_ids"], tokens["attention_mask"]),
+            model.get_image_features(pixels["pixel_values"]),
+        ]
     found = [getattr(features, "pooler_output", features) for features in found]
     return tuple((part / part.norm(dim=-1, keepdim=True)).numpy() for part in found)
 
@@ -126,7 +129,6 @@ def files(tmp_path: Path) -> list[Path]:
         "palette.gif": encoded(picture(5, mode="P"), "GIF"),
         "print.jpg": encoded(picture(6, mode="CMYK"), "JPEG"),
         "web.webp": encoded(picture(7, (31, 90)), "WEBP"),
-        "one.png": encoded(picture(8, (1, 1))),
     }
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
@@ -154,6 +156,36 @@ def test_texts_alone_and_in_a_batch_have_one_vector(encoder: Encoder) -> None:
     alone = np.concatenate([encoder.embed_texts([text]) for text in TEXTS])
     np.testing.assert_allclose(together, alone, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 3), (50, 1), (1, 50), (50, 3), (3, 50)])
+def test_tiny_images(encoder: Encoder, size: tuple[int, int]) -> None:
+    """Those 1 and 3 pixels high look as if their colours came first."""
+    plain = [Image.new("RGB", one, (250, 20, 90)) for one in (size, (40, 30))]
+    tiny, want = encoder.embed_images(plain)
+    np.testing.assert_allclose(tiny, want, atol=1e-5)
+
+
+def test_long_strips_are_cut_before_they_are_enlarged(copied: Path) -> None:
+    sizes = []
+    encoder = Encoder(copied, device="cpu")
+    processor = encoder._load_processor()
+
+    def record(images: Image.Image, **options: object) -> object:
+        sizes.append(images.size)
+        return processor(images=images, **options)
+
+    encoder._processor = record
+    for size in [(60_000, 1), (2, 60_000), (100, 2)]:
+        assert encoder.prepare(picture(size=size)).shape == (3, 32, 32)
+    assert sizes == [(50, 1), (2, 100), (100, 2)]
+
+
+def test_an_image_that_the_processor_refuses(copied: Path) -> None:
+    path = copied / "preprocessor_config.json"
+    path.write_text(path.read_text().replace('"image_mean": [', '"image_mean": [0.5, '))
+    with pytest.raises(MediaError, match=r"image of 4 × 5 pixels is refused by the model's .*: "):
+        Encoder(copied, device="cpu").prepare(Image.new("RGB", (4, 5)))
 
 
 def test_nothing_gives_no_rows(encoder: Encoder) -> None:
@@ -518,6 +550,16 @@ def test_transparent_palette_gives_no_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert opened(content).tobytes() == image.convert("RGB").tobytes()
+
+
+def test_warnings_of_pillow_stay_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 800)  # Pillow warns above, refuses twice that
+    content = encoded(picture(size=(40, 30)))
+    before = list(warnings.filters)
+    assert opened(content).size == (40, 30)
+    assert warnings.filters == before
+    with pytest.raises(Image.DecompressionBombWarning, match="exceeds limit"):
+        Image.open(io.BytesIO(content))
 
 
 def test_the_first_picture_of_an_animation() -> None:

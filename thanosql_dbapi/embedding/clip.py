@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ModelError, clip
+from ..errors import MediaError, ModelError, clip
 from .encoder import Pixels, Vectors
 from .folder import PREPROCESSOR, read_config
 from .weights import fill_tower, load_config, needs_torch
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 CPU_BATCH = 16
 GPU_BATCH = 256
+# Longest side of an image in its shortest; what is beyond, at both ends, CLIP does not see.
+SHAPE_LIMIT = 50
 # Models kept loaded in this process; the one unused for longest makes room.
 LOADED_LIMIT = 4
 
@@ -111,9 +113,19 @@ class Encoder:
 
         Raises:
             ModelError: The folder's image processor cannot be loaded.
+            MediaError: It refuses the image.
         """
         processor = self._processor or self._load_processor()
-        values = processor(images=image, return_tensors="np")["pixel_values"][0]
+        try:
+            # Told where the colours are, as transformers 4 guesses wrong 1 and 3 pixels high.
+            values = processor(
+                images=_without_ends(image), return_tensors="np", input_data_format="channels_last"
+            )["pixel_values"][0]
+        except Exception as exc:
+            raise MediaError(
+                f"image of {image.width} × {image.height} pixels is refused by the model's image"
+                f" processor: {exc}"
+            ) from exc
         return np.ascontiguousarray(values, dtype=np.float32)
 
     def embed_pixels(self, batch: Sequence[Pixels]) -> Vectors:
@@ -233,6 +245,20 @@ class Encoder:
                         f"model {str(self.folder)!r}: its {PREPROCESSOR} cannot be loaded: {exc}"
                     ) from exc
             return self._processor
+
+
+def _without_ends(image: Image) -> Image:
+    """Return the middle of a strip; other images as they are.
+
+    CLIP sees the middle square of an image whose short side it has brought to 224 pixels: a file
+    of 1 × 60,000 would grow to 3 gigapixels on the way.
+    """
+    width, height = image.size
+    limit = SHAPE_LIMIT * min(width, height)
+    left, top = max(0, (width - limit) // 2), max(0, (height - limit) // 2)
+    if not left and not top:
+        return image
+    return image.crop((left, top, width - left, height - top))
 
 
 def resolve_device(device: str | None) -> str:

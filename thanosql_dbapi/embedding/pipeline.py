@@ -7,7 +7,6 @@ At most ``READ_AHEAD`` batches wait, so memory does not grow with the number of 
 from __future__ import annotations
 
 import os
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -112,11 +111,7 @@ def _embed_rows(
     size: int,
     workers: int,
 ) -> Generator[Batch[K], None, None]:
-    stop = threading.Event()
-
     def decode(source: object) -> Pixels:
-        if stop.is_set():
-            raise MediaError("cancelled")
         return encoder.prepare(read(source))
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="thanosql-decode")
@@ -130,7 +125,6 @@ def _embed_rows(
                 return
             yield _finish(encoder, waiting.popleft())
     finally:
-        stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
 
 
