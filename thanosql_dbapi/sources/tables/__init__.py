@@ -1,0 +1,97 @@
+"""What COPY reads: files, folders of media, JSON records and data frames, as tables.
+
+No SQL and no connection here, and no rule about which paths may be read: the caller asks the
+workspace first. pyarrow, openpyxl and pandas are imported only where their files or frames turn up.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from ...errors import NotSupportedError, SourceError
+from .arrow import parquet_table
+from .delimited import delimited_table
+from .files import describe, reading
+from .frame import frame_table
+from .media import media_table
+from .records import json_table, lines_table, records_table
+from .table import Cell, Row, Table
+from .workbook import workbook_table
+
+__all__ = [
+    "SUFFIXES",
+    "Cell",
+    "Row",
+    "Table",
+    "frame_table",
+    "media_table",
+    "open_table",
+    "records_table",
+]
+
+_READERS: dict[str, Callable[[Path], Table]] = {
+    ".csv": partial(delimited_table, delimiter=None),
+    ".tsv": partial(delimited_table, delimiter="\t"),
+    ".json": json_table,
+    ".jsonl": lines_table,
+    ".ndjson": lines_table,
+    ".parquet": parquet_table,
+    ".pqt": parquet_table,
+    ".xlsx": workbook_table,
+    ".xlsm": workbook_table,
+}
+_COMPRESSED = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson"})
+_PICKLES = frozenset({".pkl", ".pickle"})
+
+SUFFIXES = tuple(_READERS)
+"""Suffixes of the files that ``open_table`` reads; the text ones may be followed by .gz."""
+
+
+def open_table(path: Path) -> Table:
+    """Return the table in a file, by its suffix.
+
+    Args:
+        path: A .csv, .tsv, .json, .jsonl, .ndjson, .parquet, .pqt, .xlsx or .xlsm file; the text
+            formats may be compressed, as in .csv.gz.
+
+    Raises:
+        NotSupportedError: The file is a pickle, or the package that reads it is not installed.
+        SourceError: The file is missing, empty, damaged, of another kind, or no table.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    if not _PICKLES.isdisjoint(suffixes):
+        raise NotSupportedError(
+            f"{describe(path)} is a pickle, which can run any code when it is loaded; save it as"
+            " Parquet or CSV, in pandas with frame.to_parquet(…) or frame.to_csv(…, index=False)"
+        )
+    _check_file(path)
+    reader = _READERS.get(suffixes[-1]) if suffixes else None
+    if suffixes[1:] == [".gz"] and suffixes[0] in _COMPRESSED:
+        reader = _READERS[suffixes[0]]
+    if reader is None:
+        got = "".join(suffixes) or "no suffix"
+        raise SourceError(
+            f"{describe(path)}: expected one of {' '.join(SUFFIXES)} (or .csv.gz and the like),"
+            f" got {got}"
+        )
+    return reader(path)
+
+
+def _check_file(path: Path) -> None:
+    with reading(path):
+        if path.is_dir():
+            raise SourceError(f"{describe(path)}: expected a file, got a folder")
+        if not path.exists():
+            names = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+            near = difflib.get_close_matches(path.name, names, 1)
+            raise SourceError(
+                f"{describe(path)} does not exist"
+                + (f"; did you mean {near[0]!r}?" if near else "")
+            )
+        if not path.is_file():
+            raise SourceError(f"{describe(path)}: expected a file, got a device or pipe")
+        if not path.stat().st_size:
+            raise SourceError(f"{describe(path)} is empty; expected a table")
