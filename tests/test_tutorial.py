@@ -102,3 +102,54 @@ def test_in_a_cursor(tmp_path: Path, catalog_url: str) -> None:
     assert pictures[0] == top
     assert [len(rows) for _, rows in pictures] == [5] * 4
     connection.close()
+
+
+def test_in_ipython(
+    tmp_path: Path, catalog_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """Every cell as it is printed; what the tutorial shows under each is looked for."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.utils.capture import capture_output
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("THANOSQL_CATALOG", catalog_url)
+    for name in ("THANOSQL_WORKSPACE", "THANOSQL_DATABASE"):
+        monkeypatch.delenv(name, raising=False)
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell.instance()
+    shown = []
+    try:
+        for cell in CELLS:
+            with capture_output() as captured:
+                result = shell.run_cell(cell)
+            result.raise_error()
+            shown.append((captured.stdout, result.result, captured.outputs))
+    finally:
+        shell.magics_manager.registry["ThanosqlMagics"].close()
+        InteractiveShell.clear_instance()
+    assert "needs no API token" in shown[0][0]
+    assert "발급받은" not in shown[0][0]
+    assert [text for text, _, _ in shown[1:4]] == ["Success\n"] * 3
+    select, paths, convert, look, search, top, *pictures = shown[4:]
+    assert list(select[1].columns) == COLUMNS
+    assert len(select[1]) == 5
+    assert len(paths[0].split()) == 5
+    assert _displayed_widths(paths) == [240] * 5
+    assert convert[1].shape == (ROWS, 6)
+    assert look[1].shape == (5, 6)
+    assert search[0].startswith("Searching...\n")
+    assert search[1].shape == (ROWS, 7)
+    assert list(top[1].columns) == ["image_path", f"{VECTOR}_similarity1"]
+    best = [str(tmp_path / path) for path in top[1]["image_path"]]
+    assert pictures[0][0].split() == ["Searching...", *best]
+    for picture in pictures:
+        assert picture[0].startswith("Searching...\n")
+        assert _displayed_widths(picture) == [240] * 5
+        assert picture[1] is None
+
+
+def _displayed_widths(shown: tuple[str, object, list]) -> list[int | None]:
+    """Return the width in pixels of every image that a cell displayed."""
+    return [
+        output.metadata["image/jpeg"]["width"] for output in shown[2] if "image/jpeg" in output.data
+    ]
