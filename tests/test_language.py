@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 import warnings
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 
@@ -326,9 +327,7 @@ def test_parameters_are_numbered_as_sqlite_does(written: list[str]) -> None:
     found = [tree.parts[1], search.texts[0], search.query.parts[1]]
     found += [part for part in tree.parts[4:] if isinstance(part, Parameter)]
     numbers = [part.number for part in found if isinstance(part, Parameter)]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), closing(sqlite3.connect(":memory:")) as conn:
         warnings.simplefilter("ignore", DeprecationWarning)  # names with a sequence
-        (row,) = sqlite3.connect(":memory:").execute(
-            f"SELECT {', '.join(written)}", range(1, max(numbers) + 1)
-        )
+        (row,) = conn.execute(f"SELECT {', '.join(written)}", range(1, max(numbers) + 1))
     assert tuple(numbers) == row
