@@ -1,8 +1,7 @@
 """Plain SQL on the driver's own behalf, whatever the user has set on the connection.
 
 A user may change ``row_factory``, ``text_factory`` and transaction control as sqlite3 allows; what
-the driver asks for itself must not depend on it. This module knows SQLite, and nothing of
-ThanoSQL.
+the driver asks for itself must not depend on it. This module knows SQLite, and no ThanoSQL.
 """
 
 from __future__ import annotations
@@ -12,32 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from .language.names import quote_name
+
 if TYPE_CHECKING:
     from sqlite3 import _Parameters  # the standard library's stub has it alone
 
     Parameters = _Parameters
 
 _SAVEPOINT = "thanosql_statement"
-
-
-def quote_name(*names: str | None) -> str:
-    """Return a name quoted for SQL; several make a qualified name, and None is left out.
-
-    Example:
-        >>> quote_name("main", "my photos")
-        '"main"."my photos"'
-    """
-    return ".".join('"' + name.replace('"', '""') + '"' for name in names if name is not None)
-
-
-def quote_text(text: str) -> str:
-    """Return a text as an SQL string literal.
-
-    Example:
-        >>> quote_text("the cat's")
-        "'the cat''s'"
-    """
-    return "'" + text.replace("'", "''") + "'"
 
 
 class Database:

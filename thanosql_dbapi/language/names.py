@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 
-def quote_name(name: str) -> str:
+def quote_name(*names: str | None) -> str:
     """Return the name of a table, column or alias quoted for SQL.
 
+    Args:
+        *names: The name; several make a qualified name, and None among them is left out.
+
     Example:
-        >>> quote_name('na"me')
-        '"na""me"'
+        >>> quote_name('na"me'), quote_name("main", "photos")
+        ('"na""me"', '"main"."photos"')
 
     Source: https://www.sqlite.org/lang_keywords.html
     """
-    return '"' + name.replace('"', '""') + '"'
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names if name is not None)
 
 
 def quote_text(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..database import quote_name
+from ..language.names import quote_name
 
 
 def similarity(column: str, dimension: int, query_vector: str) -> str:

@@ -2,7 +2,7 @@
 
 A handler does its work (a download, a table, embeddings) and says which plain SQL answers the
 statement. A new verb is a dataclass in ``language.tree``, a rule in the parser, and a handler
-in :data:`_HANDLERS`.
+here: in :data:`_RULES` where it stands in a query, in :data:`_HANDLERS` where it stands alone.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NotSupportedError
 from ..language.tree import (
     BuildModel,
+    Convert,
     Copy,
     DeleteModel,
     FitModel,
     GetDataset,
     GetModel,
+    List,
     Print,
     Query,
+    Search,
     Tree,
     Unsupported,
     UploadModel,
@@ -27,10 +30,13 @@ from ..language.tree import (
 from ..language.walk import is_bare
 from .arguments import Arguments, Bindings
 from .context import Context, Settings, State
+from .convert import lower_convert
 from .copy import copy
 from .get import get_dataset, get_model
+from .listing import lower_list
 from .models import delete_model, upload_model
 from .query import Lowering, lower
+from .search import lower_search
 from .staging import drop_staging
 
 if TYPE_CHECKING:
@@ -63,7 +69,7 @@ def prepare(context: Context, sql: str, tree: Tree, parameters: Parameters) -> P
 
 def _query(context: Context, arguments: Arguments, query: Query) -> Prepared:
     bindings = Bindings(arguments)
-    lowering = Lowering(context, arguments, bindings, query.verb, is_bare(query))
+    lowering = Lowering(context, arguments, bindings, query.verb, is_bare(query), _RULES)
     return lower(lowering, query), bindings
 
 
@@ -99,6 +105,11 @@ def _without_rows(handler: Callable[[Context, Arguments, Any], None]) -> Callabl
     return run
 
 
+_RULES: dict[type, Callable[[Lowering, Any], str]] = {
+    Search: lower_search,
+    Convert: lower_convert,
+    List: lower_list,
+}
 _HANDLERS: dict[type, Callable[[Context, Arguments, Any], Prepared]] = {
     Query: _query,
     Print: _print,

@@ -7,8 +7,8 @@ over what was made, so that CONVERT stands wherever a SELECT can.
 
 from __future__ import annotations
 
-from ..database import quote_name, quote_text
 from ..errors import ConvertWarning, OperationalError, clip, warn_user
+from ..language.names import quote_name, quote_text
 from ..language.outline import tables_read
 from ..language.tree import Convert, Query, TableName
 from ..registry import VectorColumn, same_name

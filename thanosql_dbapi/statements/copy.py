@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..database import quote_name
 from ..errors import OperationalError, clip
+from ..language.names import quote_name
 from ..language.tree import Copy
 from ..registry import same_name
 from ..sources.tables import Table, frame_table, media_table, open_table, records_table

@@ -10,8 +10,9 @@ import hashlib
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from ..database import Database, quote_name
+from ..database import Database
 from ..errors import NotSupportedError, OperationalError, WorkspaceError, clip
+from ..language.names import quote_name
 from ..language.outline import outline
 from ..language.tree import Convert, TableName
 from ..registry import VectorColumn, same_name

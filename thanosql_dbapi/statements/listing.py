@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from ..database import quote_text
+from ..language.names import quote_text
 from ..language.tree import List
 from ..registry import PREFIX
 from .query import Lowering

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import NotSupportedError
-from ..language.tree import Convert, List, Parameter, Part, Query, Search
+from ..language.tree import Parameter, Part, Query
 from .arguments import Arguments, Bindings
 
 if TYPE_CHECKING:
@@ -23,13 +24,15 @@ class Lowering:
         bindings: The parameters of the SQL that comes out; handlers add theirs.
         verb: What the whole statement does, e.g. ``"CREATE VIEW"``.
         is_whole: Whether a statement of ours is all there is, with no SQL around it.
+        rules: For each query-shaped statement the function that gives its SELECT.
     """
 
     context: Context
     arguments: Arguments
     bindings: Bindings
-    verb: str = "SELECT"
-    is_whole: bool = False
+    verb: str
+    is_whole: bool
+    rules: Mapping[type, Callable[[Lowering, Any], str]]
 
     @property
     def is_stored(self) -> bool:
@@ -43,20 +46,14 @@ def lower(lowering: Lowering, query: Query) -> str:
 
 
 def _lower_part(lowering: Lowering, part: Part) -> str:
-    from . import convert, listing, search
-
     if isinstance(part, str):
         return part
     if isinstance(part, Parameter):
         # A keyword may follow `?1` without a space, but would be read as part of a name.
         return lowering.bindings.place(part) + " "
-    if isinstance(part, Search):
-        return search.lower_search(lowering, part)
-    if isinstance(part, Convert):
-        return convert.lower_convert(lowering, part)
-    if isinstance(part, List):
-        return listing.lower_list(lowering, part)
+    if rule := lowering.rules.get(type(part)):
+        return rule(lowering, part)
     raise NotSupportedError(
         f"{type(part).__name__.upper()} is not supported yet; of ThanoSQL's query statements this"
-        " driver runs SEARCH, CONVERT and LIST"
+        f" driver runs {', '.join(kind.__name__.upper() for kind in lowering.rules)}"
     )

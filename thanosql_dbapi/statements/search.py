@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..database import quote_name, quote_text
 from ..errors import OperationalError, clip
+from ..language.names import quote_name, quote_text
 from ..language.tree import Search, Value
 from ..registry import Model, same_name
 from ..search.select import search_select, similarity
@@ -110,7 +110,13 @@ def _check_column(
     lowering: Lowering, statement: Search, query: str, column: str, model: Model
 ) -> None:
     context = lowering.context
-    names = context.database.columns(query, lowering.bindings)
+    try:
+        names = context.database.columns(query, lowering.bindings)
+    except OperationalError:
+        if lowering.is_whole:
+            raise
+        # The rows may come from a WITH or a row of the statement around: SQLite itself will tell.
+        return
     if not any(same_name(name, column) for name in names):
         raise OperationalError(_missing_column(lowering, column, names, model))
     known = [

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..database import Database, quote_name
+from ..database import Database
 from ..errors import OperationalError, clip
+from ..language.names import quote_name
 from ..language.outline import outline
 from ..language.tree import Query
 from ..registry import same_name
