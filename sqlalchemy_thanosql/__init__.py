@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from .dialect import ThanosqlDialect
 from .functions import cosine_similarity, embed_image, embed_text
+from .statements import convert, search_image, search_text
 from .types import Vector
 
 __all__ = [
     "ThanosqlDialect",
     "Vector",
+    "convert",
     "cosine_similarity",
     "embed_image",
     "embed_text",
+    "search_image",
+    "search_text",
 ]

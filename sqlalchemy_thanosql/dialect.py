@@ -14,14 +14,16 @@ tables are hidden; a file database has a pool on SQLAlchemy 1.4 too.
 from __future__ import annotations
 
 import functools
+import os
 import re
 from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import pool
+from sqlalchemy import event, pool
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DisconnectionError
 
 import thanosql_dbapi
 
@@ -29,6 +31,8 @@ from .types import Vector
 from .url import THANOSQL_OPTIONS, read_options, require_no_host
 
 IS_1_4 = sqlalchemy.__version__.startswith("1.")
+
+_INHERITED: list[Any] = []  # connections of a parent process, kept from being closed
 
 HIDDEN_PREFIX = "thanosql_"
 
@@ -78,6 +82,13 @@ class ThanosqlDialect(SQLiteDialect_pysqlite):
     def get_pool_class(cls, url: URL) -> type[pool.Pool]:
         """Return QueuePool for a file, and a connection per thread for a database in memory."""
         return pool.QueuePool if cls._is_url_file_db(url) else super().get_pool_class(url)
+
+    @classmethod
+    def engine_created(cls, engine: Any) -> None:
+        """Have a forked process leave its parent's connections to a file alone."""
+        if cls._is_url_file_db(engine.url):
+            event.listen(engine, "connect", _remember_process)
+            event.listen(engine, "checkout", _leave_to_parent)
 
     def create_connect_args(self, url: URL) -> Any:
         """Return the arguments of ``thanosql_dbapi.connect`` for a URL.
@@ -163,6 +174,22 @@ class ThanosqlDialect(SQLiteDialect_pysqlite):
     get_view_names: Any = _without_own(SQLiteDialect_pysqlite.get_view_names)
     get_temp_table_names: Any = _without_own(SQLiteDialect_pysqlite.get_temp_table_names)
     get_temp_view_names: Any = _without_own(SQLiteDialect_pysqlite.get_temp_view_names)
+
+
+def _remember_process(connection: Any, record: Any) -> None:
+    record.info["process"] = os.getpid()
+
+
+def _leave_to_parent(connection: Any, record: Any, proxy: Any) -> None:
+    """Replace a connection that a fork has carried here: SQLite must not use or close it.
+
+    https://www.sqlite.org/howtocorrupt.html#_carrying_an_open_database_across_a_fork_
+    """
+    if record.info.get("process") == os.getpid():
+        return
+    _INHERITED.append(connection)
+    record.dbapi_connection = proxy.dbapi_connection = None
+    raise DisconnectionError("the connection belongs to the parent process")
 
 
 def _has_own_control(connection: Any) -> bool:
