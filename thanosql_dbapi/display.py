@@ -92,8 +92,8 @@ def frame(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pandas.DataFra
     """
     import pandas
 
-    columns = list(zip(*rows)) if rows else [()] * len(names)
-    table = pandas.DataFrame(
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+    table: pandas.DataFrame = pandas.DataFrame(
         {index: _series(values) for index, values in enumerate(columns)},
         index=pandas.RangeIndex(len(rows)),
     )
@@ -143,10 +143,10 @@ def thumbnail(image: Image, width_px: int = SHARP_WIDTH_PX) -> bytes:
 
 
 def cell(value: object) -> str:
-    """Return a value as one line of text for a table in a terminal.
+    r"""Return a value as one line of text for a table in a terminal.
 
     Example:
-        >>> [cell(value) for value in (0.31655998, 3, "a\\nb", None, b"1234")]
+        >>> [cell(value) for value in (0.31655998, 3, "a\nb", None, b"1234")]
         ['0.316560', '3', 'a b', 'NULL', '<4 bytes>']
     """
     if value is None:
@@ -179,14 +179,17 @@ def _series(values: Sequence[Any]) -> pandas.Series[Any]:
     import pandas
 
     known = [value for value in values if value is not None]
+    column: pandas.Series[Any]
     if known and all(isinstance(value, (int, float)) for value in known):
-        return pandas.Series(list(values))
+        column = pandas.Series(list(values))
+        return column
     # One by one into an array of objects: neither numpy nor pandas then looks into vectors, or
     # turns None into NaN among texts.
     objects = np.empty(len(values), dtype=object)
     for index, value in enumerate(values):
         objects[index] = value
-    return pandas.Series(objects, dtype=object)
+    column = pandas.Series(objects, dtype=object)
+    return column
 
 
 def _column(names: Sequence[str], wanted: str) -> int:
@@ -216,4 +219,3 @@ def _read(
         return name, context.read_image(value), None
     except Error as error:
         return name, None, str(error)
-

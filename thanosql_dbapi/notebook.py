@@ -19,6 +19,7 @@ A failed statement raises the driver's exception, and the notebook shows its mes
 from __future__ import annotations
 
 import atexit
+import base64
 import os
 import re
 import sqlite3
@@ -26,7 +27,7 @@ import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Optional
+from typing import Any
 
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
@@ -65,6 +66,7 @@ class ThanosqlMagics(Magics):
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
+        self._shell = shell  # Magics.shell may be None to a type checker
         self._connection: Connection | None = None
         self._opened: weakref.WeakSet[Connection] = weakref.WeakSet()
 
@@ -89,7 +91,7 @@ class ThanosqlMagics(Magics):
     @needs_local_scope
     @line_cell_magic
     def thanosql(
-        self, line: str, cell: Optional[str] = None, local_ns: Optional[dict[str, Any]] = None
+        self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None
     ) -> Any:
         """Run a ThanoSQL or SQL statement, or open a database.
 
@@ -99,7 +101,7 @@ class ThanosqlMagics(Magics):
         statement under it. ``$name`` in a statement is the value of a Python variable; alone,
         ``%%thanosql $name``, it is the statement's text.
         """
-        names = {**self.shell.user_ns, **(local_ns or {})}
+        names = {**self._shell.user_ns, **(local_ns or {})}
         with _short_errors():
             head = _expanded(line.strip(), names)
             if _TOKEN.match(head):
@@ -112,8 +114,10 @@ class ThanosqlMagics(Magics):
                 connection, head = self.open(database), ""
             else:
                 connection = self.connection
-            sql = "\n".join(filter(None, (head, _expanded((cell or "").strip(), names))))
-            return self._answer(connection, sql, names) if sql or cell else connection
+            if not head and cell is None:
+                return connection
+            body = _expanded(cell or "", names)
+            return self._answer(connection, f"{head}\n{body}" if head else body, names)
 
     def _answer(self, connection: Connection, text: str, names: Mapping[str, Any]) -> Any:
         sql = _one_statement(text)
@@ -131,9 +135,6 @@ class ThanosqlMagics(Magics):
         return display.frame(outcome.names, outcome.rows)
 
     def _show_pictures(self, connection: Connection, outcome: Outcome) -> None:
-        from IPython.display import Image
-        from IPython.display import display as show
-
         shown = 0
         for picture in display.pictures(connection, outcome, self.image_limit):
             shown = picture.row + 1
@@ -141,8 +142,12 @@ class ThanosqlMagics(Magics):
             if picture.image is None:
                 print(f"  cannot be shown: {picture.reason}")  # noqa: T201
             else:
-                jpeg = display.thumbnail(picture.image)
-                show(Image(data=jpeg, format="jpeg", width=display.WIDTH_PX))
+                jpeg = base64.b64encode(display.thumbnail(picture.image)).decode()
+                size = f"{picture.image.width} × {picture.image.height}"
+                self._shell.display_pub.publish(
+                    data={"image/jpeg": jpeg, "text/plain": f"<image, {size}>"},
+                    metadata={"image/jpeg": {"width": display.WIDTH_PX}},
+                )
         left = len(outcome.rows) - shown
         if left and display.PrintOptions.of(outcome).limit is None:
             print(f"… and {left:,} more; OPTIONS (limit=…) shows as many as it says")  # noqa: T201
@@ -194,16 +199,17 @@ def _show_warning(category: str, message: str) -> None:
 
 def _expanded(text: str, names: Mapping[str, Any]) -> str:
     """Return the text that a variable or expression standing alone holds; other text as it is."""
-    match = _VARIABLE.fullmatch(text) or _BRACES.fullmatch(text)
+    alone = text.strip()
+    match = _VARIABLE.fullmatch(alone) or _BRACES.fullmatch(alone)
     if match is None:
         return text
     try:
         value = eval(match.group(1), {}, names)
     except Exception as error:
-        raise UsageError(f"%thanosql {text}: {type(error).__name__}: {error}") from error
+        raise UsageError(f"%thanosql {alone}: {type(error).__name__}: {error}") from error
     if isinstance(value, (str, os.PathLike)):
         return os.fspath(value).strip()
-    raise UsageError(f"%thanosql {text}: expected the text of a statement, got {clip(value)}")
+    raise UsageError(f"%thanosql {alone}: expected the text of a statement, got {clip(value)}")
 
 
 def _database_in(head: str) -> str | None:

@@ -1,15 +1,22 @@
-"""Progress of long work: a tqdm bar in a terminal or notebook, the user's callable, or nothing."""
+"""Progress of long work: a bar in a terminal or notebook, the user's callable, or nothing."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Union
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Union
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 ProgressCallback = Callable[[int, Union[int, None], str], None]
 ProgressSetting = Union[bool, None, ProgressCallback]
 Advance = Callable[[int], None]
+
+# What is done sooner shows no bar: one that appears and vanishes is a flicker.
+_DELAY_S = 0.4
 
 
 class Progress:
@@ -58,15 +65,9 @@ class Progress:
                 callback(done, total, what)
 
             yield advance
-        elif self.setting or (self.setting is None and (sys.stderr.isatty() or in_notebook())):
-            if in_notebook():
-                from tqdm.auto import tqdm
-            else:
-                from tqdm.std import tqdm
-
-            is_bytes = unit == "B"
-            with tqdm(total=total, desc=what, unit=unit, unit_scale=is_bytes, leave=False) as bar:
-                yield bar.update
+        elif self.setting or (self.setting is None and _is_watched()):
+            with _bar(what, total, unit, delay_s=0.0 if self.setting else _DELAY_S) as bar:
+                yield lambda n: _move(bar, n)
         else:
             yield lambda n: None
 
@@ -75,4 +76,32 @@ def in_notebook() -> bool:
     """Return whether the code runs in a Jupyter kernel."""
     get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
     shell = get_ipython() if get_ipython else None
-    return shell is not None and shell.has_trait("kernel")
+    return shell is not None and bool(shell.has_trait("kernel"))
+
+
+def _move(bar: tqdm[Any], n: int) -> None:
+    bar.update(n)
+
+
+def _is_watched() -> bool:
+    # Without a console (pythonw) there is no standard error at all.
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    return is_terminal or in_notebook()
+
+
+def _bar(what: str, total: int | None, unit: str, *, delay_s: float) -> tqdm[Any]:
+    if in_notebook() and find_spec("ipywidgets"):
+        from tqdm.notebook import tqdm_notebook as make
+    else:  # a notebook without widgets shows the bar as text
+        from tqdm.std import tqdm as make  # type: ignore[assignment]
+
+    return make(
+        total=total,
+        desc=what,
+        unit=unit if unit in ("B", "it") else f" {unit}",
+        unit_scale=unit == "B",
+        unit_divisor=1024 if unit == "B" else 1000,
+        leave=False,
+        delay=delay_s,
+        dynamic_ncols=True,
+    )

@@ -88,9 +88,7 @@ def open_database(name: str | None = None, **options: Any) -> Connection:
     return connection
 
 
-def run(
-    connection: Connection, sql: str, parameters: Mapping[str, Any] | None = None
-) -> Outcome:
+def run(connection: Connection, sql: str, parameters: Mapping[str, Any] | None = None) -> Outcome:
     """Execute one statement and fetch all it returns.
 
     Raises:
@@ -108,12 +106,12 @@ def run(
 
 
 def statements_of(script: str) -> list[str]:
-    """Return the statements of a text; white space and comments alone are none.
+    r"""Return the statements of a text; white space and comments alone are none.
 
     Example:
-        >>> statements_of("SELECT 1; -- one\\n;")
-        ['SELECT 1; -- one\\n;']
-        >>> statements_of(" -- nothing\\n")
+        >>> statements_of("SELECT 1; -- one\n;")
+        ['SELECT 1; -- one\n;']
+        >>> statements_of(" -- nothing\n")
         []
     """
     from .language.lexer import Kind, tokens
