@@ -104,6 +104,7 @@ class ThanosqlDialect(SQLiteDialect_pysqlite):
         )
         # SQLAlchemy 1.4 leaves it True for files as well: it has no pool for them.
         keywords.setdefault("check_same_thread", not self._is_url_file_db(url))
+        # SQLAlchemy itself loses `isolation_level`, which is a text already.
         return arguments, {**keywords, **options}
 
     # -- transactions -------------------------------------------------------------------------

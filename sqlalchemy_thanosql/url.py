@@ -114,9 +114,9 @@ _REPEATABLE = "allowed_directories"
 
 
 def read_options(url: URL) -> dict[str, Any]:
-    """Return our options of a URL as keyword arguments of ``thanosql_dbapi.connect``.
+    """Return the options of a URL as keyword arguments of ``thanosql_dbapi.connect``.
 
-    All other options of the URL are checked too, and left out.
+    Those that SQLite itself reads, of a URL with ``uri=true``, are checked and left out.
 
     Args:
         url: A ``thanosql://`` or ``sqlite+thanosql://`` URL.
@@ -132,10 +132,8 @@ def read_options(url: URL) -> dict[str, Any]:
         if name == _REPEATABLE:
             folders = (value,) if isinstance(value, str) else value
             options[name] = tuple(_read(url, name, folder) for folder in folders)
-        elif name in THANOSQL_OPTIONS:
+        elif name in THANOSQL_OPTIONS or name in SQLITE3_OPTIONS:
             options[name] = _read(url, name, _one(url, name, value))
-        elif name in SQLITE3_OPTIONS:
-            _read(url, name, _one(url, name, value))
         elif not is_uri:
             _refuse(url, name)
         elif name not in SQLITE_URI_OPTIONS and "vfs" not in query:
