@@ -17,6 +17,7 @@ import struct
 import sys
 import threading
 import uuid
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -181,6 +182,7 @@ def test_csv_round_trip_of_texts(tmp_path, rows, suffix, mark):
         writer = csv.writer(file, delimiter="\t" if suffix == ".tsv" else ",")
         writer.writerows([["하나", "둘", "끝"], *rows])
     table = open_table(path)
+    assert table.columns == ("하나", "둘", "끝")
     got = rows_of(table)
     assert len(got) == len(rows)
     for declared, have, want in zip(
@@ -257,6 +259,12 @@ def test_csv_readers_in_threads_share_the_limit(tmp_path, field_limit):
         thread.join()
     assert found == [30] * 4
     assert csv.field_size_limit() == field_limit
+
+
+def test_csv_byte_order_mark_is_no_part_of_a_name(tmp_path):
+    table = table_of(tmp_path / "a.csv", "\ufeffid;이름\r\n1;가\r\n")
+    assert table.columns == ("id", "이름")
+    assert rows_of(table) == [(1, "가")]
 
 
 def test_csv_blank_lines_are_no_rows(tmp_path):
@@ -544,6 +552,18 @@ def test_excel(tmp_path):
     ]
 
 
+def test_excel_with_wrong_dimensions(tmp_path):
+    pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}).to_excel(tmp_path / "right.xlsx", index=False)
+    with (
+        zipfile.ZipFile(tmp_path / "right.xlsx") as right,
+        zipfile.ZipFile(tmp_path / "wrong.xlsx", "w") as wrong,
+    ):
+        for name in right.namelist():
+            content = right.read(name)
+            wrong.writestr(name, content.replace(b'<dimension ref="A1:B3"', b'<dimension ref="A1"'))
+    assert rows_of(open_table(tmp_path / "wrong.xlsx")) == [(1, "x"), (2, "y")]
+
+
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
@@ -817,12 +837,12 @@ def test_frame_arrays_that_are_no_vectors(values, want):
 
 
 def test_frame_vectors_that_end_late():
-    values = [*(np.array([0.5, 1.0]) for _ in range(3000)), np.array([0.5])]
-    column(pd.Series(values, dtype=object), "TEXT", ["[0.5, 1.0]"] * 3000 + ["[0.5]"])
+    values = [*(np.array([0.5, 1.0]) for _ in range(3072)), np.array([0.5])]
+    column(pd.Series(values, dtype=object), "TEXT", ["[0.5, 1.0]"] * 3072 + ["[0.5]"])
     values[-1] = 7
-    column(pd.Series(values, dtype=object), "TEXT", ["[0.5, 1.0]"] * 3000 + ["7"])
+    column(pd.Series(values, dtype=object), "TEXT", ["[0.5, 1.0]"] * 3072 + ["7"])
     values[-1] = None
-    column(pd.Series(values, dtype=object), "VECTOR(2)", vectors([0.5, 1]) * 3000 + [None])
+    column(pd.Series(values, dtype=object), "VECTOR(2)", vectors([0.5, 1]) * 3072 + [None])
 
 
 def test_frame_index_only_when_named():
