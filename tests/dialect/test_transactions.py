@@ -72,9 +72,11 @@ def test_a_savepoint_that_comes_first_commits_nothing(table_engine):
 def test_a_session_with_savepoints(table_engine):
     with Session(table_engine, future=True) as session:
         session.execute(text("INSERT INTO t VALUES (1)"))
-        with pytest.raises(OperationalError, match="no such table"), session.begin_nested():
-            session.execute(text("INSERT INTO t VALUES (2)"))
+        savepoint = session.begin_nested()
+        session.execute(text("INSERT INTO t VALUES (2)"))
+        with pytest.raises(OperationalError, match="no such table"):
             session.execute(text("SELECT * FROM missing"))
+        savepoint.rollback()
         session.commit()
         assert count(session) == 1
 
@@ -157,9 +159,7 @@ def test_the_recipe_of_sqlalchemys_documentation_still_works(open_engine, tmp_pa
 @pytest.mark.skipif(not HAS_AUTOCOMMIT, reason="sqlite3 has autocommit= from Python 3.12 on")
 @pytest.mark.parametrize("autocommit", [True, False])
 def test_pythons_own_transaction_control(open_engine, tmp_path, autocommit):
-    engine = open_engine(
-        f"thanosql:///{tmp_path}/x.db", connect_args={"autocommit": autocommit}
-    )
+    engine = open_engine(f"thanosql:///{tmp_path}/x.db", connect_args={"autocommit": autocommit})
     with engine.connect() as connection:
         connection.execute(text("CREATE TABLE t (a)"))
         connection.rollback()
@@ -232,7 +232,13 @@ def test_each_thread_has_a_memory_of_its_own(open_engine):
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE t (a)"))
     names: list[list[str]] = []
-    thread = threading.Thread(target=lambda: names.append(inspect(engine).get_table_names()))
+
+    def look():
+        with engine.connect() as connection:
+            names.append(inspect(connection).get_table_names())
+            connection.detach()  # is closed at the end, by the thread that opened it
+
+    thread = threading.Thread(target=look)
     thread.start()
     thread.join()
     assert names == [[]]

@@ -53,7 +53,11 @@ def test_options_reach_the_connection(open_engine, tmp_path):
         ("thanosql:///:memory:", ":memory:", {"check_same_thread": True}),
         ("thanosql:///x.db", str(Path.cwd() / "x.db"), {"check_same_thread": False}),
         ("thanosql:////tmp/x.db?timeout=2", "/tmp/x.db", {"timeout": 2.0}),
-        ("thanosql:////tmp/x.db?isolation_level=immediate", "/tmp/x.db", {"isolation_level": "IMMEDIATE"}),
+        (
+            "thanosql:////tmp/x.db?isolation_level=immediate",
+            "/tmp/x.db",
+            {"isolation_level": "IMMEDIATE"},
+        ),
         (
             "thanosql:///file:x.db?mode=ro&uri=true&device=cpu",
             "file:x.db?mode=ro",
@@ -75,8 +79,9 @@ def test_database_and_sqlite3_options_are_as_in_pysqlite(url, database, options)
 def test_a_read_only_uri_is_read_only(open_engine, tmp_path):
     thanosql_dbapi.connect(tmp_path / "x.db").close()
     engine = open_engine(f"thanosql:///file:{tmp_path}/x.db?mode=ro&uri=true")
-    with engine.connect() as connection, pytest.raises(
-        DBAPIError, match="attempt to write a readonly database"
+    with (
+        engine.connect() as connection,
+        pytest.raises(DBAPIError, match="attempt to write a readonly database"),
     ):
         connection.execute(text("CREATE TABLE t (a)"))
 
@@ -100,8 +105,7 @@ def test_a_read_only_uri_is_read_only(open_engine, tmp_path):
         ("cached_statements=1.5", "option 'cached_statements' takes an integer; got '1.5'"),
         (
             "isolation_level=AUTOCOMMIT",
-            "option 'isolation_level' takes DEFERRED, IMMEDIATE or EXCLUSIVE, the kind of BEGIN"
-            " (AUTOCOMMIT and SERIALIZABLE are values of create_engine(isolation_level=…))",
+            "the kind of BEGIN (AUTOCOMMIT and SERIALIZABLE are values of create_engine(",
         ),
     ],
 )
