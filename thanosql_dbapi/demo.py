@@ -261,6 +261,8 @@ def _new_folder(name: str | None) -> Path:
 
 
 def _say_goodbye(terminal: Terminal, place: Path, page: Path, seconds: float) -> None:
+    from pygments.lexers.python import PythonLexer
+
     database = _shortest(place / DATABASE)
     terminal.say(f"\nDone in {seconds:.0f} s. Now:", "bold green")
     terminal.say("\nLook at what was found; open in a browser")
@@ -275,7 +277,7 @@ def _say_goodbye(terminal: Terminal, place: Path, page: Path, seconds: float) ->
         ' SELECT * FROM storybook"\n'
         'for row in connection.execute(sql, ("a cat in the rain",)):\n'
         "    print(row[1], row[-1])",
-        "python",
+        PythonLexer(),
     )
 
 

@@ -225,8 +225,6 @@ def _section(number: int, section: Section) -> str:
 
 
 def _cards(section: Section) -> Iterator[str]:
-    known = [card.similarity for card in section.cards if card.similarity is not None]
-    best = max(known, default=0.0)
     for card in section.cards:
         name = escape(Path(card.name).name)
         if card.jpeg:
@@ -236,11 +234,7 @@ def _cards(section: Section) -> Iterator[str]:
             shown = f'<div class="missing">{escape(card.reason)}</div>'
         figure = ""
         if card.similarity is not None:
-            share = max(0.0, 100 * card.similarity / best) if best > 0 else 0.0
-            figure = (
-                f'<span class="bar"><i style="width:{share:.0f}%"></i></span>'
-                f'<span class="number">{card.similarity:.3f}</span>'
-            )
+            figure = f"similarity <b>{card.similarity:.3f}</b>"
         caption = f'<span class="caption">{escape(card.caption)}</span>' if card.caption else ""
         yield (
             f'<li><figure title="{escape(card.name)}">{shown}<figcaption>'

@@ -74,11 +74,12 @@ figure img { display: block; width: 100%; aspect-ratio: 4 / 3; object-fit: cover
   color: var(--faint); font-size: .8rem; overflow-wrap: anywhere; background: var(--line);
 }
 figcaption { display: grid; gap: .2rem; padding: .7rem .85rem .85rem }
-.similarity { display: flex; align-items: center; gap: .6rem }
+.similarity {
+  display: flex; align-items: baseline; justify-content: space-between;
+  color: var(--faint); font-size: .8rem;
+}
 .similarity:empty { display: none }
-.bar { flex: 1; height: 5px; overflow: hidden; border-radius: 3px; background: var(--line) }
-.bar i { display: block; height: 100%; border-radius: 3px; background: var(--accent) }
-.number { font-size: .9rem; font-weight: 600; font-variant-numeric: tabular-nums }
+.similarity b { color: var(--ink); font-size: .95rem; font-variant-numeric: tabular-nums }
 .caption { font-size: .9rem; line-height: 1.35 }
 .name {
   overflow: hidden; color: var(--faint); font-size: .75rem; text-overflow: ellipsis;

@@ -55,7 +55,7 @@ class Terminal:
             self.show_pictures(connection, outcome)
         else:
             rows = outcome.rows[: self.limit]
-            self.console.print(table(outcome.names, rows, is_cut=self.console.is_terminal))
+            self.console.print(table(outcome.names, rows))
             left = len(outcome.rows) - len(rows)
             if left:
                 self.say(f"… and {left:,} rows more{self.hint}", "dim")
@@ -75,15 +75,15 @@ class Terminal:
         """Print one text as it is."""
         self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
-    def say_code(self, code: str, lexer: Lexer | str | None = None) -> None:
+    def say_code(self, code: str, lexer: Lexer | None = None) -> None:
         """Print code, coloured where the terminal can; SQL unless told otherwise."""
-        from rich.syntax import Syntax
+        from pygments import highlight
+        from pygments.formatters import TerminalFormatter
 
-        if self.console.is_terminal:
-            lexer = lexer or sql_lexer()
-            self.console.print(Syntax(code, lexer, theme="ansi_dark", background_color="default"))
-        else:
-            self.say(code)
+        if self.console.color_system:
+            # Not rich's own way with code, which cuts off what is wider than the terminal.
+            code = str(highlight(code, lexer or sql_lexer(), TerminalFormatter())).rstrip("\n")
+        print(code, file=self.console.file)
 
     def warn(self, what: str, message: str) -> None:
         """Print a warning to standard error."""
@@ -99,34 +99,31 @@ class Terminal:
         )
 
 
-def table(names: Sequence[str], rows: Sequence[Sequence[Any]], *, is_cut: bool) -> Table:
-    """Return a result as an aligned table.
+def table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """Return a result as an aligned table; a terminal too narrow for a value gets its beginning.
 
     Args:
         names: Names of the columns.
         rows: Rows of that many values.
-        is_cut: Whether long values are shortened to fit the width.
     """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    # The texts refuse to wrap, not the columns: of columns rich then narrows the widest first.
     for index, name in enumerate(names):
         values = [row[index] for row in rows if row[index] is not None]
         is_number = bool(values) and all(isinstance(value, (int, float)) for value in values)
         made.add_column(
-            Text(name, style="bold"),
+            Text(name, style="bold", no_wrap=True, overflow="ellipsis"),
             justify="right" if is_number else "left",
-            no_wrap=True,
-            overflow="ellipsis" if is_cut else "ignore",
             # A number with an ellipsis would be another number.
             min_width=max(len(display.cell(value)) for value in values) if is_number else None,
         )
     for row in rows:
-        made.add_row(
-            *(Text(display.cell(value), style="dim" if value is None else "") for value in row)
-        )
+        cells = [(display.cell(value), "dim" if value is None else "") for value in row]
+        made.add_row(*(Text(c, style=s, no_wrap=True, overflow="ellipsis") for c, s in cells))
     return made
 
 
