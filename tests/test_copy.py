@@ -81,6 +81,16 @@ def test_a_table_that_exists(database: thanosql.Connection) -> None:
         database.execute("COPY t OPTIONS (if_exists='merge') FROM 't.csv'")
 
 
+def test_appended_ids_do_not_turn_into_numbers(database: thanosql.Connection) -> None:
+    database.execute("CREATE TABLE t (id INTEGER, n TEXT)")
+    database.execute('COPY t OPTIONS (if_exists=\'append\') FROM \'[{"id": 1, "n": "007"}]\'')
+    with pytest.raises(sqlite3.OperationalError, match="row 2 has the text '007' for column 'id'"):
+        database.execute(
+            'COPY t OPTIONS (if_exists=\'append\') FROM \'[{"id": "x"}, {"id": "007"}]\''
+        )
+    assert database.execute("SELECT * FROM t").fetchall() == [(1, "007")]
+
+
 def test_it_is_all_or_nothing(database: thanosql.Connection, folder: Path) -> None:
     database.execute("COPY t FROM 't.csv'")
     (folder / "bad.csv").write_text("id,n,x,name\n1,2,3,4\n1,2\n", encoding="utf-8")

@@ -782,7 +782,7 @@ def test_frame_dtypes(series, declared, want):
         ([np.float32(math.nan), np.float64(1)], "REAL", [None, 1.0]),
         ([np.bool_(True), False, pd.NA], "INTEGER", [1, 0, None]),
         ([np.str_("가")], "TEXT", ["가"]),
-        ([np.datetime64("2024-01-02T03:04:05"), np.datetime64("NaT")], "TEXT",
+        ([np.datetime64("2024-01-02T03:04:05"), np.datetime64("NaT", "s")], "TEXT",
          ["2024-01-02 03:04:05", None]),
         ([datetime.date(2024, 1, 2), datetime.time(3, 4)], "TEXT", ["2024-01-02", "03:04:00"]),
         ([datetime.timedelta(1)], "TEXT", ["1 day, 0:00:00"]),

@@ -44,9 +44,11 @@ def copy(context: Context, arguments: Arguments, statement: Copy) -> None:
     source = _open(context, arguments, statement)
     schema, existing = (found[0], found[1]) if found else (name.schema or "main", name.name)
     table = quote_name(schema, existing)
-    columns = list(source.columns)
+    columns, guarded = list(source.columns), []
     if found and if_exists == "append":
-        columns = _matching(database.table_columns(schema, existing), columns, existing)
+        declared = database.table_columns(schema, existing)
+        columns = _matching(declared, columns, existing)
+        guarded = _guarded(dict(declared), columns, source.types)
     marks = ", ".join("?" * len(columns))
     names = ", ".join(quote_name(column) for column in columns)
     with (
@@ -65,6 +67,8 @@ def copy(context: Context, arguments: Arguments, statement: Copy) -> None:
         def counted() -> Iterator[Sequence[Any]]:
             count = 0
             for count, row in enumerate(source.rows(), 1):
+                for index in guarded:
+                    _keep_text(row[index], columns[index], existing, count)
                 yield row
                 if count % CHUNK == 0:
                     advance(CHUNK)
@@ -104,3 +108,33 @@ def _matching(existing: list[tuple[str, str]], columns: list[str], table: str) -
             )
         spelling += match
     return spelling
+
+
+def _guarded(declared: dict[str, str], columns: list[str], types: Sequence[str]) -> list[int]:
+    """Return the columns whose texts SQLite would turn into numbers, such as an id 007 into 7.
+
+    Source: https://www.sqlite.org/datatype3.html#determination_of_column_affinity
+    """
+    guarded = []
+    for index, (column, kind) in enumerate(zip(columns, types, strict=True)):
+        words = declared[column].upper()
+        keeps_text = not words or any(
+            word in words for word in ("CHAR", "CLOB", "TEXT", "BLOB", "VECTOR")
+        )
+        if kind == "TEXT" and ("INT" in words or not keeps_text):
+            guarded.append(index)
+    return guarded
+
+
+def _keep_text(value: object, column: str, table: str, row: int) -> None:
+    if not isinstance(value, str):
+        return
+    try:
+        float(value)
+    except ValueError:
+        return
+    raise OperationalError(
+        f"COPY: row {row} has the text {clip(value)} for column {clip(column)}, which table"
+        f" {clip(table)} declares as a number, so SQLite would not keep it as it is; declare the"
+        " column TEXT, or copy into another table; nothing was changed"
+    )
