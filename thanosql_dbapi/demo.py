@@ -128,13 +128,13 @@ LIMIT 5""",
         heading="a horse, where the caption says beach",
     ),
     Step(
-        "Two questions at once: a house, and not by day",
+        "Two questions at once: what answers both",
         """\
 PRINT IMAGE
 AS
-SELECT image_path, wanted1 - wanted2 AS similarity
+SELECT image_path, min(wanted1, wanted2) AS similarity
 FROM (
-    SEARCH IMAGE texts=['a house at night', 'a house by day']
+    SEARCH IMAGE texts=['a house', 'snow at night']
     USING storybook_clip
     OPTIONS (result_col='wanted')
     AS
@@ -142,7 +142,7 @@ FROM (
     )
 ORDER BY similarity DESC
 LIMIT 5""",
-        heading="a house at night, rather than by day",
+        heading="a house, and snow at night",
     ),
     _search("two white birds"),
     Step(

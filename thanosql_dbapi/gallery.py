@@ -213,11 +213,10 @@ def _section(number: int, section: Section) -> str:
     asked = ""
     if section.query_jpeg:
         asked = f'<img class="asked" src="{_data_url(section.query_jpeg)}" alt="the query picture">'
-    count = len(section.cards)
-    found = "no pictures" if not count else f"{count} picture{'s' if count > 1 else ''}"
+    found = "" if section.cards else '<p class="found">no pictures</p>'
     return (
         f'<section id="q{number}">\n<header>{asked}<div><h2>{escape(section.heading)}</h2>'
-        f'<p class="found">{found}</p></div></header>\n'
+        f"{found}</div></header>\n"
         f'<ol class="cards">{"".join(_cards(section))}</ol>\n'
         f"<details><summary>SQL</summary><pre><code>{_coloured(section.sql)}</code></pre>"
         "</details>\n</section>"

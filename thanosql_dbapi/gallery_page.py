@@ -94,7 +94,7 @@ pre {
   Menlo, Consolas, "DejaVu Sans Mono", monospace;
 }
 .k, .kt, .kr { color: var(--keyword); font-weight: 600 }
-.s, .s1, .s2 { color: var(--string) }
+.s, .s1, .s2, .ss { color: var(--string) }
 .m, .mi, .mf { color: var(--digit) }
 @media print { nav { display: none } figure { break-inside: avoid; box-shadow: none } }
 """

@@ -1,0 +1,383 @@
+"""The command line: one statement, scripts, exports, the shell and the demo."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import thanosql
+from thanosql_dbapi import demo, shell
+from thanosql_dbapi.__main__ import main
+from thanosql_dbapi.language import parse
+from thanosql_dbapi.session import open_database
+from thanosql_dbapi.sources.storybook import MODEL_FOLDER
+from thanosql_dbapi.terminal import Terminal
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+class Done:
+    """What one run of the program did."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+
+    @property
+    def lines(self) -> list[str]:
+        return [line.rstrip() for line in self.out.splitlines()]
+
+
+Program = Callable[..., Done]
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> Program:
+    """Runs the program in an empty folder; ``stdin`` is what is piped into it."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("THANOSQL_WORKSPACE", "THANOSQL_DATABASE", "THANOSQL_CATALOG"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments: str, stdin: str = "") -> Done:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        capsys.readouterr()
+        try:
+            status = main(arguments)
+        except SystemExit as leave:
+            status = leave.code if isinstance(leave.code, int) else 1
+        return Done(status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def photos(program: Program, tmp_path: Path) -> str:
+    """A database of two pictures."""
+    Image.new("RGB", (64, 48), "red").save(tmp_path / "red.jpg")
+    done = program(
+        "photos.db",
+        "CREATE TABLE t (n INTEGER, image_path TEXT, x BLOB);"
+        "INSERT INTO t VALUES (1, 'red.jpg', x'00ff'), (2, 'no, \"such\".jpg', NULL)",
+    )
+    assert (done.status, done.lines, done.err) == (0, ["Success", "Success"], "")
+    return "photos.db"
+
+
+# One statement
+
+
+def test_a_statement_prints_a_table(program: Program, photos: str) -> None:
+    done = program(photos, "SELECT n, image_path FROM t")
+    assert done.status == 0
+    assert done.lines[0] == "n   image_path"
+    assert done.lines[2:] == ["1   red.jpg", '2   no, "such".jpg']
+
+
+def test_nothing_is_cut_off_where_the_output_is_no_terminal(program: Program, photos: str) -> None:
+    text = "x" * 3000
+    assert text in program(photos, f"SELECT '{text}' AS a, '{text}' AS b").out
+
+
+def test_print_prints_absolute_paths(program: Program, photos: str, tmp_path: Path) -> None:
+    done = program(photos, "PRINT IMAGE AS SELECT * FROM t")
+    assert done.status == 0
+    assert done.lines == [str(tmp_path / "red.jpg"), str(tmp_path / 'no, "such".jpg')]
+    assert done.err.startswith("cannot be shown: image 'no, \"such\".jpg' does not exist")
+
+
+def test_csv(program: Program, photos: str) -> None:
+    done = program(photos, "SELECT * FROM t", "--csv")
+    assert done.out.splitlines(keepends=True)[0] == "n,image_path,x\r\n"
+    assert list(csv.reader(io.StringIO(done.out)))[1:] == [
+        ["1", "red.jpg", "AP8="],
+        ["2", 'no, "such".jpg', ""],
+    ]
+
+
+def test_json(program: Program, photos: str) -> None:
+    done = program("--json", photos, "SELECT * FROM t")
+    assert json.loads(done.out) == [
+        {"n": 1, "image_path": "red.jpg", "x": "AP8="},
+        {"n": 2, "image_path": 'no, "such".jpg', "x": None},
+    ]
+
+
+def test_exports_of_a_statement_without_rows(program: Program, photos: str) -> None:
+    assert program(photos, "CREATE TABLE u (x)", "--csv").out == ""
+    assert json.loads(program(photos, "CREATE TABLE v (x)", "--json").out) == []
+    assert program(photos, "SELECT * FROM u", "--csv").out == "x\r\n"
+
+
+def test_exports_take_one_statement(program: Program, photos: str) -> None:
+    done = program(photos, "SELECT 1; SELECT 2", "--csv")
+    assert (done.status, done.out) == (1, "")
+    assert "--csv and --json take one statement, and there are 2" in done.err
+
+
+def test_errors_keep_their_caret_and_have_no_traceback(program: Program, photos: str) -> None:
+    done = program(photos, "SEARCH IMAGE\n   txt='a' USING m AS SELECT * FROM t")
+    assert (done.status, done.out) == (1, "")
+    lines = done.err.splitlines()
+    assert lines[0].startswith("StatementError: SEARCH IMAGE: expected text= or image=")
+    assert lines[1:] == ["     txt='a' USING m AS SELECT * FROM t", "     ^"]
+
+
+def test_the_statement_has_its_place_and_options(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "w").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "w" / "a.png")
+    Image.new("RGB", (8, 8)).save(tmp_path / "b.png")
+    sql = "PRINT IMAGE AS SELECT 'a.png' AS image_path UNION ALL SELECT '../b.png'"
+    done = program("x.db", sql, "--workspace", "w")
+    assert "outside the workspace" in done.err
+    done = program("x.db", sql, "--workspace", "w", "--allow", str(tmp_path))
+    assert (done.lines, done.err) == ([str(tmp_path / "w" / "a.png"), str(tmp_path / "b.png")], "")
+
+
+def test_a_database_that_cannot_be_opened(program: Program) -> None:
+    done = program("nowhere/x.db", "SELECT 1")
+    assert done.status == 1
+    assert "there is no folder" in done.err
+
+
+def test_version_help_and_wrong_options(program: Program) -> None:
+    assert program("--version").lines == [f"thanosql {thanosql.__version__}"]
+    assert "thanosql demo" in program("--help").out
+    assert program("x.db", "SELECT 1", "--csv", "--json").status == 2
+
+
+def test_ours_are_the_names_it_exits_with(program: Program, monkeypatch) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("thanosql_dbapi.__main__.open_database", interrupted)
+    assert program("x.db", "SELECT 1").status == 130
+
+
+# Scripts
+
+
+def test_a_script_on_standard_input(program: Program, photos: str) -> None:
+    done = program(photos, stdin=".tables\nSELECT 1 AS a;\n-- over\nSELECT 2 AS b")
+    assert done.status == 0
+    assert [line for line in done.lines if not line.startswith("─")] == ["t", "a", "1", "b", "2"]
+
+
+def test_a_script_stops_at_the_first_error(program: Program, photos: str) -> None:
+    done = program(photos, stdin="SELECT 1 AS a;\n\nSELECT\n  nope;\nSELECT 3 AS c")
+    assert done.status == 1
+    assert done.lines[0] == "a"
+    assert "c" not in done.lines
+    assert done.err.splitlines() == [
+        "OperationalError: no such column: nope",
+        "stopped: at the statement that begins in line 3",
+    ]
+
+
+def test_a_transaction_left_open_is_undone(program: Program, photos: str) -> None:
+    program(photos, stdin="BEGIN; DELETE FROM t;")
+    assert program(photos, "SELECT count(*) AS n FROM t", "--csv").out == "n\r\n2\r\n"
+
+
+def test_quit_ends_a_script(program: Program, photos: str) -> None:
+    done = program(photos, stdin=".quit\nSELECT nope;")
+    assert (done.status, done.out, done.err) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("command", "want"),
+    [
+        (".tables", ["t"]),
+        (".schema", ["CREATE TABLE t (n INTEGER, image_path TEXT, x BLOB);"]),
+        (".schema T", ["CREATE TABLE t (n INTEGER, image_path TEXT, x BLOB);"]),
+    ],
+)
+def test_commands(command: str, want: list[str], program: Program, photos: str) -> None:
+    assert program(photos, stdin=command).lines == want
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (
+            ".nope",
+            "unknown command '.nope'; the commands are .tables, .schema, .rows, .help, .quit",
+        ),
+        (".schema nope", "no such table: nope"),
+        (".rows many", ".rows takes a number or all, got 'many'"),
+    ],
+)
+def test_wrong_commands(command: str, message: str, program: Program, photos: str) -> None:
+    done = program(photos, stdin=command)
+    assert done.status == 1
+    assert message in done.err
+
+
+def test_help_names_every_command_and_only_statements_that_parse(
+    program: Program, photos: str
+) -> None:
+    text = program(photos, stdin=".help").out
+    for command in (".tables", ".schema", ".rows", ".help", ".quit"):
+        assert f"  {command}" in text
+    for statement in re.findall(r"LIST (?:THANOSQL )?\w+|GET THANOSQL \w+ \w+", text):
+        assert parse(statement) is not None
+
+
+# The shell
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[thanosql.Connection]:
+    connection = open_database(str(tmp_path / "t.db"))
+    yield connection
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("", True),
+        (".tables", True),
+        ("SELECT 1;", True),
+        ("SELECT 1", False),
+        ("SELECT 1\n", True),
+        ("SELECT 1\n  ", True),
+        ("SELECT ';", False),
+        ("CREATE TRIGGER x AFTER INSERT ON t BEGIN SELECT 1;", False),
+        ("LIST MODEL", True),
+        ("LIST THANOSQL DATASET", True),
+        ("DELETE MODEL m", True),
+        ("GET THANOSQL MODEL m", False),
+        ("SEARCH IMAGE text='a' USING m AS SELECT * FROM t", False),
+        ("SEARCH IMAGE txt='a'", False),
+    ],
+)
+def test_what_enter_runs(text: str, want: bool) -> None:
+    assert shell.is_complete(text) is want
+
+
+def test_long_results_are_cut_with_a_word(opened, capsys: pytest.CaptureFixture[str]) -> None:
+    session = shell.Shell(opened, Terminal(2, "; .rows all shows all"))
+    sql = (
+        "WITH RECURSIVE c(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM c LIMIT 5) SELECT * FROM c"
+    )
+    assert session.attempt(sql)
+    assert capsys.readouterr().out.splitlines()[-1] == "… and 3 rows more; .rows all shows all"
+    assert session.attempt(".rows all")
+    assert session.attempt(sql)
+    assert "more" not in capsys.readouterr().out
+
+
+def test_ctrl_c_stops_a_statement(opened, capsys: pytest.CaptureFixture[str]) -> None:
+    session = shell.Shell(opened, Terminal())
+    stop = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    stop.start()
+    endless = (
+        "WITH RECURSIVE c(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
+    )
+    assert not session.attempt(endless)
+    stop.join()
+    assert "stopped" in capsys.readouterr().out
+    assert session.attempt("SELECT 1")
+
+
+def test_names_are_completed(opened) -> None:
+    opened.execute("CREATE TABLE photos (image_path)")
+    assert shell.Shell(opened, Terminal()).names() == ["image_path", "photos"]
+
+
+def test_at_a_prompt(opened, tmp_path: Path, monkeypatch, capsys) -> None:
+    """Keys typed into the real prompt: two lines, an error, a command, Ctrl-D."""
+    from prompt_toolkit.application import create_app_session
+    from prompt_toolkit.input import create_pipe_input
+    from prompt_toolkit.output import DummyOutput
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    keys = "SELECT 41 + 1\rAS answer;\rSELECT nope;\r\x03.tables\rLIST MODEL\r\x04"
+    with create_pipe_input() as typed, create_app_session(input=typed, output=DummyOutput()):
+        typed.send_text(keys)
+        shell.Shell(opened, Terminal()).interact()
+    captured = capsys.readouterr()
+    assert [line.strip() for line in captured.out.splitlines() if "4" in line] == ["42"]
+    assert "model_name" in captured.out
+    assert captured.err == "OperationalError: no such column: nope\n"
+    history = tmp_path / "state" / "thanosql" / "history"
+    assert "+AS answer;" in history.read_text()
+    assert history.stat().st_mode & 0o077 == 0
+
+
+# As a program
+
+
+def test_as_a_program(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONIOENCODING": "utf-8"}
+    command = [sys.executable, "-m", "thanosql_dbapi", "x.db", "SELECT 'é' AS a", "--csv"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "a\r\né\r\n".encode(), b"")
+
+
+def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    sql = "WITH RECURSIVE c(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM c LIMIT 50000)"
+    command = [sys.executable, "-m", "thanosql_dbapi", "x.db", f"{sql} SELECT * FROM c", "--csv"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+# The demo
+
+
+def test_every_statement_of_the_demo_parses() -> None:
+    for step in demo.STEPS:
+        sql = step.sql.replace("{rows}", "10")
+        assert "{" not in sql
+        parse(sql)
+
+
+def test_the_demo_wants_a_folder_of_its_own(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "letter.txt").touch()
+    done = program("demo", "full")
+    assert done.status == 1
+    assert "is not empty, and the demo wants one of its own" in done.err
+    assert program("demo", "--rows", "0").status == 2
+
+
+@pytest.mark.skipif(not MODEL_FOLDER.is_dir(), reason="storybook_clip is not trained yet")
+def test_the_demo(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "thanosql-demo").mkdir()
+    done = program("demo", "--rows", "300")
+    assert (done.status, done.err) == (0, "")
+    place = tmp_path / "thanosql-demo-2"
+    page = place / "gallery.html"
+    text = page.read_text(encoding="utf-8")
+    searches = [step.heading for step in demo.STEPS if step.heading]
+    assert text.count("<section") == len(searches)
+    assert text.count('src="data:image/jpeg') >= 5 * (len(searches) - 2)
+    for heading in searches:
+        assert f"<h2>{heading}</h2>" in text
+    assert page.as_uri() in done.out
+    assert "    thanosql thanosql-demo-2/photos.db" in done.lines
+    with thanosql.connect(place / "photos.db") as connection:
+        sql = done.out[done.out.index('sql = "') + 7 :].partition('"\n')[0]
+        rows = connection.execute(sql, ("a cat in the rain",)).fetchall()
+    connection.close()
+    assert len(rows) == 5
+    assert rows[0][-1] >= rows[4][-1]
