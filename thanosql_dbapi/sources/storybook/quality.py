@@ -219,14 +219,15 @@ def _reported(pairs: list[tuple[str, str]]) -> dict[str, list[Query]]:
         "{}!!!",
     )
     untaught = {
-        "cat": ("puss", "kitties", "tabby"),
-        "dog": ("doggie", "puppies", "canine"),
-        "horse": ("ponies", "colt"),
-        "boat": ("ships", "yacht"),
-        "house": ("cottages", "bungalow"),
-        "car": ("automobiles", "autocar"),
-        "flower": ("blossoms", "flowers in bloom"),
-        "bird": ("birdies", "fowl"),
+        "cat": ("puss", "tabby"),
+        "dog": ("doggie", "canine"),
+        "horse": ("colt",),
+        "boat": ("yacht",),
+        "house": ("bungalow",),
+        "car": ("autocar",),
+        "bird": ("fowl",),
+        "tree": ("oak", "treetop"),
+        "flower": ("wildflower",),
     }
     return {
         "phrasings never seen": [

@@ -259,6 +259,7 @@ class Trainer:
         part = folder.with_name(folder.name + ".part")
         shutil.rmtree(part, ignore_errors=True)
         model.save_pretrained(part)
+        (part / "model.safetensors").chmod(0o644)
         save_processor(part, self.tokenizer)
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from . import creatures, objects
+from . import creatures, objects, people
 from .canvas import PALETTE, Colour, Pen, darker
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ POSES: dict[str, tuple[Draw, ...]] = {
     "bird": (creatures.bird_standing, creatures.bird_flying),
     "fish": (creatures.fish_leaping, creatures.fish_level),
     "horse": (creatures.horse_standing, creatures.horse_trotting),
-    "person": (creatures.person_waving, creatures.person_standing, creatures.person_in_dress),
+    "person": (people.person_waving, people.person_standing, people.person_in_dress),
     "tree": (objects.tree_round, objects.tree_tall, objects.tree_pine),
     "house": (objects.house_cottage, objects.house_tall),
     "car": (objects.car_small, objects.car_van),
@@ -34,7 +34,7 @@ SITTING: dict[str, tuple[Draw, ...]] = {
     "cat": (creatures.cat_sitting, creatures.cat_lying),
     "dog": (creatures.dog_sitting,),
     "bird": (creatures.bird_standing,),
-    "person": (creatures.person_sitting,),
+    "person": (people.person_sitting,),
 }
 HEIGHTS: dict[str, int] = {
     "cat": 98,
