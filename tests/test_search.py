@@ -340,6 +340,12 @@ def test_search_before_convert(connection: thanosql.Connection) -> None:
         connection.execute("SEARCH IMAGE text='a' USING m AS SELECT * FROM photos")
 
 
+def test_search_in_a_table_that_is_not_the_converted_one(converted: thanosql.Connection) -> None:
+    converted.execute("CREATE TABLE others AS SELECT photo_id, image_path FROM photos")
+    with pytest.raises(sqlite3.OperationalError, match=r"CONVERT USING m OPTIONS \(table_name="):
+        converted.execute("SEARCH IMAGE text='a' USING m AS SELECT * FROM others")
+
+
 def test_a_column_of_another_model(converted: thanosql.Connection, workspace: Path) -> None:
     import torch
     from transformers import CLIPModel

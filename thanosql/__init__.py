@@ -30,6 +30,8 @@ from thanosql_dbapi import (
     Warning,
     WorkspaceError,
     __all__,
+    __dir__,
+    __getattr__,
     __version__,
     apilevel,
     connect,

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import OperationalError, clip
 from ..language.names import quote_name, quote_text
+from ..language.outline import tables_read
 from ..language.tree import Search, Value
 from ..registry import Model, same_name
 from ..search.select import search_select, similarity
@@ -118,7 +119,7 @@ def _check_column(
         # The rows may come from a WITH or a row of the statement around: SQLite itself will tell.
         return
     if not any(same_name(name, column) for name in names):
-        raise OperationalError(_missing_column(lowering, column, names, model))
+        raise OperationalError(_missing_column(lowering, statement, column, names, model))
     known = [
         each for each in context.registry.vector_columns() if same_name(each.column_name, column)
     ]
@@ -148,11 +149,15 @@ def _check_column(
         )
 
 
-def _missing_column(lowering: Lowering, column: str, names: list[str], model: Model) -> str:
+def _missing_column(
+    lowering: Lowering, statement: Search, column: str, names: list[str], model: Model
+) -> str:
+    read = tables_read(statement.query)
     holders = [
         each.table_name
         for each in lowering.context.registry.vector_columns()
-        if same_name(each.column_name, column) and each.table_name
+        if same_name(each.column_name, column)
+        and any(same_name(each.table_name, table.name) for table in read)
     ]
     remedy = (
         f"table {clip(holders[0])} has it: add it to the SELECT after AS"
