@@ -1,0 +1,52 @@
+"""The page on SQLAlchemy: its examples run."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from pathlib import Path
+
+import pandas
+import pytest
+import sqlalchemy
+
+import thanosql_dbapi
+
+PAGE = Path(__file__).parents[2] / "docs" / "sqlalchemy.md"
+BLOCK = re.compile(r"^```(pycon|sql)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+pytestmark = pytest.mark.skipif(
+    sqlalchemy.__version__.startswith("1."), reason="the page is written for SQLAlchemy 2"
+)
+
+
+@pytest.fixture
+def tutorial(tmp_path, monkeypatch):
+    """A small copy of the tutorial's folder."""
+    monkeypatch.chdir(tmp_path)
+    connection = thanosql_dbapi.connect("photos.db", progress=False)
+    for statement in (
+        "GET THANOSQL DATASET storybook OPTIONS (rows=8)",
+        "GET THANOSQL MODEL storybook_clip",
+        "COPY storybook FROM 'thanosql-dataset/storybook/storybook.csv'",
+        "CONVERT USING storybook_clip OPTIONS (table_name='storybook') AS SELECT * FROM storybook",
+    ):
+        connection.execute(statement)
+    yield connection
+    connection.close()
+
+
+def test_the_examples(tutorial):
+    blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+    source = "\n".join(content for language, content in blocks if language == "pycon")
+    report: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    names: dict[str, object] = {}
+    test = doctest.DocTestParser().get_doctest(source, names, PAGE.name, None, 0)
+    runner.run(test, out=report.append, clear_globs=False)
+    test.globs["engine"].dispose()
+    assert not report, "".join(report)
+    (script,) = [content for language, content in blocks if language == "sql"]
+    view, query = script.split(";\n")[:2]
+    tutorial.execute(view)
+    assert len(pandas.read_sql(query, tutorial)) == 5
