@@ -1,0 +1,196 @@
+"""The documentation: its statements run, its results are real, and it names all there is.
+
+In a page that is run, a ```sql block is one statement or more, run in order; a ```text block right
+after it is what the command line prints for them. A ```pycon block is a doctest. Every such page
+has a Korean twin with the same blocks.
+
+``python tests/test_docs.py`` runs the pages and writes the results of their SQL anew.
+"""
+
+from __future__ import annotations
+
+import doctest
+import io
+import os
+import re
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, redirect_stdout
+from pathlib import Path
+
+import pytest
+
+import thanosql
+from thanosql_dbapi.language import STATEMENT_OPTIONS
+from thanosql_dbapi.language.options import SYNONYMS
+from thanosql_dbapi.session import brief_warnings, open_database, run, statements_of
+from thanosql_dbapi.terminal import Terminal
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGES = ("tutorial", "language", "python")
+"""The pages that are run, one after another in the same workspace."""
+TWINS = ("index", *PAGES, "notebook-and-shell", "models-and-data")
+HOME = "/home/me/photos"
+"""What the pages print where the workspace's path stands."""
+ROWS_SHOWN = 5
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FUNCTIONS = ("embed_text", "embed_image", "cosine_similarity")
+
+
+def text_of(page: str) -> str:
+    return (DOCS / page).read_text(encoding="utf-8")
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    """Return (language, content) of a page's fenced blocks."""
+    return FENCE.findall(text_of(page))
+
+
+def printed(connection: thanosql.Connection, sql: str) -> str:
+    """Run statements and return what the command line prints, errors and warnings included."""
+    out = io.StringIO()
+    with redirect_stdout(out):
+        terminal = Terminal(limit=ROWS_SHOWN)
+        for statement in statements_of(sql):
+            try:
+                with brief_warnings(lambda kind, message: print(f"{kind}: {message}")):
+                    terminal.show(connection, run(connection, statement))
+            except sqlite3.Error as error:
+                print(f"{type(error).__name__}: {error}")
+    text = out.getvalue().replace(str(connection.workspace), HOME)
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+def examples(text: str) -> list[tuple[str, re.Match[str] | None]]:
+    """Return each SQL block of a page, with the match of the result right after it, if any."""
+    found = list(FENCE.finditer(text))
+    pairs = []
+    for match, after in zip(found, [*found[1:], None], strict=True):
+        if match[1] == "sql":
+            is_next = after is not None and not text[match.end() : after.start()].strip()
+            pairs.append((match[2], after if is_next and after[1] == "text" else None))
+    return pairs
+
+
+def results(page: str, connection: thanosql.Connection) -> list[tuple[str, str, str | None]]:
+    """Run a page; return each SQL block, what it printed, and what the page says it prints."""
+    return [
+        (sql, printed(connection, sql), result and result[2])
+        for sql, result in examples(text_of(page))
+    ]
+
+
+@contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("photos").resolve()
+
+
+@pytest.fixture(scope="module")
+def pages(workspace: Path) -> dict[str, list[tuple[str, str, str | None]]]:
+    """The SQL of all pages, run in order."""
+    with closing(open_database(str(workspace / "photos.db"), progress=False)) as connection:
+        return {name: results(f"{name}.md", connection) for name in PAGES}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_statement_prints_what_the_page_says(name: str, pages) -> None:
+    for sql, now, said in pages[name]:
+        if said is None:
+            assert "Error: " not in now, f"{sql}\n{now}"
+        else:
+            assert shape(now) == shape(said), sql
+
+
+def shape(text: str) -> list[str]:
+    """Return what must not change in a result.
+
+    Of a table that is the names of its columns: which pictures are found, and how similar they
+    are, depends on the versions of torch and Pillow. Of an error or a list of paths it is all.
+    """
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if line.startswith("──"):
+            return [*lines[: number - 1], *lines[number - 1].split()]
+    return [re.sub(r"\S+\.jpg", "….jpg", line) for line in lines]
+
+
+def test_the_python_examples(pages, workspace: Path) -> None:
+    text = "\n".join(content for language, content in blocks("python.md") if language == "pycon")
+    with inside(workspace):
+        test = doctest.DocTestParser().get_doctest(text, {}, "docs/python.md", None, 0)
+        report: list[str] = []
+        doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=report.append)
+    assert not report, "".join(report)
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_the_korean_twin_has_the_same_blocks(name: str) -> None:
+    assert blocks(f"{name}.ko.md") == blocks(f"{name}.md")
+
+
+OPTION_TABLE = re.compile(r"^\| (?:option|옵션) \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", ["language.md", "language.ko.md"])
+def test_the_options_documented_are_those_that_parse(page: str) -> None:
+    for section in re.split(r"^## ", text_of(page), flags=re.MULTILINE)[1:]:
+        documented = {
+            name
+            for rows in OPTION_TABLE.findall(section)
+            for row in rows.splitlines()
+            for name in re.findall(r"`(\w+)`", row.split("|")[1])
+        }
+        title = section.splitlines()[0]
+        parsed = {
+            name
+            for statement, options in STATEMENT_OPTIONS.items()
+            if statement in title or (title in ("SEARCH", "PRINT") and title in statement)
+            for name in options or ()
+        }
+        parsed |= {old for old, new in SYNONYMS.items() if new in parsed}
+        assert documented == parsed, title
+
+
+@pytest.mark.parametrize("page", ["language.md", "language.ko.md"])
+def test_every_statement_and_function_is_documented(page: str) -> None:
+    text = text_of(page)
+    for name in (*STATEMENT_OPTIONS, *(f"`{name}(" for name in FUNCTIONS)):
+        assert name in text
+
+
+@pytest.mark.parametrize("page", ["python.md", "python.ko.md"])
+def test_every_exported_name_is_documented(page: str) -> None:
+    text = text_of(page)
+    for name in thanosql.__all__:
+        assert re.search(rf"\b{re.escape(name)}\b", text), name
+
+
+def write_results() -> None:
+    """Put the results of this run into the pages and their twins."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder).resolve() / "photos.db"
+        with closing(open_database(str(path), progress=False)) as connection:
+            for name in PAGES:
+                ran = results(f"{name}.md", connection)
+                for page in (f"{name}.md", f"{name}.ko.md"):
+                    text = text_of(page)
+                    pairs = zip(examples(text), ran, strict=True)
+                    for (_, result), (_, now, _) in reversed(list(pairs)):
+                        if result is not None:
+                            text = text[: result.start(2)] + now + text[result.end(2) :]
+                    (DOCS / page).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_results()
