@@ -87,9 +87,9 @@ class Painter:
                 ground, lights = Pen(skies.WIDE, skies.HIGH, 2), Pen(skies.WIDE, skies.HIGH, 2)
                 PLACES[str(key[0])](ground, lights, lot("place", *key))
                 land = ground.image.reduce(2)
-                self._sheets[("hole", *key)] = ImageOps.invert(land.getchannel("A"))
-                self._sheets[("ground", *key)] = land.convert("RGB")
-                self._sheets[("lights", *key)] = lights.image.reduce(2)
+                self._sheets["hole", key[0], key[1]] = ImageOps.invert(land.getchannel("A"))
+                self._sheets["ground", key[0], key[1]] = land.convert("RGB")
+                self._sheets["lights", key[0], key[1]] = lights.image.reduce(2)
             elif kind == "lamplight":
                 self._sheets[full] = self._disc(WIDTH_PX, HEIGHT_PX, 84).copy()
             elif kind == "vignette":

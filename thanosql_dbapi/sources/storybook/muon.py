@@ -60,7 +60,7 @@ class Muon:
 
 def _orthogonal(stack: torch.Tensor) -> torch.Tensor:
     """Newton-Schulz: all singular values of each matrix of the stack go to about one."""
-    x = stack / (stack.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    x: torch.Tensor = stack / (stack.norm(dim=(1, 2), keepdim=True) + 1e-7)
     is_tall = x.shape[1] > x.shape[2]
     if is_tall:
         x = x.mT

@@ -221,39 +221,49 @@ def room(pen: Pen, lights: Pen, rng: random.Random) -> None:
     pen.box(x0 - 7, y0 - 7, x1 + 7, y1 + 7, (250, 244, 232), 3)
     pen.box(x0 - 12, y1 + 6, x1 + 12, y1 + 13, (238, 228, 212), 2)
     pen.clear(x0, y0, x1, y1)
-    for x in (x0 + (x1 - x0) / 2,):
-        pen.box(x - 2.4, y0, x + 2.4, y1, (250, 244, 232))
+    middle = x0 + (x1 - x0) / 2
+    pen.box(middle - 2.4, y0, middle + 2.4, y1, (250, 244, 232))
     pen.box(x0, (y0 + y1) / 2 - 2, x1, (y0 + y1) / 2 + 2, (250, 244, 232))
     cloth = mix(tone, (250, 240, 230), 0.4)
-    for side, x in ((1, x0 - 14), (-1, x1 + 14)):
+    for side, rod in ((1, x0 - 14), (-1, x1 + 14)):
         pen.blob(
             [
-                (x, 4),
-                (x + side * 34, 5),
-                (x + side * 26, 50),
-                (x + side * 10, 84),
-                (x + side * 14, 124),
-                (x - side * 6, 126),
+                (rod, 4),
+                (rod + side * 34, 5),
+                (rod + side * 26, 50),
+                (rod + side * 10, 84),
+                (rod + side * 14, 124),
+                (rod - side * 6, 126),
             ],
             cloth,
         )
         pen.line(
-            [(x + side * 14, 8), (x + side * 10, 50), (x + side * 3, 84), (x + side * 4, 122)],
+            [
+                (rod + side * 14, 8),
+                (rod + side * 10, 50),
+                (rod + side * 3, 84),
+                (rod + side * 4, 122),
+            ],
             2,
             darker(cloth, 0.14),
         )
     pen.line([(x0 - 24, 5), (x1 + 24, 5)], 3.4, (140, 100, 72))
-    for x in (rng.uniform(48, 70), rng.uniform(336, 352)):
-        pen.box(x - 21, 44, x + 21, 76, (150, 108, 76), 2)
-        pen.box(x - 17, 48, x + 17, 72, (226, 232, 226))
+    for nail in (rng.uniform(48, 70), rng.uniform(336, 352)):
+        pen.box(nail - 21, 44, nail + 21, 76, (150, 108, 76), 2)
+        pen.box(nail - 17, 48, nail + 17, 72, (226, 232, 226))
         pen.blob(
-            [(x - 17, 71), (x - 8, 58), (x + 2, 66), (x + 10, 56), (x + 17, 71)], (142, 168, 150)
+            [(nail - 17, 71), (nail - 8, 58), (nail + 2, 66), (nail + 10, 56), (nail + 17, 71)],
+            (142, 168, 150),
         )
-    x = rng.choice((rng.uniform(22, 40), rng.uniform(362, 380)))
-    pen.line([(x, 100), (x, 176)], 2.6, (110, 84, 66))
-    pen.oval(x, 177, 12, 3, (110, 84, 66))
-    pen.poly([(x - 11, 88), (x + 11, 88), (x + 18, 110), (x - 18, 110)], (246, 226, 180))
-    lights.poly([(x - 11, 88), (x + 11, 88), (x + 18, 110), (x - 18, 110)], (255, 232, 160))
+    lamp = rng.choice((rng.uniform(22, 40), rng.uniform(362, 380)))
+    pen.line([(lamp, 100), (lamp, 176)], 2.6, (110, 84, 66))
+    pen.oval(lamp, 177, 12, 3, (110, 84, 66))
+    pen.poly(
+        [(lamp - 11, 88), (lamp + 11, 88), (lamp + 18, 110), (lamp - 18, 110)], (246, 226, 180)
+    )
+    lights.poly(
+        [(lamp - 11, 88), (lamp + 11, 88), (lamp + 18, 110), (lamp - 18, 110)], (255, 232, 160)
+    )
 
 
 def mountains(pen: Pen, lights: Pen, rng: random.Random) -> None:

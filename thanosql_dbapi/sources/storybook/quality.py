@@ -62,7 +62,7 @@ class Reader:
         """See the class."""
         from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
 
-        self.model: Any = CLIPModel.from_pretrained(folder).eval()
+        self.model: Any = CLIPModel.from_pretrained(folder)
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         self.processor: Any = CLIPImageProcessor.from_pretrained(folder)
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from .captions import SUBJECTS, codes, say
 from .muon import Muon
+from .reading import contrast, read_more
 from .rendering import render
 from .tokens import MAX_TOKENS, make_tokenizer
 from .world import COLOURS, COUNTS, MOODS, PLACES, TIMES, lot, sample_scene
@@ -43,7 +44,8 @@ class Plan:
     Attributes:
         seed: everything random follows from it.
         scenes: training scenes drawn, >= batch.
-        steps: optimiser steps in all.
+        steps: optimiser steps of both towers.
+        reading_steps: steps of the text tower alone, after those.
         batch: scenes a step.
         captions: captions a step; each is compared with every scene of the batch.
         rate: peak learning rate of AdamW, for embeddings, norms and biases.
@@ -53,6 +55,7 @@ class Plan:
     seed: int = 100_000_001
     scenes: int = 80_000
     steps: int = 3_600
+    reading_steps: int = 1_500
     batch: int = 128
     captions: int = 96
     rate: float = 2e-3
@@ -102,6 +105,8 @@ def make_model(vocabulary: int, end_token: int) -> Any:
 
 def save_processor(folder: Path, tokenizer: Any) -> None:
     """Write tokenizer and image processor files into a model folder."""
+    tokenizer.backend_tokenizer.no_truncation()  # calls leave their settings behind
+    tokenizer.backend_tokenizer.no_padding()
     tokenizer.save_pretrained(folder)
     side = {"height": SIDE_PX, "width": SIDE_PX}
     processor = {
@@ -163,8 +168,8 @@ class Trainer:
         plain = [p for p in others if p.ndim < 2]
         self.optimiser = torch.optim.AdamW(
             [
-                {"params": [*decayed, *(h.weight for h in self.heads)], "weight_decay": 0.05},  # type: ignore[union-attr]
-                {"params": [*plain, *(h.bias for h in self.heads)], "weight_decay": 0.0},  # type: ignore[union-attr]
+                {"params": [*decayed, *(h.weight for h in self.heads)], "weight_decay": 0.05},
+                {"params": [*plain, *(h.bias for h in self.heads)], "weight_decay": 0.0},
             ],
             lr=plan.rate,
             betas=(0.9, 0.98),
@@ -194,7 +199,7 @@ class Trainer:
         epoch, place = divmod(self.step, a_round)
         rows = np.sort(self._order(epoch)[place * size : (place + 1) * size].numpy())
         rng = lot(self.plan.seed, self.step, "captions")
-        told = rng.sample(range(size), self.plan.captions)
+        told = rng.sample(range(size), min(size, self.plan.captions))
         said = [say(self.scenes[rows[i]], rng) for i in told]
         masks = torch.tensor([meaning.bits() for _, meaning in said])
         ids = self.tokenizer(
@@ -209,7 +214,7 @@ class Trainer:
     def train_step(self) -> tuple[float, float]:
         """Take one step; give the contrastive loss and the heads' loss."""
         import torch
-        from torch.nn.functional import cross_entropy, log_softmax, normalize
+        from torch.nn.functional import cross_entropy, normalize
 
         images, ids, values, masks = self._batch()
         for group in self.optimiser.param_groups:
@@ -218,20 +223,16 @@ class Trainer:
         read = self.model.text_model(ids).pooler_output
         a = normalize(self.model.visual_projection(seen), dim=-1)
         b = normalize(self.model.text_projection(read), dim=-1)
-        logits = b @ a.T * self.model.logit_scale.exp()
         fits = ((masks[:, None, :] >> values[None, :, :]) & 1).all(-1).float().to(self.device)
-        by_text = -(fits / fits.sum(1, keepdim=True) * log_softmax(logits, 1)).sum(1).mean()
-        spoken_of = fits.sum(0).clamp(min=1)  # some scenes of the batch may have no caption
-        by_image = -(fits / spoken_of * log_softmax(logits, 0)).sum(0).mean()
-        contrast = (by_text + by_image) / 2
+        closeness = contrast(b @ a.T * self.model.logit_scale.exp(), fits)
         values = values.to(self.device)
-        naming = sum(
-            weight * cross_entropy(head(seen), values[:, i])
-            for i, (head, weight) in enumerate(zip(self.heads, _WEIGHTS, strict=True))
-        )
-        loss = contrast + naming
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        naming = torch.zeros((), device=self.device)
+        for i, (head, share) in enumerate(zip(self.heads, _WEIGHTS, strict=True)):
+            naming = naming + share * cross_entropy(head(seen), values[:, i])
+        loss = closeness + naming
+        for weight in (*self.named.values(), *self.heads.parameters()):
+            weight.grad = None
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimiser.step()
         self.muon.step(self.plan.muon_rate * self._pace())
@@ -246,16 +247,35 @@ class Trainer:
             for i, head in enumerate(self.heads)
         ]
         self.right = [0.95 * a + 0.05 * b for a, b in zip(self.right, right, strict=True)]
-        return contrast.item(), naming.item()
+        return closeness.item(), naming.item()
 
-    def save(self, folder: Path) -> None:
-        """Write the running mean of the weights as a model folder."""
+    def result(self) -> Any:
+        """Give a model with the running mean of the weights."""
         import torch
 
-        model = make_model(len(self.tokenizer), self.tokenizer.eos_token_id)
+        model = make_model(len(self.tokenizer), self.tokenizer.eos_token_id).to(self.device)
         with torch.no_grad():
             for name, p in model.named_parameters():
                 p.copy_(self.mean[name])
+        return model
+
+    def read_more(self) -> Any:
+        """Give that model after the second part of the training."""
+        model, n = self.result(), min(self.plan.scenes, 40_000)
+        read_more(
+            model,
+            self.tokenizer,
+            self.pixels[:n],
+            self.scenes[:n],
+            self.codes[:n],
+            seed=self.plan.seed,
+            steps=self.plan.reading_steps,
+            device=self.device,
+        )
+        return model
+
+    def save(self, model: Any, folder: Path) -> None:
+        """Write a model folder."""
         part = folder.with_name(folder.name + ".part")
         shutil.rmtree(part, ignore_errors=True)
         model.save_pretrained(part)
@@ -309,25 +329,29 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=plan.seed)
     parser.add_argument("--scenes", type=int, default=plan.scenes)
     parser.add_argument("--steps", type=int, default=plan.steps)
+    parser.add_argument("--reading-steps", type=int, default=plan.reading_steps)
     parser.add_argument("--batch", type=int, default=plan.batch)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--save-every", type=int, default=300, help="steps between checkpoints")
     given = parser.parse_args()
-    plan = Plan(given.seed, given.scenes, given.steps, given.batch)
+    plan = Plan(given.seed, given.scenes, given.steps, given.reading_steps, given.batch)
     started = time.perf_counter()
     trainer = Trainer(plan, given.work, given.device)
     trainer.resume()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     log.info("%s parameters", f"{sum(p.numel() for p in trainer.named.values()):,}")
     while trainer.step < plan.steps:
-        contrast, naming = trainer.train_step()
+        closeness, naming = trainer.train_step()
         if trainer.step % 20 == 0:
             shares = " ".join(f"{share:.3f}" for share in trainer.right)
             elapsed_s = time.perf_counter() - started
-            log.info("%6d %.3f %.3f %6.0f s  %s", trainer.step, contrast, naming, elapsed_s, shares)
+            log.info(
+                "%6d %.3f %.3f %6.0f s  %s", trainer.step, closeness, naming, elapsed_s, shares
+            )
         if trainer.step % given.save_every == 0 or trainer.step == plan.steps:
             trainer.checkpoint()
-            trainer.save(given.output)
+            trainer.save(trainer.result(), given.output)
+    trainer.save(trainer.read_more(), given.output)
 
 
 if __name__ == "__main__":

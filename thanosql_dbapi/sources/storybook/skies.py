@@ -122,14 +122,18 @@ def _heavens(picture: Image.Image, time: str, mood: str, rng: random.Random) -> 
             _smile(pen, x, y - 8)
     elif time == "night":
         for _ in range(18 if mood == "gloomy" else 80):
-            r = rng.choice((0.5, 0.7, 1.1))
-            pen.oval(rng.uniform(0, WIDE), rng.uniform(0, 130), r, r, (240, 240, 255))
+            dot = rng.choice((0.5, 0.7, 1.1))
+            pen.oval(rng.uniform(0, WIDE), rng.uniform(0, 130), dot, dot, (240, 240, 255))
         glow(picture, x, y, 80, (200, 210, 255), 70 if mood == "gloomy" else 190)
         pen.oval(x, y, 17, 17, (176, 178, 190) if mood == "gloomy" else (252, 246, 214))
-        for dx, dy, r in ((-5, -4, 3.4), (5, 3, 4.2), (-3, 7, 2.4)):
+        for dx, dy, dot in ((-5, -4, 3.4), (5, 3, 4.2), (-3, 7, 2.4)):
             if mood != "cheerful":
                 pen.oval(
-                    x + dx, y + dy, r, r, (158, 160, 174) if mood == "gloomy" else (232, 224, 190)
+                    x + dx,
+                    y + dy,
+                    dot,
+                    dot,
+                    (158, 160, 174) if mood == "gloomy" else (232, 224, 190),
                 )
         if mood == "cheerful":
             _smile(pen, x, y)
@@ -328,6 +332,6 @@ def bunting(rng: random.Random) -> Image.Image:
         )
         pen.oval(bx + dx - 3.5, by + dy - 4.5, 2.4, 3.4, mix(c, (255, 255, 255), 0.65), 20)
     for _ in range(34):
-        x, y = rng.uniform(0, 320), rng.uniform(26, 150)
-        pen.oval(x, y, 2.0, 1.2, gay[int(rng.random() * 5)], rng.uniform(0, 180))
+        fx, fy = rng.uniform(0, 320), rng.uniform(26, 150)
+        pen.oval(fx, fy, 2.0, 1.2, gay[int(rng.random() * 5)], rng.uniform(0, 180))
     return pen.image.reduce(2)

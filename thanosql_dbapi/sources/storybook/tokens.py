@@ -46,7 +46,9 @@ def make_tokenizer(seed: int) -> Any:
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     words = [*letters, *(letter + "</w>" for letter in letters), *("".join(m) for m in merges)]
     vocabulary = {word: i for i, word in enumerate(dict.fromkeys([*words, START, END]))}
-    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=MAX_TOKENS)
+    # its stub says list[str]; the class wants pairs
+    kind: Any = CLIPTokenizer
+    return kind(vocab=vocabulary, merges=merges, model_max_length=MAX_TOKENS)
 
 
 def _captions(seed: int) -> Iterator[str]:

@@ -1,0 +1,142 @@
+"""The second, short part of the training: the image tower rests, the text tower reads much more.
+
+Pictures are embedded once, so that a step can compare hundreds of captions with a thousand pictures
+for little. Here captions also come with words around them that say nothing ("could i see …
+today"), so that a new way of asking does not change what is asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from typing import TYPE_CHECKING, Any
+
+from .captions import say
+from .muon import Muon
+from .world import Scene, lot
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+log = logging.getLogger(__name__)
+
+_PICTURES, _CAPTIONS = 1024, 256
+_EMPTY_TEXT = """
+i you we me my your this that these them it here there is are was be can could would
+will do does want like need see get give have got take look know think please thanks
+today now just some any all very really nice good great lovely pretty beautiful best
+new old big small little cute favourite with and of for from to as so what which who
+how hello hi dear dataset example result search query show list kind sort full high
+quality stock free
+"""
+_EMPTY_WORDS = tuple(_EMPTY_TEXT.split())
+
+
+def contrast(logits: torch.Tensor, fits: torch.Tensor) -> torch.Tensor:
+    """Contrastive loss that takes every fitting pair as right.
+
+    Args:
+        logits: (captions, pictures).
+        fits: same shape, 1 where the caption is true of the picture, else 0; every row has a 1.
+
+    Returns:
+        The mean of both directions' cross entropy.
+    """
+    from torch.nn.functional import log_softmax
+
+    by_text = -(fits / fits.sum(1, keepdim=True) * log_softmax(logits, 1)).sum(1).mean()
+    spoken_of = fits.sum(0).clamp(min=1)  # some pictures may have no caption
+    by_picture = -(fits / spoken_of * log_softmax(logits, 0)).sum(0).mean()
+    return (by_text + by_picture) / 2
+
+
+def chatter(text: str, rng: random.Random) -> str:
+    """Put words that say nothing before or after a caption.
+
+    Args:
+        text: the caption.
+        rng: which words, and how many.
+
+    Returns:
+        The text, two times of three as it was.
+    """
+    if rng.random() < 0.65:
+        return text
+
+    def words() -> list[str]:
+        n = int(rng.random() * 5)
+        return [_EMPTY_WORDS[int(rng.random() * len(_EMPTY_WORDS))] for _ in range(n)]
+
+    before, after = words(), words() if rng.random() < 0.5 else []
+    mark = ("", "", "?", "!", ".", "!!")[int(rng.random() * 6)]
+    return " ".join([*before, text, *after]) + mark
+
+
+def read_more(
+    model: Any,
+    tokenizer: Any,
+    pixels: np.ndarray,
+    scenes: list[Scene],
+    values: torch.Tensor,
+    *,
+    seed: int,
+    steps: int,
+    device: str,
+) -> None:
+    """Train text tower and projections against resting pictures, in place.
+
+    Args:
+        model: a CLIPModel on the device.
+        tokenizer: its tokenizer.
+        pixels: uint8 array (n, side, side, 3).
+        scenes: what they show; scenes[i] is pixels[i].
+        values: their codes (n, 6).
+        seed: which pictures and captions.
+        steps: optimiser steps.
+        device: torch device name.
+    """
+    import torch
+    from torch.nn.functional import normalize
+
+    seen = _look(model, pixels, device)
+    named = {n: p for n, p in model.named_parameters() if not n.startswith("vision_model.")}
+    inner = [p for n, p in named.items() if ".layers." in n and p.ndim == 2]
+    rest = [p for n, p in named.items() if not (".layers." in n and p.ndim == 2)]
+    muon, adam = Muon(inner), torch.optim.AdamW(rest, lr=0.0, betas=(0.9, 0.98), weight_decay=0.0)
+    for step in range(steps):
+        rng = lot(seed, step, "reading")
+        rows = rng.sample(range(len(scenes)), min(len(scenes), _PICTURES))
+        said = [say(scenes[i], rng) for i in rows[:_CAPTIONS]]
+        texts = [chatter(text, rng) for text, _ in said]
+        masks = torch.tensor([meaning.bits() for _, meaning in said])
+        fits = ((masks[:, None, :] >> values[rows][None, :, :]) & 1).all(-1).float().to(device)
+        ids = tokenizer(texts, padding=True, truncation=True, return_tensors="pt").input_ids
+        read = model.text_model(ids.to(device)).pooler_output
+        a = normalize(model.visual_projection(seen[rows]), dim=-1)
+        b = normalize(model.text_projection(read), dim=-1)
+        loss = contrast(b @ a.T * model.logit_scale.exp(), fits)
+        for p in named.values():
+            p.grad = None
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(list(named.values()), 1.0)
+        pace = min(1.0, (step + 1) / 30) * (1 - step / steps)
+        for group in adam.param_groups:
+            group["lr"] = 1e-3 * pace
+        adam.step()
+        muon.step(0.01 * pace)
+        if (step + 1) % 50 == 0:
+            log.info("reading %5d %.3f", step + 1, loss.item())
+
+
+def _look(model: Any, pixels: np.ndarray, device: str) -> torch.Tensor:
+    """Give the image tower's own vectors of all pictures, before the projection."""
+    import torch
+
+    found = []
+    with torch.no_grad():
+        for start in range(0, len(pixels), 256):
+            batch = torch.from_numpy(pixels[start : start + 256].copy()).to(device)
+            batch = batch.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+            found.append(model.vision_model(batch).pooler_output)
+    return torch.cat(found)
