@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import builtins
 import io
 import os
 import re
@@ -142,7 +143,9 @@ def test_a_bad_url_is_explained(run: Run) -> None:
 # Statements
 
 
-def test_rows_are_a_data_frame(run: Run, table: None) -> None:
+def test_rows_are_a_data_frame(run: Run, table: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    # IPython leaves `_` alone where the builtins have one, as they do after a doctest.
+    monkeypatch.delattr(builtins, "_", raising=False)
     cell = run("%%thanosql\n\n-- a comment\nSELECT n, image_path FROM t ORDER BY n;\n")
     assert isinstance(cell.value, pandas.DataFrame)
     assert cell.value["n"].tolist() == [1, 2, 3]
