@@ -252,13 +252,17 @@ def test_the_workspace_is_the_files_folder(tmp_path: Path, monkeypatch: pytest.M
         connection.close()
 
 
-def test_one_connection_used_by_several_threads(workspace: Path) -> None:
+def test_one_connection_used_by_several_threads_in_turn(workspace: Path) -> None:
+    # In turn: sqlite3 itself can deadlock when one thread is inside a Python SQL function while
+    # another one binds values, for it binds with the interpreter's lock held.
     connection = thanosql.connect(workspace / "t.db", check_same_thread=False, progress=False)
     connection.execute("UPLOAD MODEL m FROM 'tiny_clip'")
     results: list[object] = []
+    turn = threading.Lock()
 
     def embed(text: str) -> None:
-        results.append(connection.execute("SELECT embed_text('m', ?)", (text,)).fetchone()[0])
+        with turn:
+            results.append(connection.execute("SELECT embed_text('m', ?)", (text,)).fetchone()[0])
 
     threads = [threading.Thread(target=embed, args=("a cat",)) for _ in range(4)]
     for thread in threads:
