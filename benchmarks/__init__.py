@@ -1,0 +1,1 @@
+"""What takes how long, beside what else there is; never run by the tests."""

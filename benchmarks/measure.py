@@ -1,0 +1,109 @@
+"""Medians of interleaved runs, and the ratios between them: what every benchmark here prints.
+
+Absolute times mean little on a machine that does other work. The candidates of one comparison
+therefore take turns, run after run, and what is reported is each one's median beside the first's.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import sqlite3
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from importlib import metadata
+
+Candidate = Callable[[], object]
+
+
+def compare(
+    title: str,
+    candidates: Mapping[str, Candidate],
+    *,
+    runs: int = 15,
+    calls: int = 1,
+    warm_up: int = 1,
+) -> dict[str, float]:
+    """Time candidates in turn, and print a table of medians and ratios to the first.
+
+    Args:
+        title: What is compared.
+        candidates: Name to a function that does the work once; the first is what the others are
+            measured against.
+        runs: Turns of each, >= 1.
+        calls: Calls within one turn, for work of microseconds.
+        warm_up: Turns of each before any is counted.
+
+    Returns:
+        Median seconds of one call, by name.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    for turn in range(warm_up + runs):
+        for name, work in candidates.items():
+            taken = _turn(work, calls)
+            if turn >= warm_up:
+                seconds[name].append(taken)
+    medians = {name: statistics.median(taken) for name, taken in seconds.items()}
+    report(title, medians, {name: _spread(taken) for name, taken in seconds.items()})
+    return medians
+
+
+def report(title: str, medians: Mapping[str, float], spreads: Mapping[str, float]) -> None:
+    """Print a Markdown table: seconds, spread between the quartiles, ratio to the first row."""
+    base = next(iter(medians.values()))
+    print(f"\n### {title}\n\n| | median | spread | ratio |\n|---|---:|---:|---:|")
+    for name, median in medians.items():
+        spread = f"±{spreads[name] / median:.0%}" if name in spreads else ""
+        print(f"| {name} | {shown(median)} | {spread} | {median / base:.2f} |")
+
+
+def shown(seconds: float) -> str:
+    """Return a time in the unit that suits it."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-6:.3g} µs"
+
+
+def machine(*packages: str) -> str:
+    """Return one line on the machine and the versions a result holds for."""
+    versions = [f"{name} {metadata.version(name)}" for name in packages]
+    return ", ".join(
+        [
+            f"{platform.machine()}, {len(_affinity())} cores",
+            f"Python {sys.version.split()[0]}",
+            f"SQLite {sqlite3.sqlite_version}",
+            *versions,
+        ]
+    )
+
+
+def _turn(work: Candidate, calls: int) -> float:
+    gc.collect()
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        begin = time.perf_counter()
+        for _ in range(calls):
+            work()
+        return (time.perf_counter() - begin) / calls
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _spread(taken: list[float]) -> float:
+    if len(taken) < 2:
+        return 0.0
+    quartiles = statistics.quantiles(taken, n=4)
+    return (quartiles[2] - quartiles[0]) / 2
+
+
+def _affinity() -> set[int]:
+    try:
+        return set(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return set(range(os.cpu_count() or 1))
