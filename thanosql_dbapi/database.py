@@ -112,6 +112,17 @@ class Database:
             (row[1], row[2]) for row in self.rows(f"PRAGMA {where}table_info({quote_name(table)})")
         ]
 
+    def row_id(self, schema: str, table: str) -> str | None:
+        """Return a name of a table's row id that no column has taken; None where it has none."""
+        name = row_id_name(column for column, _ in self.table_columns(schema, table))
+        if name is None:
+            return None
+        try:
+            self.columns(f"SELECT {name} FROM {quote_name(schema, table)}")
+        except sqlite3.OperationalError:
+            return None  # a WITHOUT ROWID table
+        return name
+
     def find_table(self, schema: str | None, table: str) -> tuple[str, str, str] | None:
         """Return (schema, name, type) of a table or view as SQLite would resolve it, or None.
 
@@ -140,3 +151,12 @@ class Database:
             yield
         finally:
             self.connection.text_factory = factory
+
+
+def row_id_name(columns: Iterable[str]) -> str | None:
+    """Return a name of the row id that no column of the table has taken, or None.
+
+    Source: https://www.sqlite.org/lang_createtable.html#rowid
+    """
+    taken = {column.lower() for column in columns}
+    return next((name for name in ("rowid", "_rowid_", "oid") if name not in taken), None)

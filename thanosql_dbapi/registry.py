@@ -15,6 +15,7 @@ from typing import Any
 
 from .database import Database
 from .errors import ModelError, clip
+from .language.names import same_name
 
 PREFIX = "thanosql_"
 
@@ -188,11 +189,6 @@ class Registry:
             return []
         names = ", ".join(field.name for field in fields(kind))
         return self.database.rows(f"SELECT {names} FROM main.{table} ORDER BY {order}")
-
-
-def same_name(one: str, other: str) -> bool:
-    """Return whether SQLite takes the two names for the same (ASCII letters in any case)."""
-    return one == other or one.lower() == other.lower()
 
 
 def _nearest(name: str, known: list[str]) -> str:

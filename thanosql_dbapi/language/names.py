@@ -41,3 +41,8 @@ def unquote(text: str) -> str:
     if opening and opening in "'\"`":
         return text[1:-1].replace(opening * 2, opening)
     return text
+
+
+def same_name(one: str, other: str) -> bool:
+    """Return whether SQLite takes the two names for the same (ASCII letters in any case)."""
+    return one == other or one.lower() == other.lower()

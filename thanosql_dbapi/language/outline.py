@@ -5,7 +5,7 @@ Source: https://www.sqlite.org/lang_select.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from .lexer import Kind, Token, tokens
@@ -15,6 +15,7 @@ from .tree import Parameter, Query, TableName
 _END_OF_FROM = frozenset({"WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "RETURNING"})
 _COMPOUND = frozenset({"UNION", "INTERSECT", "EXCEPT"})
 _QUERY = frozenset({"SELECT", "VALUES", "WITH"})
+_NAMES = frozenset({Kind.NAME, Kind.QUOTED, Kind.STRING})
 
 # What can stand between a table and the end of its item without being its alias.
 _JOINS = frozenset({"CROSS", "FULL", "INNER", "JOIN", "LEFT", "NATURAL", "OUTER", "RIGHT"})
@@ -126,7 +127,7 @@ def tables_read(query: Query) -> frozenset[TableName]:
     return frozenset(found)
 
 
-def _tokens(query: Query) -> Iterator[tuple[int, Token]]:
+def query_tokens(query: Query) -> Iterator[tuple[int, Token]]:
     """Yield the tokens of all parts with the number of their part; ours count as one token."""
     for number, part in enumerate(query.parts):
         if isinstance(part, str):
@@ -146,7 +147,7 @@ class _Walk:
     def __init__(self, query: Query) -> None:
         self.facts = _Facts()
         self._levels = [_Level()]
-        self._all = list(_tokens(query))
+        self._all = list(query_tokens(query))
         self._at = 0
         while self._at < len(self._all) - 1:
             self._step()
@@ -215,19 +216,41 @@ class _Walk:
         """Read ``[schema.]table [AS alias]``, or go past the name of a table function."""
         if len(self._levels) == 1:
             self.facts.sources += 1
-        name, schema = unquote(self._token().text), None
-        self._at += 1
-        if self._token().text == ".":
-            schema, name = name, unquote(self._token(1).text)
-            self._at += 2
-        if self._token().text == "(":
+        item = read_item([token for _, token in self._all], self._at)
+        if item is None:
+            self._at += 1
             return
-        reference = quote_name(name)
-        alias = self._token(1) if self._token().word == "AS" else self._token()
-        is_name = alias.kind in {Kind.NAME, Kind.QUOTED, Kind.STRING}
-        if is_name and (alias is not self._token() or alias.word not in _NO_ALIAS):
-            reference = quote_name(unquote(alias.text))
-            self._at += 2 if self._token().word == "AS" else 1
-        self.facts.tables.append(
-            (len(self._levels) - 1, FromTable(TableName(name, schema), reference))
-        )
+        self._at = item[1]
+        self.facts.tables.append((len(self._levels) - 1, item[0]))
+
+
+def read_item(every: Sequence[Token], at: int) -> tuple[FromTable, int] | None:
+    """Read a table of a FROM clause, ``[schema.]table [[AS] alias]``.
+
+    Args:
+        every: Tokens.
+        at: Which of them the table's name should be.
+
+    Returns:
+        The table and the token after it; None for anything else, such as a table function.
+    """
+
+    def token(distance: int) -> Token:
+        return every[min(at + distance, len(every) - 1)]
+
+    if token(0).kind not in _NAMES:
+        return None
+    name, schema = unquote(token(0).text), None
+    at += 1
+    if token(0).text == ".":
+        schema, name = name, unquote(token(1).text)
+        at += 2
+    if token(0).text == "(":
+        return None
+    reference = quote_name(name)
+    has_as = token(0).word == "AS"
+    alias = token(1) if has_as else token(0)
+    if alias.kind in _NAMES and (has_as or alias.word not in _NO_ALIAS):
+        reference = quote_name(unquote(alias.text))
+        at += 2 if has_as else 1
+    return FromTable(TableName(name, schema), reference), at

@@ -55,11 +55,19 @@ def parse(sql: str) -> Tree | None:
 def _parse(sql: str) -> Tree | None:
     word, is_statement, is_candidate = first_words(sql)
     if not is_candidate:
-        return None
+        return _ranked(sql) if word in {"SELECT", "EXPLAIN"} else None
     try:
         return Parser(sql).parse(is_statement=is_statement, is_creation=word == "CREATE")
     except UnsupportedError as found:
         return found.statement
+
+
+def _ranked(sql: str) -> Tree | None:
+    if "cosine_similarity" not in sql.lower():
+        return None
+    from .ranking import read_ranked
+
+    return read_ranked(sql)
 
 
 _parse_cached = lru_cache(maxsize=512)(_parse)

@@ -155,6 +155,17 @@ class Query:
 
 
 @dataclass(frozen=True)
+class Ranked:
+    """Plain SQL that asks for the rows most similar by the functions; see ``ranking``.
+
+    Attributes:
+        query: The SQL; its parts are text and parameters.
+    """
+
+    query: Query
+
+
+@dataclass(frozen=True)
 class GetDataset(Statement):
     """``GET THANOSQL DATASET name [OPTIONS (overwrite=…)]``."""
 
@@ -233,6 +244,7 @@ class Unsupported(Statement):
 
 Tree = Union[
     Query,
+    Ranked,
     GetDataset,
     GetModel,
     Copy,

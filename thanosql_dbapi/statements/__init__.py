@@ -7,10 +7,11 @@ here: in :data:`_RULES` where it stands in a query, in :data:`_HANDLERS` where i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotSupportedError
+from ..language.ranking import function_ranking
 from ..language.tree import (
     BuildModel,
     Convert,
@@ -22,6 +23,7 @@ from ..language.tree import (
     List,
     Print,
     Query,
+    Ranked,
     Search,
     Tree,
     Unsupported,
@@ -35,7 +37,8 @@ from .copy import copy
 from .get import get_dataset, get_model
 from .listing import lower_list
 from .models import delete_model, upload_model
-from .query import Lowering, lower
+from .nearest import lower_call, lower_ranked
+from .query import Lowering
 from .search import lower_search
 from .staging import drop_staging
 
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Context", "Settings", "State", "prepare"]
 
-Prepared = tuple[str, Mapping[str, Any]]
+Prepared = tuple[str, "Parameters"]
 _NO_ROWS: Prepared = ("", {})
 
 
@@ -63,6 +66,7 @@ def prepare(context: Context, sql: str, tree: Tree, parameters: Parameters) -> P
     drop_staging(context)
     # What a statement made, a result may have as a column: the names are to be read again.
     context.state.seen_names.clear()
+    context.state.notes.clear()
     arguments = Arguments(sql, tree, parameters)
     return _HANDLERS[type(tree)](context, arguments, tree)
 
@@ -70,7 +74,16 @@ def prepare(context: Context, sql: str, tree: Tree, parameters: Parameters) -> P
 def _query(context: Context, arguments: Arguments, query: Query) -> Prepared:
     bindings = Bindings(arguments)
     lowering = Lowering(context, arguments, bindings, query.verb, is_bare(query), _RULES)
-    return lower(lowering, query), bindings
+    return lower_ranked(lowering, query), bindings
+
+
+def _ranked(context: Context, arguments: Arguments, statement: Ranked) -> Prepared:
+    bindings = Bindings(arguments)
+    lowering = Lowering(context, arguments, bindings, "SELECT", False, _RULES)
+    ranking = function_ranking(statement.query)
+    assert ranking is not None
+    sql = lower_call(lowering, ranking)
+    return (arguments.sql, arguments.supplied) if sql is None else (sql, bindings)
 
 
 def _print(context: Context, arguments: Arguments, statement: Print) -> Prepared:
@@ -112,6 +125,7 @@ _RULES: dict[type, Callable[[Lowering, Any], str]] = {
 }
 _HANDLERS: dict[type, Callable[[Context, Arguments, Any], Prepared]] = {
     Query: _query,
+    Ranked: _ranked,
     Print: _print,
     GetDataset: _without_rows(get_dataset),
     GetModel: _without_rows(get_model),

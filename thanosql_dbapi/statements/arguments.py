@@ -28,7 +28,7 @@ class Arguments:
 
     def __init__(self, sql: str, tree: Tree, supplied: Parameters) -> None:
         self.sql = sql
-        self._supplied = supplied
+        self.supplied = supplied
         known = parameters_of(tree)
         if isinstance(supplied, Mapping):
             for parameter in known:
@@ -44,9 +44,9 @@ class Arguments:
     def value(self, value: Value) -> Any:
         """Return a value with every parameter in it replaced by what was bound to it."""
         if isinstance(value, Parameter):
-            if isinstance(self._supplied, Mapping):
-                return self._from_mapping(self._supplied, value)
-            return self._supplied[value.number - 1]
+            if isinstance(self.supplied, Mapping):
+                return self._from_mapping(self.supplied, value)
+            return self.supplied[value.number - 1]
         if isinstance(value, tuple):
             return [self.value(each) for each in value]
         return value

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from ..database import Database
 from ..errors import ModelError, ProgrammingError, clip
 from ..progress import Progress
 from ..registry import Model, Registry
+from ..search.nearest import DEFAULT_LIMIT, Matrices
 from ..workspace import StrPath, Workspace
 from .receipt import read_receipt
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from ..embedding.clip import Encoder
     from ..sources.catalog import Catalog
+    from .nearest import Habit
 
 QueryValue = Union[str, bytes, bytearray, memoryview]
 
@@ -34,6 +37,8 @@ class Settings:
         progress: How progress is shown.
         offline: Whether the network is never used, not even for catalog entries.
         network: Whether rows and queries may name images by http(s) URL.
+        cache_bytes: Most bytes of memory for the vectors of one column.
+        is_read_only: Whether nothing may be written beside the database.
     """
 
     workspace: Workspace
@@ -42,6 +47,8 @@ class Settings:
     progress: Progress = field(default_factory=Progress)
     offline: bool = False
     network: bool = False
+    cache_bytes: int = DEFAULT_LIMIT
+    is_read_only: bool = False
 
 
 @dataclass
@@ -54,6 +61,9 @@ class State:
         temporary: Temporary tables that held a CONVERT's rows, to be dropped.
         temporary_count: Number of such tables made so far.
         function_error: Why one of our SQL functions failed: SQLite itself forgets the message.
+        matrices: The vector columns in memory; made at the first search.
+        habits: What was learnt of searches by the text of their similarities.
+        notes: What answers each search of the last statement, and why.
     """
 
     vector_names: dict[str, int] = field(default_factory=dict)
@@ -61,6 +71,9 @@ class State:
     temporary: list[str] = field(default_factory=list)
     temporary_count: int = 0
     function_error: BaseException | None = None
+    matrices: Matrices | None = None
+    habits: dict[str, Habit] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 class Context:
@@ -76,6 +89,19 @@ class Context:
     def workspace(self) -> Workspace:
         """The workspace of the connection."""
         return self.settings.workspace
+
+    @property
+    def matrices(self) -> Matrices:
+        """The vector columns that the connection has in memory."""
+        if self.state.matrices is None:
+            rows = self.database.rows("PRAGMA database_list")
+            file = next((row[2] for row in rows if row[1] == "main"), "")
+            self.state.matrices = Matrices(
+                file=Path(file) if file else None,
+                limit=self.settings.cache_bytes,
+                can_write=not self.settings.is_read_only,
+            )
+        return self.state.matrices
 
     def catalog(self) -> Catalog:
         """Return the catalog of data sets and models."""

@@ -8,10 +8,10 @@ over what was made, so that CONVERT stands wherever a SELECT can.
 from __future__ import annotations
 
 from ..errors import ConvertWarning, OperationalError, clip, warn_user
-from ..language.names import quote_name, quote_text
+from ..language.names import quote_name, quote_text, same_name
 from ..language.outline import tables_read
 from ..language.tree import Convert, Query, TableName
-from ..registry import VectorColumn, same_name
+from ..registry import VectorColumn
 from . import inplace
 from .filling import Plan, fill
 from .query import Lowering, lower

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OperationalError, clip
-from ..language.names import quote_name
+from ..language.names import quote_name, same_name
 from ..language.tree import Copy
-from ..registry import same_name
 from ..sources.tables import Table, frame_table, media_table, open_table, records_table
 from .arguments import Arguments
 from .context import Context

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 from ..database import Database
 from ..errors import NotSupportedError, OperationalError, WorkspaceError, clip
-from ..language.names import quote_name
+from ..language.names import quote_name, same_name
 from ..language.outline import outline
 from ..language.tree import Convert, TableName
-from ..registry import VectorColumn, same_name
+from ..registry import VectorColumn
 from .context import Context
 from .filling import Plan, fill
 from .query import Lowering, lower
-from .staging import KEY, Staging, row_id_name, with_keys
+from .staging import KEY, Staging, with_keys
 
 _SOURCES = """
 CREATE TABLE IF NOT EXISTS main.thanosql_sources (
@@ -101,13 +101,9 @@ def _target(database: Database, statement: Convert, table: TableName) -> Target:
 
 
 def _keys(database: Database, schema: str, name: str) -> list[str]:
+    if row_id := database.row_id(schema, name):
+        return [row_id]
     info = database.rows(f"PRAGMA {quote_name(schema)}.table_info({quote_name(name)})")
-    if row_id := row_id_name(row[1] for row in info):
-        try:
-            database.columns(f"SELECT {row_id} FROM {quote_name(schema, name)}")
-            return [row_id]
-        except OperationalError:
-            pass  # a WITHOUT ROWID table
     primary_key = sorted((row[5], row[1]) for row in info if row[5])
     return [quote_name(column) for _, column in primary_key]
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotSupportedError
-from ..language.tree import Parameter, Part, Query
+from ..language.tree import Parameter, Part, Query, Search
 from .arguments import Arguments, Bindings
 
 if TYPE_CHECKING:
     from .context import Context
+    from .search import Plan
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Lowering:
         verb: What the whole statement does, e.g. ``"CREATE VIEW"``.
         is_whole: Whether a statement of ours is all there is, with no SQL around it.
         rules: For each query-shaped statement the function that gives its SELECT.
+        searches: What is known of each SEARCH that was lowered.
+        narrowed: The query to lower in place of a SEARCH's own: the same over fewer rows.
     """
 
     context: Context
@@ -33,6 +36,8 @@ class Lowering:
     verb: str
     is_whole: bool
     rules: Mapping[type, Callable[[Lowering, Any], str]]
+    searches: dict[Search, Plan] = field(default_factory=dict)
+    narrowed: dict[Search, Query] = field(default_factory=dict)
 
     @property
     def is_stored(self) -> bool:

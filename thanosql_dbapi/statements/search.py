@@ -2,17 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import OperationalError, clip
-from ..language.names import quote_name, quote_text
+from ..language.names import quote_name, quote_text, same_name
 from ..language.outline import tables_read
 from ..language.tree import Search, Value
-from ..registry import Model, same_name
+from ..registry import Model
 from ..search.select import search_select, similarity
+from .nearest import narrow_search
 from .query import Lowering, lower
 
 DEFAULT_TOP_K = 1000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A SEARCH with its options read and checked.
+
+    Attributes:
+        model: The model.
+        column: The embedding column.
+        vectors: For each query value its vector as SQL, and as float32 bytes.
+        names: The name of each similarity column.
+        threshold: Least first similarity, or None.
+        limit: Most rows, or None.
+        is_ranked: Whether the rows come best first.
+    """
+
+    model: Model
+    column: str
+    vectors: tuple[tuple[str, bytes], ...]
+    names: tuple[str, ...]
+    threshold: float | None
+    limit: int | None
+    is_ranked: bool
+
+    def similarity(self, number: int) -> str:
+        """Return the SQL of a similarity, of rows that are called ``q``."""
+        column = "q." + quote_name(self.column)
+        return similarity(column, self.model.dimension, self.vectors[number][0])
+
+    def select(self, query: str) -> str:
+        """Return the SELECT that the SEARCH stands for, over a query's rows."""
+        expressions = [self.similarity(number) for number in range(len(self.vectors))]
+        return search_select(
+            query,
+            list(zip(expressions, self.names, strict=True)),
+            threshold=None if self.threshold is None else repr(self.threshold),
+            ranked=self.is_ranked,
+            limit=None if self.limit is None else str(self.limit),
+        )
 
 
 def lower_search(lowering: Lowering, statement: Search) -> str:
@@ -24,12 +65,20 @@ def lower_search(lowering: Lowering, statement: Search) -> str:
         OperationalError: The rows have no embedding column, or one of another model.
         StatementError: An option has a value of another kind.
     """
-    context, arguments = lowering.context, lowering.arguments
-    model = context.registry.model(statement.model)
-    query = lower(lowering, statement.query)
+    query = lower(lowering, lowering.narrowed.get(statement, statement.query))
+    plan = lowering.searches.get(statement)
+    if plan is None:
+        plan = lowering.searches[statement] = _plan(lowering, statement, query)
+        narrow_search(lowering, statement, plan)
+        query = lower(lowering, lowering.narrowed.get(statement, statement.query))
+    return plan.select(query)
+
+
+def _plan(lowering: Lowering, statement: Search, query: str) -> Plan:
+    arguments = lowering.arguments
+    model = lowering.context.registry.model(statement.model)
     column = arguments.text(statement, "emb_col", model.column)
     _check_column(lowering, statement, query, column, model)
-
     vectors = [
         _query_vector(lowering, statement, model, kind, value)
         for kind, value in _query_values(lowering, statement)
@@ -39,24 +88,20 @@ def lower_search(lowering: Lowering, statement: Search) -> str:
     name = arguments.text(statement, "result_col")
     if name is None and statement.ranked:
         name = "search_result"
-    names = (
-        [f"{column}_similarity{number}" for number in range(1, len(vectors) + 1)]
-        if name is None
-        else [name]
-        if len(vectors) == 1
-        else [f"{name}{number}" for number in range(1, len(vectors) + 1)]
-    )
-    expressions = [
-        similarity("q." + quote_name(column), model.dimension, vector) for vector in vectors
-    ]
-    threshold = arguments.number(statement, "threshold")
+    numbers = range(1, len(vectors) + 1)
+    if name is None:
+        names = [f"{column}_similarity{number}" for number in numbers]
+    else:
+        names = [name] if len(vectors) == 1 else [f"{name}{number}" for number in numbers]
     limit = _top_k(lowering, statement)
-    return search_select(
-        query,
-        list(zip(expressions, names, strict=True)),
-        threshold=None if threshold is None else repr(threshold),
-        ranked=statement.ranked or limit is not None,
-        limit=None if limit is None else str(limit),
+    return Plan(
+        model=model,
+        column=column,
+        vectors=tuple(vectors),
+        names=tuple(names),
+        threshold=arguments.number(statement, "threshold"),
+        limit=limit,
+        is_ranked=statement.ranked or limit is not None,
     )
 
 
@@ -90,8 +135,8 @@ def _query_values(lowering: Lowering, statement: Search) -> list[tuple[str, Valu
 
 def _query_vector(
     lowering: Lowering, statement: Search, model: Model, kind: str, value: Value
-) -> str:
-    """Return the SQL expression of a query value's vector, which is embedded here and now."""
+) -> tuple[str, bytes]:
+    """Return a query value's vector as SQL and as bytes; it is embedded here and now."""
     bound: Any = lowering.arguments.value(value)
     accepted = str if kind == "text" else (str, bytes, bytearray, memoryview)
     if not isinstance(bound, accepted):
@@ -102,9 +147,10 @@ def _query_vector(
             statement,
         )
     # Errors inside an SQL function lose their message in SQLite; raised here, they arrive.
-    lowering.context.embed_query(kind, model.name, bound)
+    vector = lowering.context.embed_query(kind, model.name, bound)
+    assert vector is not None
     written = quote_text(value) if isinstance(value, str) else lowering.bindings.add(bound)
-    return f"embed_{kind}({quote_text(model.name)}, {written})"
+    return f"embed_{kind}({quote_text(model.name)}, {written})", vector
 
 
 def _check_column(

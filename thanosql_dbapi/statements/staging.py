@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from ..database import Database
+from ..database import Database, row_id_name
 from ..errors import OperationalError, clip
-from ..language.names import quote_name
+from ..language.names import quote_name, same_name
 from ..language.outline import outline
 from ..language.tree import Query
-from ..registry import same_name
 from .context import Context
 from .query import Lowering
 
@@ -116,15 +115,6 @@ class Staging:
         return ", ".join(
             f"{quote_name(column)} {types[column]}".rstrip() for column in self.result_columns
         )
-
-
-def row_id_name(columns: Iterable[str]) -> str | None:
-    """Return a name of the row id that no column of the table has taken, or None.
-
-    Source: https://www.sqlite.org/lang_createtable.html#rowid
-    """
-    taken = {column.lower() for column in columns}
-    return next((name for name in ("rowid", "_rowid_", "oid") if name not in taken), None)
 
 
 def with_keys(query: Query, expressions: list[str]) -> Query | None:

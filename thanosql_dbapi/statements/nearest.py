@@ -1,0 +1,261 @@
+"""Statements that want the best rows: the matrix names candidates, and SQLite sees only those.
+
+A statement is run over the candidates as it stands, with one condition more. What it lets
+through, how it orders rows that are equally similar and what it returns of them is thus SQLite's
+business, and the answer is that of a scan. A *probe* makes sure of it before: the same SELECT, of
+the similarities alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..database import Database
+from ..language.names import quote_name, same_name
+from ..language.ranking import (
+    Bound,
+    Filter,
+    FunctionRanking,
+    SearchRanking,
+    search_rankings,
+    table_filter,
+)
+from ..language.tree import Query, Search
+from ..search.nearest import Declined, best_rows
+from ..vectors import to_vector
+from .query import Lowering, lower
+
+if TYPE_CHECKING:
+    from .context import Context, State
+    from .search import Plan
+
+_PATIENCE = 15
+"""Searches of one text that scan without a try after one for which the matrix was no help."""
+
+_HABITS_LIMIT = 256
+
+# In EXPLAIN QUERY PLAN: rows that come in another order than that of their ids.
+_BY_INDEX = re.compile(r"USING (?:AUTOMATIC )?(?:PARTIAL )?(?:COVERING )?INDEX|MULTI-INDEX")
+
+
+@dataclass
+class Habit:
+    """What has been learnt of one statement's text.
+
+    Attributes:
+        by_index: Whether a scan would take its rows from an index.
+        first: How many of the best rows it took last time: its WHERE drops the others.
+        scans: How many times more the matrix is not tried.
+    """
+
+    by_index: bool
+    first: int = 0
+    scans: int = 0
+
+
+@dataclass(frozen=True)
+class _Question:
+    """One SELECT of the best rows.
+
+    Attributes:
+        filter: Its table, and where to narrow its rows.
+        column: The vector column.
+        vector: float32 bytes of the vector that is compared with.
+        wanted: Rows it asks for, those it passes over included.
+        similarities: Gives the SQL of its similarities, with one condition more or none.
+        is_strict: Whether a value of another length is an error, and not just NULL.
+    """
+
+    filter: Filter
+    column: str
+    vector: bytes
+    wanted: int
+    similarities: Callable[[str], str]
+    is_strict: bool = False
+
+
+def lower_ranked(lowering: Lowering, query: Query) -> str:
+    """Return the plain SQL of a query, over candidates only where that gives the same rows."""
+    sql = lower(lowering, query)
+    if lowering.is_stored or not _has_searches_only(query):
+        return sql
+    for ranking in search_rankings(query):
+        plan = lowering.searches[ranking.search]
+        if plan.limit is None:
+            with _noted(lowering.context):
+                lowering.narrowed[ranking.search] = _narrow_ranking(lowering, ranking, plan)
+    return lower(lowering, query) if lowering.narrowed else sql
+
+
+def narrow_search(lowering: Lowering, search: Search, plan: Plan) -> None:
+    """Narrow the rows of a SEARCH that keeps the best ones itself (``top_k``)."""
+    if lowering.is_stored or plan.limit is None or not _has_searches_only(search.query):
+        return
+    with _noted(lowering.context):
+        narrowing = _table_filter(search, plan)
+        least = "" if plan.threshold is None else f" WHERE v >= {plan.threshold!r}"
+
+        def similarities(condition: str) -> str:
+            rows = lower(lowering, narrowing.narrowed(condition))
+            return f"SELECT v FROM (SELECT {plan.similarity(0)} AS v FROM ({rows}\n) AS q){least}"
+
+        question = _Question(narrowing, plan.column, plan.vectors[0][1], plan.limit, similarities)
+        lowering.narrowed[search] = narrowing.narrowed(_candidates(lowering, question))
+
+
+def lower_call(lowering: Lowering, ranking: FunctionRanking) -> str | None:
+    """Return plain SQL that calls the functions, over candidates; None to run it as it stands."""
+    with _noted(lowering.context):
+        row = lowering.context.database.row(
+            f"SELECT {lower(lowering, ranking.value)}", lowering.bindings
+        )
+        if row is None or not isinstance(row[0], bytes) or not row[0] or len(row[0]) % 4:
+            raise Declined("what the rows are compared with is no vector")
+
+        def similarities(condition: str) -> str:
+            similarity = lower(lowering, ranking.similarity)
+            return f"SELECT {similarity}\n AS v {lower(lowering, ranking.rows.narrowed(condition))}"
+
+        question = _Question(
+            ranking.whole,
+            ranking.column,
+            row[0],
+            _wanted(lowering, ranking),
+            similarities,
+            is_strict=True,
+        )
+        return lower(lowering, ranking.whole.narrowed(_candidates(lowering, question)))
+    return None
+
+
+def _narrow_ranking(lowering: Lowering, ranking: SearchRanking, plan: Plan) -> Query:
+    search = ranking.search
+    numbers = [n for n, name in enumerate(plan.names) if same_name(name, ranking.similarity)]
+    if len(numbers) != 1:
+        raise Declined(f"{ranking.similarity!r} is no similarity of the SEARCH")
+    narrowing = _table_filter(search, plan)
+
+    def similarities(condition: str) -> str:
+        lowering.narrowed[search] = narrowing.narrowed(condition)
+        try:
+            return f"SELECT {quote_name(ranking.similarity)} AS v {lower(lowering, ranking.rows)}"
+        finally:
+            del lowering.narrowed[search]
+
+    vector = plan.vectors[numbers[0]][1]
+    question = _Question(narrowing, plan.column, vector, _wanted(lowering, ranking), similarities)
+    return narrowing.narrowed(_candidates(lowering, question))
+
+
+def _candidates(lowering: Lowering, question: _Question) -> str:
+    """Return the condition that a row is a candidate.
+
+    Raises:
+        Declined: The scan is to answer.
+    """
+    database, state = lowering.context.database, lowering.context.state
+    vector = to_vector(question.vector)
+    table = question.filter.table
+    column, matrix, changed = lowering.context.matrices.current(
+        database, table.table, question.column, len(vector)
+    )
+    if question.is_strict and not matrix.is_even:
+        raise Declined(f"column {column.name!r} holds other values than vectors of one length")
+    place = lowering.bindings.add("[]")
+    condition = (
+        f"{table.reference}.{column.row_id} IN"
+        f" (SELECT value FROM json_each({place}) AS thanosql_matrix)"
+    )
+    narrow, wide = question.similarities(condition), question.similarities("")
+    habit = _habit(state, database, wide, lowering.bindings)
+    if habit.scans > 0:
+        habit.scans -= 1
+        raise Declined("the matrix was no help the last time")
+    if habit.by_index:
+        _require_many(database, wide, lowering.bindings, max(100, len(matrix) // 500))
+
+    def probe(rows: list[int], count: int) -> list[float]:
+        lowering.bindings[place[1:]] = json.dumps(rows)
+        sql = f"{narrow}\n ORDER BY 1 DESC LIMIT {count}"
+        values = [value for (value,) in database.rows(sql, lowering.bindings)]
+        return [value for value in values if value is not None]
+
+    first = max(habit.first, question.wanted)
+    try:
+        rows, values, asked = best_rows(matrix, changed, vector, question.wanted, first, probe)
+    except Declined:
+        habit.scans, habit.first = _PATIENCE, 0
+        raise
+    habit.first = asked
+    if len(set(values)) < len(values) and (
+        habit.by_index or _is_by_index(database, narrow, lowering.bindings)
+    ):
+        raise Declined("rows are equally similar, and an index puts them in order")
+    state.notes.append(f"the matrix, of {len(matrix):,} rows; {len(rows):,} are compared")
+    return condition
+
+
+def _habit(state: State, database: Database, sql: str, bindings: dict[str, Any]) -> Habit:
+    habit = state.habits.get(sql)
+    if habit is None:
+        if len(state.habits) >= _HABITS_LIMIT:
+            state.habits.clear()
+        habit = state.habits[sql] = Habit(_is_by_index(database, sql, bindings))
+    return habit
+
+
+def _is_by_index(database: Database, sql: str, bindings: dict[str, Any]) -> bool:
+    plan = database.rows(f"EXPLAIN QUERY PLAN {sql}", bindings)
+    return any(_BY_INDEX.search(row[-1]) for row in plan)
+
+
+def _require_many(database: Database, sql: str, bindings: dict[str, Any], count: int) -> None:
+    """Raise Declined when an index finds only a few rows: then they are all compared."""
+    row = database.row(f"SELECT count(*) FROM (SELECT 1 FROM ({sql}\n) LIMIT {count})", bindings)
+    if row is None or row[0] < count:
+        raise Declined("an index finds its few rows")
+
+
+def _table_filter(search: Search, plan: Plan) -> Filter:
+    narrowing = table_filter(search.query, plan.column)
+    if narrowing is None:
+        raise Declined("the rows searched are not those of one table with a WHERE at most")
+    return narrowing
+
+
+def _wanted(lowering: Lowering, ranking: SearchRanking | FunctionRanking) -> int:
+    limit, offset = (_number(lowering, bound) for bound in (ranking.limit, ranking.offset))
+    if limit < 1 or offset < 0:
+        raise Declined(f"LIMIT is {limit}")
+    return limit + offset
+
+
+def _number(lowering: Lowering, bound: Bound) -> int:
+    value = bound if isinstance(bound, int) else lowering.arguments.value(bound)
+    if type(value) is not int:
+        raise Declined("LIMIT is no whole number")
+    return value
+
+
+def _has_searches_only(query: Query) -> bool:
+    """Return whether a query can be lowered again: a CONVERT in it would run again."""
+    statements = [part for part in query.parts if hasattr(part, "query")]
+    return all(isinstance(each, Search) and _has_searches_only(each.query) for each in statements)
+
+
+@contextmanager
+def _noted(context: Context) -> Iterator[None]:
+    """Let the scan answer where the matrix declines, and note why."""
+    try:
+        yield
+    except Declined as reason:
+        context.state.notes.append(f"a scan: {reason}")
+    except sqlite3.Error as error:
+        # The scan fails likewise, or it does not need what failed.
+        context.state.notes.append(f"a scan: {error}")
