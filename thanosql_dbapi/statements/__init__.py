@@ -29,7 +29,7 @@ from ..language.tree import (
 )
 from ..language.walk import is_bare
 from .arguments import Arguments, Bindings
-from .context import Context, Settings, State
+from .context import Context
 from .convert import lower_convert
 from .copy import copy
 from .get import get_dataset, get_model
@@ -42,7 +42,7 @@ from .staging import drop_staging
 if TYPE_CHECKING:
     from ..database import Parameters
 
-__all__ = ["Context", "Settings", "State", "prepare"]
+__all__ = ["Context", "prepare"]
 
 Prepared = tuple[str, Mapping[str, Any]]
 _NO_ROWS: Prepared = ("", {})
