@@ -22,8 +22,7 @@ from pathlib import Path
 import pytest
 
 import thanosql
-from thanosql_dbapi.language import STATEMENT_OPTIONS
-from thanosql_dbapi.language.options import SYNONYMS
+from thanosql_dbapi.language.options import STATEMENT_OPTIONS, SYNONYMS
 from thanosql_dbapi.session import brief_warnings, open_database, run, statements_of
 from thanosql_dbapi.terminal import Terminal
 

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thanosql_dbapi.errors import StatementError
-from thanosql_dbapi.language import STATEMENT_OPTIONS, parse
+from thanosql_dbapi.language import parse
+from thanosql_dbapi.language.options import STATEMENT_OPTIONS
 from thanosql_dbapi.language.tree import (
     Convert,
     Copy,

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thanosql_dbapi.language import may_be_thanosql, parse
-from thanosql_dbapi.language.recognition import FIRST_WORDS
+from thanosql_dbapi.language.screening import FIRST_WORDS
 
 LINES = (Path(__file__).parent / "statements" / "plain.sql").read_text(encoding="utf-8")
 PLAIN = LINES.splitlines()[1:]

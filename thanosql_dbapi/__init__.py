@@ -7,9 +7,36 @@ and https://docs.python.org/3/library/sqlite3.html.
 from __future__ import annotations
 
 import sqlite3 as _sqlite3
+import sys as _sys
 from collections.abc import Iterable
+from sqlite3 import (
+    PARSE_COLNAMES,
+    PARSE_DECLTYPES,
+    Binary,
+    Date,
+    DateFromTicks,
+    PrepareProtocol,
+    Row,
+    Time,
+    TimeFromTicks,
+    TimestampFromTicks,
+    adapt,
+    adapters,
+    apilevel,
+    complete_statement,
+    converters,
+    enable_callback_tracebacks,
+    paramstyle,
+    register_adapter,
+    register_converter,
+    sqlite_version,
+    sqlite_version_info,
+    threadsafety,
+)
+from sqlite3.dbapi2 import Timestamp
 from typing import TYPE_CHECKING, Any, Union
 
+from ._version import __version__
 from .connection import Connection
 from .cursor import Cursor
 from .errors import (
@@ -33,18 +60,12 @@ from .errors import (
     WorkspaceError,
 )
 from .progress import ProgressSetting
+from .standin import is_foreign, options_of, relay, with_abilities_of
 from .vectors import to_vector
-from .version import __version__
 from .workspace import StrPath
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
-
-apilevel = "2.0"
-paramstyle = "qmark"
-threadsafety = _sqlite3.threadsafety
-
-Binary = memoryview
 
 
 def connect(
@@ -57,7 +78,7 @@ def connect(
     progress: ProgressSetting = None,
     offline: bool | None = None,
     network: bool = False,
-    factory: Any = Connection,
+    cache_bytes: int | None = None,
     **sqlite3_options: Any,
 ) -> Connection:
     """Open a SQLite database whose statements can search images.
@@ -76,8 +97,12 @@ def connect(
             ``(done, total, what)``.
         offline: Never use the network. Default: ``THANOSQL_OFFLINE``, else False.
         network: Let rows and queries name images by http(s) URL.
-        factory: A subclass of :class:`Connection`.
-        **sqlite3_options: ``timeout``, ``isolation_level``, ``uri`` … of ``sqlite3.connect``.
+        cache_bytes: Most bytes of memory for the vectors of one column, which a search keeps
+            rounded to one byte a number; with more, every row of the table is read. Default:
+            4 GiB; 0 keeps none.
+        **sqlite3_options: ``timeout``, ``isolation_level``, ``uri``, ``factory`` … of
+            ``sqlite3.connect``. A factory derived from ``sqlite3.Connection`` alone gets what
+            :class:`Connection` can beside it.
 
     Returns:
         A connection, which is a ``sqlite3.Connection`` too.
@@ -94,18 +119,26 @@ def connect(
 
     Source: PEP 249, "connect( parameters... )".
     """
-    return factory(  # type: ignore[no-any-return]
-        database,
-        *sqlite3_arguments,
-        workspace=workspace,
-        allowed_directories=allowed_directories,
-        catalog=catalog,
-        device=device,
-        progress=progress,
-        offline=offline,
-        network=network,
-        **sqlite3_options,
-    )
+    ours: dict[str, Any] = {
+        "workspace": workspace,
+        "allowed_directories": allowed_directories,
+        "catalog": catalog,
+        "device": device,
+        "progress": progress,
+        "offline": offline,
+        "network": network,
+        "cache_bytes": cache_bytes,
+    }
+    options = options_of(sqlite3_arguments, sqlite3_options, "sqlite3.connect()")
+    factory: Any = options.pop("factory", Connection)
+    if factory is Connection:
+        return Connection(database, **ours, **options)
+    if is_foreign(factory, Connection, _sqlite3.Connection):
+        factory = with_abilities_of(Connection, factory)
+    # The factory gets what was given, by position or name as it was given.
+    given = {name: value for name, value in ours.items() if value not in (None, (), False)}
+    connection: Connection = factory(database, *sqlite3_arguments, **given, **sqlite3_options)
+    return connection
 
 
 class _TypeObject(frozenset[str]):
@@ -126,21 +159,35 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     load(shell)
 
 
+# Constants, Blob: whatever else this Python's sqlite3 has. ``sqlite3.dbapi2`` is the same module
+# once more, and so is ours.
+dbapi2 = _sys.modules[__name__]
+for _name in dir(_sqlite3):
+    if not _name.startswith("_"):
+        globals().setdefault(_name, getattr(_sqlite3, _name))
+
+
 def __getattr__(name: str) -> Any:
-    # Constants, Row, Blob, adapters: whatever this Python's sqlite3 has.
-    if name.startswith("_"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(_sqlite3, name)
+    if name in globals():  # asked of the face
+        return globals()[name]
+    try:
+        if not name.startswith("_"):
+            return relay(getattr, _sqlite3, name)  # deprecated names
+    except AttributeError:
+        pass
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *(name for name in dir(_sqlite3) if not name.startswith("_"))})
+    return sorted(name for name in globals() if not name.startswith("_") or name.endswith("__"))
 
 
 __all__ = [
     "BINARY",
     "DATETIME",
     "NUMBER",
+    "PARSE_COLNAMES",
+    "PARSE_DECLTYPES",
     "ROWID",
     "STRING",
     "Binary",
@@ -149,6 +196,8 @@ __all__ = [
     "Cursor",
     "DataError",
     "DatabaseError",
+    "Date",
+    "DateFromTicks",
     "Error",
     "ExtensionError",
     "IntegrityError",
@@ -159,16 +208,31 @@ __all__ = [
     "ModelError",
     "NotSupportedError",
     "OperationalError",
+    "PrepareProtocol",
     "ProgrammingError",
+    "Row",
     "SourceError",
     "StatementError",
+    "Time",
+    "TimeFromTicks",
+    "Timestamp",
+    "TimestampFromTicks",
     "Warning",
     "WorkspaceError",
     "__version__",
+    "adapt",
+    "adapters",
     "apilevel",
+    "complete_statement",
     "connect",
+    "converters",
+    "enable_callback_tracebacks",
     "load_ipython_extension",
     "paramstyle",
+    "register_adapter",
+    "register_converter",
+    "sqlite_version",
+    "sqlite_version_info",
     "threadsafety",
     "to_vector",
 ]

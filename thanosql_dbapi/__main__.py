@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
+from ._version import __version__
 from .connection import Connection
 from .errors import ProgrammingError
 from .session import brief_warnings, is_interrupted, open_database, run, statements_of
-from .version import __version__
 
 _DESCRIPTION = "Ask your pictures a question in SQL."
 _EPILOG = """\

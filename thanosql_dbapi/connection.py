@@ -3,25 +3,49 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from . import extension
 from .cursor import Cursor
+from .database import Database
 from .errors import Error
+from .language import names_are_in_text
 from .progress import Progress, ProgressSetting
+from .registry import Registry
 from .search import functions
-from .statements import Context, Settings, State
+from .settings import DEFAULT_CACHE_BYTES, Settings, State
+from .standin import (
+    adapt_default_types,
+    is_foreign,
+    may_warn,
+    options_of,
+    relay,
+    with_abilities_of,
+)
 from .vectors import register_adapter
 from .workspace import StrPath, Workspace
 
 if TYPE_CHECKING:
     from .database import Parameters
+    from .statements import Context
+
+Description = tuple[tuple[Any, ...], ...]
 
 _FUNCTION_FAILED = "user-defined function raised exception"
+
+# A program has few texts that it executes often; data written out in a text is long.
+_LONGEST_REMEMBERED = 10_000
+_MOST_REMEMBERED = 1_000
+
+_cursor = sqlite3.Connection.cursor
+_execute: Any = sqlite3.Cursor.execute
+_OperationalError = sqlite3.OperationalError
 
 
 class Connection(sqlite3.Connection):
@@ -41,31 +65,40 @@ class Connection(sqlite3.Connection):
         progress: ProgressSetting = None,
         offline: bool | None = None,
         network: bool = False,
+        cache_bytes: int | None = None,
         **sqlite3_options: Any,
     ) -> None:
-        is_uri = bool(sqlite3_options.get("uri"))
+        options = options_of(sqlite3_arguments, sqlite3_options, "_sqlite3.Connection()")
         environment = os.environ
-        self.settings = Settings(
-            workspace=Workspace(
-                workspace or environment.get("THANOSQL_WORKSPACE") or _folder(database, is_uri),
-                allowed_directories,
-            ),
-            catalog=catalog or environment.get("THANOSQL_CATALOG") or None,
-            device=device or environment.get("THANOSQL_DEVICE") or None,
-            progress=Progress(progress),
-            offline=_is_true(environment.get("THANOSQL_OFFLINE")) if offline is None else offline,
-            network=network,
-        )
-        self._state = State()
-        self._name = os.fsdecode(database)
         with extension.loading() as load:
-            super().__init__(database, *sqlite3_arguments, **sqlite3_options)
+            super().__init__(database, **options)
             try:
                 load(self)
+                folder = workspace or environment.get("THANOSQL_WORKSPACE")
+                self.settings = Settings(
+                    workspace=Workspace(
+                        folder or _folder(database, bool(options.get("uri"))), allowed_directories
+                    ),
+                    catalog=catalog or environment.get("THANOSQL_CATALOG") or None,
+                    device=device or environment.get("THANOSQL_DEVICE") or None,
+                    progress=Progress(progress),
+                    offline=_is_true(environment.get("THANOSQL_OFFLINE"))
+                    if offline is None
+                    else offline,
+                    network=network,
+                    cache_bytes=DEFAULT_CACHE_BYTES if cache_bytes is None else cache_bytes,
+                    is_read_only=_is_read_only(database, bool(options.get("uri"))),
+                )
             except BaseException:
                 super().close()
                 raise
+        self._name = os.fsdecode(database)
+        self._state = State()
+        self._settled: set[str] = set()
+        self._plain_columns: dict[str, Description] = {}
+        self._trace_callback: Any = None
         register_adapter()
+        adapt_default_types()
         self._register_functions()
 
     def __repr__(self) -> str:
@@ -78,38 +111,121 @@ class Connection(sqlite3.Connection):
 
     def cursor(self, factory: Any = Cursor) -> Any:
         """Return a new cursor; ``factory`` is as in sqlite3."""
-        return super().cursor(factory)
+        if is_foreign(factory, Cursor, sqlite3.Cursor):
+            factory = with_abilities_of(Cursor, factory)
+        return _cursor(self, factory)
 
     def execute(self, sql: str, parameters: Parameters = (), /) -> Cursor:
         """Execute one statement on a new cursor, and return the cursor."""
-        cursor: Cursor = self.cursor()
+        # The same as Cursor.execute, once more: a call less is felt by a point query.
+        try:
+            is_settled = sql in self._settled
+        except (TypeError, AttributeError):
+            is_settled = False
+        if is_settled:
+            try:
+                done: Cursor = _execute(_cursor(self, Cursor), sql, parameters)
+                return done
+            except _OperationalError as error:
+                raise self._explained(error) from error.__cause__
+        cursor: Cursor = _cursor(self, Cursor)
         return cursor.execute(sql, parameters)
 
     def executemany(self, sql: str, parameters: Iterable[Parameters], /) -> Cursor:
         """Execute one statement for each set of parameters on a new cursor, and return it."""
-        cursor: Cursor = self.cursor()
+        cursor: Cursor = _cursor(self, Cursor)
         return cursor.executemany(sql, parameters)
 
     def executescript(self, sql_script: str, /) -> Cursor:
         """Execute a script on a new cursor, and return the cursor."""
-        cursor: Cursor = self.cursor()
+        cursor: Cursor = _cursor(self, Cursor)
         return cursor.executescript(sql_script)
 
+    def set_trace_callback(self, *arguments: Any, **options: Any) -> None:
+        """Call a function with each statement; as in sqlite3."""
+        if options:  # deprecated since 3.13
+            relay(super().set_trace_callback, *arguments, **options)
+        else:
+            super().set_trace_callback(*arguments)
+        self._trace_callback = arguments[0] if arguments else options["trace_callback"]
+
     def _context(self) -> Context:
+        from .statements import Context
+
         return Context(self, self.settings, self._state)
 
-    def _vector_names(self, names: list[str]) -> Mapping[str, int]:
-        """Return the known vector columns, read again when a result has a name not met before."""
+    def _vectors_of(self, description: Description | None, sql: str | None) -> dict[int, int]:
+        """Return which columns of a result are vectors, and their lengths.
+
+        Args:
+            description: The result's columns, or None.
+            sql: The text, where it is plain SQL: what is found is remembered for it.
+        """
+        if description is None:
+            self._remember(sql, None)
+            return {}
+        if sql is not None and self._plain_columns.get(sql) == description:
+            return {}
+        names = [column[0].lower() for column in description]
+        known = self._vector_names(names)
+        if known is None:
+            return {}
+        vectors = {index: known[name] for index, name in enumerate(names) if name in known}
+        if not vectors:
+            self._remember(sql, description)
+        return vectors
+
+    def _remember(self, sql: str | None, description: Description | None) -> None:
+        """Note that a text is plain SQL, and has or had these columns, of which none is a vector.
+
+        Where the text decides what they are called, it is settled: it goes straight to sqlite3
+        from now on. Otherwise they are to be compared each time.
+        """
+        if sql is None or len(sql) > _LONGEST_REMEMBERED:
+            return
+        if len(self._settled) + len(self._plain_columns) >= _MOST_REMEMBERED:
+            self._forget_columns()
+        if (description is None or names_are_in_text(sql)) and not may_warn(sql):
+            self._settled.add(sql)
+        elif description is not None:
+            self._plain_columns[sql] = description
+
+    def _forget_columns(self) -> None:
+        """Look anew at what the statements return: there may be other vector columns now."""
+        self._settled.clear()
+        self._plain_columns.clear()
+        self._state.seen_names.clear()
+
+    def _vector_names(self, names: list[str]) -> Mapping[str, int] | None:
+        """Return the known vector columns, read again when a result has a name not met before.
+
+        None where they cannot be read: an authorizer, or a file in no state to be read, may forbid
+        it. The user's statement has succeeded and is not to fail for this.
+        """
         state = self._state
         if not state.seen_names.issuperset(names):
             try:
-                state.vector_names = self._context().registry.vector_names()
+                with self._untraced():
+                    known = Registry(Database(self)).vector_names()
             except Error:
-                # An authorizer, or a file in no state to be read, may forbid it. The user's
-                # statement has succeeded and is not to fail for this.
-                return {}
+                return None
+            if known != state.vector_names:
+                self._forget_columns()
+            state.vector_names = known
             state.seen_names.update(names)
         return state.vector_names
+
+    @contextmanager
+    def _untraced(self) -> Iterator[None]:
+        """Keep what the driver asks for itself from a trace of the user's statements."""
+        if self._trace_callback is None:
+            yield
+            return
+        super().set_trace_callback(None)
+        try:
+            yield
+        finally:
+            super().set_trace_callback(self._trace_callback)
 
     def _explained(self, error: sqlite3.OperationalError) -> BaseException:
         """Return why an SQL function of ours failed, where SQLite only says that it did."""
@@ -141,13 +257,21 @@ def _folder(database: Union[StrPath, bytes], is_uri: bool) -> Path:
     if is_uri and name.startswith("file:"):
         from urllib.parse import parse_qs, unquote, urlsplit
 
-        parts = urlsplit(name)
+        try:
+            parts = urlsplit(name)
+        except ValueError:  # SQLite judges it
+            return Path.cwd()
         name = unquote(parts.path)
         if parse_qs(parts.query).get("mode") == ["memory"]:
             name = ""
     if name in ("", ":memory:"):
         return Path.cwd()
-    return Path(name).expanduser().absolute().parent
+    return Path(name).absolute().parent
+
+
+def _is_read_only(database: Union[StrPath, bytes], is_uri: bool) -> bool:
+    name = os.fsdecode(database)
+    return is_uri and re.search(r"[?&](?:mode=ro|immutable=[^0&])", name) is not None
 
 
 def _is_true(text: str | None) -> bool:

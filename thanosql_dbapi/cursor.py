@@ -6,19 +6,21 @@ import sqlite3
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from . import language, statements
+from . import language
 from .errors import ProgrammingError
-from .language.tree import Print, Query, Tree
-from .vectors import RowFactory, decoder
+from .standin import relay, warns_of_names
+from .vectors import Decoder
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .connection import Connection
     from .database import Parameters
+    from .language.tree import Tree
 
-# sqlite3.Cursor reads the slot itself; the property below keeps the user's value beside ours.
-_row_factory_slot = sqlite3.Cursor.__dict__["row_factory"]
+# Looked up once: a point query takes two microseconds in all.
+_execute = sqlite3.Cursor.execute
+_OperationalError = sqlite3.OperationalError
 
 
 class Cursor(sqlite3.Cursor):
@@ -28,12 +30,12 @@ class Cursor(sqlite3.Cursor):
     has no rows to return leaves ``description`` None.
     """
 
+    __slots__ = ()
+
     connection: Connection
 
-    def __init__(self, connection: Connection, /) -> None:
-        super().__init__(connection)
-        self._decoded: dict[int, int] = {}
-        self._own_row_factory: RowFactory | None = None
+    # What sqlite3 itself calls with each row; the property below has the user's part of it.
+    _rows = sqlite3.Cursor.__dict__["row_factory"]
 
     def execute(self, sql: str, parameters: Parameters = (), /) -> Self:
         """Execute one statement, plain SQL or ThanoSQL.
@@ -63,21 +65,38 @@ class Cursor(sqlite3.Cursor):
 
         Source: PEP 249, ".execute(operation [, parameters])".
         """
-        if self._decoded:
-            self._stop_decoding()
-        tree = _parse(sql)
         try:
-            if tree is None:
-                super().execute(sql, parameters)
-            else:
-                super().execute("")  # ends the last statement: it may hold what ours changes
-                super().execute(
-                    *statements.prepare(self.connection._context(), sql, tree, parameters)
-                )
-        except sqlite3.OperationalError as error:
+            is_settled = sql in self.connection._settled
+        except (TypeError, AttributeError):
+            # No text, or a cursor whose __init__ did not run: sqlite3 has words for both.
+            is_settled = False
+        try:
+            if is_settled and self._rows.__class__ is not Decoder:
+                return _execute(self, sql, parameters)
+            return self._run(sql, parameters)
+        except _OperationalError as error:
             raise self.connection._explained(error) from error.__cause__
-        if self.description is not None:
-            self._start_decoding()
+
+    def _run(self, sql: str, parameters: Parameters) -> Self:
+        """Execute a statement that is ThanoSQL, or of which it is not known what it returns."""
+        self._stop_decoding()
+        tree = _classify(sql)
+        if tree is None:
+            if warns_of_names(sql, parameters):
+                relay(_execute, self, sql, parameters)
+            else:
+                _execute(self, sql, parameters)
+        else:
+            from . import statements
+
+            _execute(self, "")  # ends the last statement: it may hold what ours changes
+            if statements.may_make_columns(tree):
+                self.connection._forget_columns()
+            context = self.connection._context()
+            _execute(self, *statements.prepare(context, sql, tree, parameters))
+        decoded = self.connection._vectors_of(self.description, sql if tree is None else None)
+        if decoded:
+            self._rows = Decoder(decoded, self._rows)
         return self
 
     def executemany(self, sql: str, parameters: Iterable[Parameters], /) -> Self:
@@ -88,10 +107,9 @@ class Cursor(sqlite3.Cursor):
         Raises:
             ProgrammingError: The statement returns rows.
         """
-        tree = _parse(sql)
-        if tree is None:
-            if self._decoded:
-                self._stop_decoding()
+        tree = _classify(sql)
+        if tree is None or _is_plain(tree):
+            self._stop_decoding()
             super().executemany(sql, parameters)
             return self
         if _returns_rows(tree):
@@ -115,7 +133,7 @@ class Cursor(sqlite3.Cursor):
             else [sql_script]
         )
         for piece in pieces:
-            if _parse(piece) is not None:
+            if _classify(piece) is not None:
                 self.execute(piece)
                 self.fetchall()
             else:
@@ -125,35 +143,38 @@ class Cursor(sqlite3.Cursor):
     @property
     def row_factory(self) -> Any:
         """The user's row factory, or None; vectors are decoded before it gets the row."""
-        return self._own_row_factory if self._decoded else _row_factory_slot.__get__(self)
+        rows = self._rows
+        return rows.row_factory if isinstance(rows, Decoder) else rows
 
     @row_factory.setter
     def row_factory(self, row_factory: Any) -> None:
-        if self._decoded:
-            self._own_row_factory = row_factory
-            row_factory = decoder(self._decoded, row_factory)
-        _row_factory_slot.__set__(self, row_factory)
-
-    def _start_decoding(self) -> None:
-        names = [column[0].lower() for column in self.description]
-        known = self.connection._vector_names(names)
-        decoded = {index: known[name] for index, name in enumerate(names) if name in known}
-        if decoded:
-            own = _row_factory_slot.__get__(self)
-            self._decoded, self._own_row_factory = decoded, own
-            _row_factory_slot.__set__(self, decoder(decoded, own))
+        rows = self._rows
+        is_decoding = isinstance(rows, Decoder)
+        self._rows = Decoder(rows.dimensions, row_factory) if is_decoding else row_factory
 
     def _stop_decoding(self) -> None:
-        _row_factory_slot.__set__(self, self._own_row_factory)
-        self._decoded, self._own_row_factory = {}, None
+        if isinstance(self._rows, Decoder):
+            self._rows = self._rows.row_factory
 
 
-def _parse(sql: object) -> Tree | None:
-    # What is no text at all, sqlite3 is to refuse in its own words.
+def _classify(sql: object) -> Tree | None:
+    """Return what a ThanoSQL statement says, None for what goes to sqlite3 as it is.
+
+    The one place where the two part. What is no text at all, sqlite3 is to refuse in its own words.
+    """
     return language.parse(sql) if isinstance(sql, str) else None
 
 
+def _is_plain(tree: Tree) -> bool:
+    """Return whether a text that statements may narrow is plain SQL all the same."""
+    from .language.tree import Ranked
+
+    return isinstance(tree, Ranked)
+
+
 def _returns_rows(tree: Tree) -> bool:
+    from .language.tree import Print, Query
+
     if isinstance(tree, Query):
         return tree.verb in ("SELECT", "EXPLAIN", "WITH", "VALUES")
     return isinstance(tree, Print)

@@ -71,25 +71,31 @@ def register_adapter() -> None:
     sqlite3.register_adapter(np.ndarray, from_vector)
 
 
-def decoder(dimensions: Mapping[int, int], row_factory: RowFactory | None) -> RowFactory:
-    """Return a row factory that makes vectors of some columns, then calls the user's own.
+class Decoder:
+    """A row factory that makes vectors of some columns, then calls the user's own.
 
     Args:
         dimensions: Column index to length of its vectors. A value that is no BLOB of that length
             stays as it is: another column may bear a vector column's name.
         row_factory: The user's row factory, or None for tuples.
     """
-    import numpy as np
 
-    sizes = {index: 4 * dimension for index, dimension in dimensions.items()}
+    __slots__ = ("_read", "_sizes", "dimensions", "row_factory")
 
-    def decode(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Any:
+    def __init__(self, dimensions: Mapping[int, int], row_factory: RowFactory | None) -> None:
+        import numpy as np
+
+        self.dimensions = dimensions
+        self.row_factory = row_factory
+        self._read = np.frombuffer
+        self._sizes = [(index, 4 * dimension) for index, dimension in dimensions.items()]
+
+    def __call__(self, cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Any:
+        """Return the row with its vectors as arrays."""
         values = list(row)
-        for index, size in sizes.items():
+        for index, size in self._sizes:
             value = values[index]
             if type(value) is bytes and len(value) == size:
-                values[index] = np.frombuffer(value, dtype="<f4")
+                values[index] = self._read(value, "<f4")
         decoded = tuple(values)
-        return decoded if row_factory is None else row_factory(cursor, decoded)
-
-    return decode
+        return decoded if self.row_factory is None else self.row_factory(cursor, decoded)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import cast
 
 from ..errors import clip
@@ -11,13 +10,10 @@ from .lexer import Kind, Token
 from .options import read_options, read_value
 from .query import QueryParser
 from .reader import Reader, nearest
-from .recognition import FOLLOWERS, first_words
+from .recognition import FOLLOWERS
 from .searching import VALUE_NAMES
 from .tree import Option, Parameter, Query, QueryShaped, TableName, Tree, Unsupported, Value
 from .verbs import QUERY_SHAPED, AnyStatement, UnsupportedError, rule_of
-
-# Texts longer than this are parsed each time: they are bulk data more often than statements.
-_LONGEST_CACHED = 20_000
 
 # Far more than anyone writes, far less than Python's recursion limit allows.
 _DEEPEST = 40
@@ -30,47 +26,12 @@ _CLAUSES = {
 }
 
 
-def parse(sql: str) -> Tree | None:
-    """Read a text that may be ThanoSQL.
-
-    Args:
-        sql: One statement; comments, white space and semicolons may surround it.
-
-    Returns:
-        What it says; None when it is plain SQLite, well-formed or not.
-
-    Raises:
-        StatementError: The text opens with a verb of ours, or has one where SQL takes a subquery,
-            and does not parse.
-
-    Example:
-        >>> parse("DELETE MODEL clip")
-        DeleteModel(options=(), name='clip')
-        >>> parse("DELETE FROM model") is None
-        True
-    """
-    return _parse(sql) if len(sql) > _LONGEST_CACHED else _parse_cached(sql)
-
-
-def _parse(sql: str) -> Tree | None:
-    word, is_statement, is_candidate = first_words(sql)
-    if not is_candidate:
-        return _ranked(sql) if word in {"SELECT", "EXPLAIN"} else None
+def read(sql: str, *, is_statement: bool, is_creation: bool) -> Tree | None:
+    """Read a text that ``screening`` could not tell from ThanoSQL; see there."""
     try:
-        return Parser(sql).parse(is_statement=is_statement, is_creation=word == "CREATE")
+        return Parser(sql).parse(is_statement=is_statement, is_creation=is_creation)
     except UnsupportedError as found:
         return found.statement
-
-
-def _ranked(sql: str) -> Tree | None:
-    if "cosine_similarity" not in sql.lower():
-        return None
-    from .ranking import read_ranked
-
-    return read_ranked(sql)
-
-
-_parse_cached = lru_cache(maxsize=512)(_parse)
 
 
 @dataclass
@@ -86,7 +47,7 @@ class Clauses:
 
 
 class Parser:
-    """Reads one text; see :func:`parse`.
+    """Reads one text; see :func:`read`.
 
     Attributes:
         reader: The text's tokens, read from left to right.

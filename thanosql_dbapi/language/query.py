@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ..errors import StatementError
 from .lexer import Kind, Token
 from .reader import Reader
-from .recognition import FIRST_WORDS, begins_statement
+from .recognition import begins_statement
+from .screening import FIRST_WORDS
 from .tree import Part, Query, QueryShaped
 
 _MAIN_VERBS = frozenset({"SELECT", "VALUES", "INSERT", "REPLACE", "UPDATE", "DELETE"})

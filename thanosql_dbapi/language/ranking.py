@@ -132,7 +132,7 @@ def read_ranked(sql: str) -> Ranked | None:
         if token.kind is Kind.PARAMETER:
             parts += [sql[end : token.start], reader.parameter(token)]
             end = token.end
-    query = Query((*filter(None, parts), sql[end:]))
+    query = Query((*[part for part in parts if part], sql[end:]))
     return Ranked(query) if function_ranking(query) else None
 
 

@@ -9,101 +9,15 @@ one exception is ``FROM (LIST MODEL)``, which SQLite could read as a table ``lis
 
 from __future__ import annotations
 
-import re
-
 from .lexer import Kind, Token
 from .reader import Reader, nearest
+from .screening import FIRST_WORDS
 
 MEDIA = ("IMAGE", "TEXT", "AUDIO", "VIDEO", "KEYWORD")
-
-FIRST_WORDS = frozenset(
-    {"BUILD", "CONVERT", "COPY", "EVALUATE", "FIT", "FUNCTION", "GENERATE", "GET", "LIST"}
-    | {"PREDICT", "PRINT", "SEARCH", "TRANSFORM", "UPLOAD"}
-)
-"""The words that begin a statement of ours, DELETE (MODEL) and CREATE (TABLE … USING) aside."""
-
-QUERY_FIRST_WORDS = frozenset(
-    {"CREATE", "DELETE", "EXPLAIN", "INSERT", "REPLACE", "SELECT", "UPDATE", "VALUES", "WITH"}
-)
-"""The words that begin SQL in which a subquery, and so a statement of ours, can stand."""
-
-_BLANK = re.compile(r"[ \t\n\v\f\r\ufeff;]+|--[^\n]*|/\*[\s\S]*?(?:\*/|\Z)")
-_WORD = re.compile(r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]*")
-
-# A text with no such words holds no subquery of ours. What is between two words may be a comment.
-_SUBQUERY = re.compile(
-    r"""\b(?: search (?:\s+["`\[]?[a-z]|\s*/\*|\s*--)
-            | (?:convert|predict|evaluate|transform|generate)
-              (?:\s+(?:using|options)\b|\s*/\*|\s*--)
-            | list (?:\s+(?:model|table|thanosql)|\s*/\*|\s*--)
-            | print (?:\s+(?:image|audio|video)\b|\s*/\*|\s*--)
-            | get (?:\s+thanosql\b|\s*/\*|\s*--)
-            | (?:upload|build|fit|delete) (?:\s+model\b|\s*/\*|\s*--)
-            | (?:copy|function) (?:\s+["`\[a-z]|\s*/\*|\s*--) )""",
-    re.IGNORECASE | re.VERBOSE | re.ASCII,
-)
-# Quotations and comments. A list of values (['a]', …) can be cut short by it, but only a statement
-# of ours has one, and its verb comes before.
-_ASIDE = re.compile(
-    r"""'[^']*(?:'|\Z) | "[^"]*(?:"|\Z) | `[^`]*(?:`|\Z) | \[[^\]]*(?:\]|\Z)
-      | --[^\n]* | /\*[\s\S]*?(?:\*/|\Z)""",
-    re.VERBOSE,
-)
-_CREATE_USING = re.compile(
-    r"create\s+(?:temp(?:orary)?\s+)?table\s[^()']{1,300}?\busing\b", re.IGNORECASE | re.ASCII
-)
 
 _COMPOUND = frozenset({"UNION", "INTERSECT", "EXCEPT"})
 FOLLOWERS = _COMPOUND | {"ORDER", "LIMIT", "ON", "RETURNING"}
 """The words that can follow a statement of ours inside SQL."""
-
-
-_FIRST_WORD = re.compile(
-    rf"\b(?:{'|'.join(sorted(FIRST_WORDS))}|delete\b[^;]{{1,80}}?\bmodel|using)\b",
-    re.IGNORECASE | re.ASCII,
-)
-
-
-def may_be_thanosql(script: str) -> bool:
-    """Tell whether a script needs splitting: False only if no statement in it can be ThanoSQL."""
-    return _FIRST_WORD.search(script) is not None
-
-
-def first_words(sql: str) -> tuple[str, bool, bool]:
-    """Look at how a text begins, without lexing it.
-
-    Returns:
-        The first word after blanks, comments, stray semicolons and a byte order mark, in upper
-        case; whether it opens a statement of ours; whether a subquery of ours may be in the text.
-    """
-    word, begin, end = _next_word(sql, 0)
-    if word in FIRST_WORDS or (word == "DELETE" and _next_word(sql, end)[0] == "MODEL"):
-        return word, True, True
-    if word == "CREATE" and _CREATE_USING.match(sql, begin):
-        return word, False, True
-    return word, False, word in QUERY_FIRST_WORDS and _has_subquery(sql)
-
-
-def _has_subquery(sql: str) -> bool:
-    """Tell whether words of ours stand in a text outside quotations and comments.
-
-    Data that is written out in a long INSERT often has such words ("a copy of"), and to lex it all
-    takes a hundred times longer than this.
-    """
-    if _SUBQUERY.search(sql) is None:
-        return False
-    bare = _ASIDE.sub(lambda found: " " if found.group()[0] in "-/" else '"x"', sql)
-    return _SUBQUERY.search(bare) is not None
-
-
-def _next_word(sql: str, position: int) -> tuple[str, int, int]:
-    """Return the bare word after blanks in upper case, empty for anything else; and its place."""
-    while match := _BLANK.match(sql, position):
-        position = match.end()
-    found = _WORD.match(sql, position)
-    if found is None or not found.group().isascii():
-        return "", position, position
-    return found.group().upper(), position, found.end()
 
 
 def begins_statement(reader: Reader, *, is_certain: bool) -> bool:

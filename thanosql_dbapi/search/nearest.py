@@ -25,9 +25,6 @@ from .watching import Mark, Watch, changes_since, find_watch, last_mark
 if TYPE_CHECKING:
     from .quantized import Floats
 
-DEFAULT_LIMIT = 4 * 2**30
-"""Bytes a matrix may have when ``connect`` is not told: some 8 million rows of 512 numbers."""
-
 MOST_CHANGES = 1000
 """Changed rows that every search compares besides; with more, the matrix is made anew from them."""
 
@@ -69,8 +66,8 @@ class Matrices:
         is_off: Why none may be used any more on this connection, or None.
     """
 
-    file: Path | None = None
-    limit: int = DEFAULT_LIMIT
+    file: Path | None
+    limit: int
     can_write: bool = True
     is_off: str | None = None
     _entries: dict[tuple[TableName, str, int], _Entry] = field(default_factory=dict)

@@ -134,7 +134,7 @@ def _summing(dimension: int) -> np.float32:
     That is one rounding a number in each of three sums, in either.
     Source: N. Higham, Accuracy and Stability of Numerical Algorithms, section 3.1.
     """
-    return np.float32(6 * dimension * _FLOAT32)
+    return np.float32(6 * dimension * _FLOAT32)  # type: ignore[no-any-return]
 
 
 def _mean(vectors: Floats) -> Floats:

@@ -28,8 +28,7 @@ CREATE TABLE IF NOT EXISTS main.thanosql_changes (
 _PREFIX = "thanosql_watch_"
 _NAME = re.compile(rf"{_PREFIX}(\d+)_(?:insert|update|delete|move)")
 
-LOG_LIMIT = 100_000
-"""Entries of one column that are kept after a CONVERT: some 2 MB."""
+LOG_LIMIT = 100_000  # entries of one column, some 2 MB
 
 
 @dataclass(frozen=True)
@@ -84,15 +83,22 @@ def watch(database: Database, column_id: int, table: str, column: str) -> None:
         database.execute(sql)
 
 
-def shorten(database: Database, column_id: int) -> None:
-    """Forget a column's log where it has grown long, but for its last entry.
+def shorten(database: Database, column_id: int, keep: int) -> None:
+    """Forget a column's log, but for its last entry, where it has grown long.
 
     A reader whose mark is gone reads the column anew.
+
+    Args:
+        database: The database; the caller commits.
+        column_id: The column's number.
+        keep: Entries up to which the log stays, if it has no more than 100,000.
     """
+    if not database.table_columns("main", "thanosql_changes"):
+        return
     row = database.row(
         "SELECT count(*), max(number) FROM main.thanosql_changes WHERE column_id = ?", (column_id,)
     )
-    if row is not None and row[0] > LOG_LIMIT:
+    if row is not None and row[0] > min(max(keep, 1000), LOG_LIMIT):
         database.execute(
             "DELETE FROM main.thanosql_changes WHERE column_id = ? AND number < ?",
             (column_id, row[1]),

@@ -31,13 +31,13 @@ from ..language.tree import (
 )
 from ..language.walk import is_bare
 from .arguments import Arguments, Bindings
-from .context import Context, Settings, State
+from .context import Context
 from .convert import lower_convert
 from .copy import copy
 from .get import get_dataset, get_model
 from .listing import lower_list
 from .models import delete_model, upload_model
-from .nearest import lower_call, lower_ranked
+from .nearest import has_searches_only, lower_call, lower_ranked
 from .query import Lowering
 from .search import lower_search
 from .staging import drop_staging
@@ -45,7 +45,7 @@ from .staging import drop_staging
 if TYPE_CHECKING:
     from ..database import Parameters
 
-__all__ = ["Context", "Settings", "State", "prepare"]
+__all__ = ["Context", "prepare"]
 
 Prepared = tuple[str, "Parameters"]
 _NO_ROWS: Prepared = ("", {})
@@ -64,11 +64,19 @@ def prepare(context: Context, sql: str, tree: Tree, parameters: Parameters) -> P
         SQL to execute and its named parameters; empty SQL where the statement returns no rows.
     """
     drop_staging(context)
-    # What a statement made, a result may have as a column: the names are to be read again.
-    context.state.seen_names.clear()
     context.state.notes.clear()
     arguments = Arguments(sql, tree, parameters)
     return _HANDLERS[type(tree)](context, arguments, tree)
+
+
+def may_make_columns(tree: Tree) -> bool:
+    """Return whether a statement may make a vector column that was not known before."""
+    if isinstance(tree, Print):
+        tree = tree.query
+    if isinstance(tree, Ranked):
+        return False
+    is_read = isinstance(tree, Query) and tree.verb in {"SELECT", "EXPLAIN"}
+    return not (is_read and has_searches_only(tree))
 
 
 def _query(context: Context, arguments: Arguments, query: Query) -> Prepared:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from ..database import Database
 from ..errors import ModelError, ProgrammingError, clip
-from ..progress import Progress
 from ..registry import Model, Registry
-from ..search.nearest import DEFAULT_LIMIT, Matrices
-from ..workspace import StrPath, Workspace
+from ..search.nearest import Matrices
+from ..settings import Settings, State
+from ..workspace import Workspace
 from .receipt import read_receipt
 
 if TYPE_CHECKING:
@@ -21,59 +20,8 @@ if TYPE_CHECKING:
 
     from ..embedding.clip import Encoder
     from ..sources.catalog import Catalog
-    from .nearest import Habit
 
 QueryValue = Union[str, bytes, bytearray, memoryview]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What ``connect`` was told, for the life of the connection.
-
-    Attributes:
-        workspace: Where files live and which may be read.
-        catalog: Path or URL of a catalog to lay over the built-in one, or None.
-        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, or None for the best available.
-        progress: How progress is shown.
-        offline: Whether the network is never used, not even for catalog entries.
-        network: Whether rows and queries may name images by http(s) URL.
-        cache_bytes: Most bytes of memory for the vectors of one column.
-        is_read_only: Whether nothing may be written beside the database.
-    """
-
-    workspace: Workspace
-    catalog: StrPath | None = None
-    device: str | None = None
-    progress: Progress = field(default_factory=Progress)
-    offline: bool = False
-    network: bool = False
-    cache_bytes: int = DEFAULT_LIMIT
-    is_read_only: bool = False
-
-
-@dataclass
-class State:
-    """What a connection remembers between statements.
-
-    Attributes:
-        vector_names: Lower-case names of vector columns and their lengths, as last read.
-        seen_names: Lower-case names of result columns met since; a new one asks the database again.
-        temporary: Temporary tables that held a CONVERT's rows, to be dropped.
-        temporary_count: Number of such tables made so far.
-        function_error: Why one of our SQL functions failed: SQLite itself forgets the message.
-        matrices: The vector columns in memory; made at the first search.
-        habits: What was learnt of searches by the text of their similarities.
-        notes: What answers each search of the last statement, and why.
-    """
-
-    vector_names: dict[str, int] = field(default_factory=dict)
-    seen_names: set[str] = field(default_factory=set)
-    temporary: list[str] = field(default_factory=list)
-    temporary_count: int = 0
-    function_error: BaseException | None = None
-    matrices: Matrices | None = None
-    habits: dict[str, Habit] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
 
 
 class Context:

@@ -13,7 +13,7 @@ from ..language.outline import tables_read
 from ..language.tree import Convert, Query, TableName
 from ..registry import VectorColumn
 from . import inplace
-from .filling import Plan, fill
+from .filling import Plan, add_watched_column, fill
 from .query import Lowering, lower
 from .staging import Staging
 
@@ -118,9 +118,7 @@ def _convert_into(lowering: Lowering, statement: Convert, plan: Plan, target: Ta
         context.database.execute(
             f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {staging.table}"
         )
-        lowering.context.registry.add_vector_column(
-            VectorColumn(schema, name, plan.column, *plan.facts())
-        )
+        add_watched_column(context, plan, schema, name)
     return staging.select()
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import MediaWarning, clip, warn_user
-from ..registry import Model
+from ..language.names import same_name
+from ..registry import Model, VectorColumn
+from ..search.watching import find_watch, watch
 from .context import Context
 
 if TYPE_CHECKING:
@@ -42,6 +44,18 @@ class Plan:
         """Return what the registry keeps of the column, in its order."""
         model = self.model
         return model.name, model.fingerprint, model.dimension, self.source, self.kind
+
+
+def add_watched_column(context: Context, plan: Plan, schema: str, table: str) -> int:
+    """Register a vector column, have its changes logged, and return its number."""
+    column_id = context.registry.add_vector_column(
+        VectorColumn(schema, table, plan.column, *plan.facts())
+    )
+    if same_name(schema, "main"):
+        found = find_watch(context.database, table, plan.column)
+        if found is None or found.column_id != column_id:
+            watch(context.database, column_id, table, plan.column)
+    return column_id
 
 
 def fill(

@@ -15,9 +15,9 @@ from ..errors import NotSupportedError, OperationalError, WorkspaceError, clip
 from ..language.names import quote_name, same_name
 from ..language.outline import outline
 from ..language.tree import Convert, TableName
-from ..registry import VectorColumn
+from ..search.watching import shorten
 from .context import Context
-from .filling import Plan, fill
+from .filling import Plan, add_watched_column, fill
 from .query import Lowering, lower
 from .staging import KEY, Staging, with_keys
 
@@ -71,6 +71,7 @@ def convert_in_place(lowering: Lowering, statement: Convert, plan: Plan, table: 
     with context.database.atomic() if plan.stops_on_error else nullcontext():
         column_id = _prepare_column(context, plan, target)
         _fill(context, plan, target, staging, column_id)
+        shorten(context.database, column_id, keep=staging.count() // 10)
     columns = ", ".join(
         f"t.{quote_name(name)}" if name == plan.column else f"r.{quote_name(name)}"
         for name in staging.result_columns
@@ -133,9 +134,7 @@ def _prepare_column(context: Context, plan: Plan, target: Target) -> int:
                 f"UPDATE {target.table} SET {column} = NULL WHERE {column} IS NOT NULL"
             )
         database.execute(_SOURCES)
-        return context.registry.add_vector_column(
-            VectorColumn(target.schema, target.name, plan.column, *plan.facts())
-        )
+        return add_watched_column(context, plan, target.schema, target.name)
 
 
 def _holds_other_data(database: Database, target: Target, column: str) -> bool:

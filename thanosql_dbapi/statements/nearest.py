@@ -26,13 +26,14 @@ from ..language.ranking import (
     search_rankings,
     table_filter,
 )
-from ..language.tree import Query, Search
+from ..language.tree import Parameter, Query, Search
 from ..search.nearest import Declined, best_rows
 from ..vectors import to_vector
 from .query import Lowering, lower
 
 if TYPE_CHECKING:
-    from .context import Context, State
+    from ..settings import State
+    from .context import Context
     from .search import Plan
 
 _PATIENCE = 15
@@ -83,7 +84,7 @@ class _Question:
 def lower_ranked(lowering: Lowering, query: Query) -> str:
     """Return the plain SQL of a query, over candidates only where that gives the same rows."""
     sql = lower(lowering, query)
-    if lowering.is_stored or not _has_searches_only(query):
+    if lowering.is_stored or not has_searches_only(query):
         return sql
     for ranking in search_rankings(query):
         plan = lowering.searches[ranking.search]
@@ -95,7 +96,7 @@ def lower_ranked(lowering: Lowering, query: Query) -> str:
 
 def narrow_search(lowering: Lowering, search: Search, plan: Plan) -> None:
     """Narrow the rows of a SEARCH that keeps the best ones itself (``top_k``)."""
-    if lowering.is_stored or plan.limit is None or not _has_searches_only(search.query):
+    if lowering.is_stored or plan.limit is None or not has_searches_only(search.query):
         return
     with _noted(lowering.context):
         narrowing = _table_filter(search, plan)
@@ -243,10 +244,10 @@ def _number(lowering: Lowering, bound: Bound) -> int:
     return value
 
 
-def _has_searches_only(query: Query) -> bool:
+def has_searches_only(query: Query) -> bool:
     """Return whether a query can be lowered again: a CONVERT in it would run again."""
-    statements = [part for part in query.parts if hasattr(part, "query")]
-    return all(isinstance(each, Search) and _has_searches_only(each.query) for each in statements)
+    statements = [part for part in query.parts if not isinstance(part, (str, Parameter))]
+    return all(isinstance(each, Search) and has_searches_only(each.query) for each in statements)
 
 
 @contextmanager

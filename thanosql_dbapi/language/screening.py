@@ -1,0 +1,159 @@
+"""The first look at a text: plain SQL, or a candidate for the parser? Nothing is lexed.
+
+This is all of the language that plain SQL needs, so it imports nothing else of it: the parser
+comes with the first text that may be ThanoSQL.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .tree import Tree
+
+FIRST_WORDS = frozenset(
+    {"BUILD", "CONVERT", "COPY", "EVALUATE", "FIT", "FUNCTION", "GENERATE", "GET", "LIST"}
+    | {"PREDICT", "PRINT", "SEARCH", "TRANSFORM", "UPLOAD"}
+)
+"""The words that begin a statement of ours, DELETE (MODEL) and CREATE (TABLE … USING) aside."""
+
+QUERY_FIRST_WORDS = frozenset(
+    {"CREATE", "DELETE", "EXPLAIN", "INSERT", "REPLACE", "SELECT", "UPDATE", "VALUES", "WITH"}
+)
+"""The words that begin SQL in which a subquery, and so a statement of ours, can stand."""
+
+_BLANK = re.compile(r"[ \t\n\v\f\r\ufeff;]+|--[^\n]*|/\*[\s\S]*?(?:\*/|\Z)")
+_WORD = re.compile(r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]*")
+
+# A text with no such words holds no subquery of ours. What is between two words may be a comment.
+_SUBQUERY = re.compile(
+    r"""\b(?: search (?:\s+["`\[]?[a-z]|\s*/\*|\s*--)
+            | (?:convert|predict|evaluate|transform|generate)
+              (?:\s+(?:using|options)\b|\s*/\*|\s*--)
+            | list (?:\s+(?:model|table|thanosql)|\s*/\*|\s*--)
+            | print (?:\s+(?:image|audio|video)\b|\s*/\*|\s*--)
+            | get (?:\s+thanosql\b|\s*/\*|\s*--)
+            | (?:upload|build|fit|delete) (?:\s+model\b|\s*/\*|\s*--)
+            | (?:copy|function) (?:\s+["`\[a-z]|\s*/\*|\s*--) )""",
+    re.IGNORECASE | re.VERBOSE | re.ASCII,
+)
+# Quotations and comments. A list of values (['a]', …) can be cut short by it, but only a statement
+# of ours has one, and its verb comes before.
+_ASIDE = re.compile(
+    r"""'[^']*(?:'|\Z) | "[^"]*(?:"|\Z) | `[^`]*(?:`|\Z) | \[[^\]]*(?:\]|\Z)
+      | --[^\n]* | /\*[\s\S]*?(?:\*/|\Z)""",
+    re.VERBOSE,
+)
+_NAMED = re.compile(r"[:@$][A-Za-z0-9_$:\u0080-\U0010ffff]")
+_SIMILARITY = re.compile("cosine_similarity", re.IGNORECASE | re.ASCII)
+_CREATE_USING = re.compile(
+    r"create\s+(?:temp(?:orary)?\s+)?table\s[^()']{1,300}?\busing\b", re.IGNORECASE | re.ASCII
+)
+_FIRST_WORD = re.compile(
+    rf"\b(?:{'|'.join(sorted(FIRST_WORDS))}|delete\b[^;]{{1,80}}?\bmodel|using)\b",
+    re.IGNORECASE | re.ASCII,
+)
+
+# Texts longer than this are read each time: they are bulk data more often than statements.
+_LONGEST_CACHED = 20_000
+
+
+def parse(sql: str) -> Tree | None:
+    """Read a text that may be ThanoSQL.
+
+    Args:
+        sql: One statement; comments, white space and semicolons may surround it.
+
+    Returns:
+        What it says; None when it is plain SQLite, well-formed or not.
+
+    Raises:
+        StatementError: The text opens with a verb of ours, or has one where SQL takes a subquery,
+            and does not parse.
+
+    Example:
+        >>> parse("DELETE MODEL clip")
+        DeleteModel(options=(), name='clip')
+        >>> parse("DELETE FROM model") is None
+        True
+    """
+    return _parse(sql) if len(sql) > _LONGEST_CACHED else _parse_cached(sql)
+
+
+def _parse(sql: str) -> Tree | None:
+    word, is_statement, is_candidate = first_words(sql)
+    if not is_candidate:
+        return _read_ranked(sql) if word in {"SELECT", "EXPLAIN"} else None
+    from .parser import read
+
+    return read(sql, is_statement=is_statement, is_creation=word == "CREATE")
+
+
+def _read_ranked(sql: str) -> Tree | None:
+    if _SIMILARITY.search(sql) is None:
+        return None
+    from .ranking import read_ranked
+
+    return read_ranked(sql)
+
+
+_parse_cached = lru_cache(maxsize=512)(_parse)
+
+
+def may_be_thanosql(script: str) -> bool:
+    """Tell whether a script needs splitting: False only if no statement in it can be ThanoSQL."""
+    return _FIRST_WORD.search(script) is not None
+
+
+@lru_cache(maxsize=512)
+def has_named_parameters(sql: str) -> bool:
+    """Tell whether a text has placeholders with a name: ``:name``, ``@name``, ``$name``."""
+    return _NAMED.search(sql) is not None and _NAMED.search(_ASIDE.sub(" ", sql)) is not None
+
+
+def names_are_in_text(sql: str) -> bool:
+    """Tell whether a text alone decides what the columns of its result are called.
+
+    A ``*`` stands for whatever columns a table has at the time, and what is in double quotes may
+    be a column or, where there is none of that name, a string.
+    """
+    return "*" not in sql.replace("(*)", "") and '"' not in sql
+
+
+def first_words(sql: str) -> tuple[str, bool, bool]:
+    """Look at how a text begins, without lexing it.
+
+    Returns:
+        The first word after blanks, comments, stray semicolons and a byte order mark, in upper
+        case; whether it opens a statement of ours; whether a subquery of ours may be in the text.
+    """
+    word, begin, end = _next_word(sql, 0)
+    if word in FIRST_WORDS or (word == "DELETE" and _next_word(sql, end)[0] == "MODEL"):
+        return word, True, True
+    if word == "CREATE" and _CREATE_USING.match(sql, begin):
+        return word, False, True
+    return word, False, word in QUERY_FIRST_WORDS and _has_subquery(sql)
+
+
+def _has_subquery(sql: str) -> bool:
+    """Tell whether words of ours stand in a text outside quotations and comments.
+
+    Data that is written out in a long INSERT often has such words ("a copy of"), and to lex it all
+    takes a hundred times longer than this.
+    """
+    if _SUBQUERY.search(sql) is None:
+        return False
+    bare = _ASIDE.sub(lambda found: " " if found.group()[0] in "-/" else '"x"', sql)
+    return _SUBQUERY.search(bare) is not None
+
+
+def _next_word(sql: str, position: int) -> tuple[str, int, int]:
+    """Return the bare word after blanks in upper case, empty for anything else; and its place."""
+    while match := _BLANK.match(sql, position):
+        position = match.end()
+    found = _WORD.match(sql, position)
+    if found is None or not found.group().isascii():
+        return "", position, position
+    return found.group().upper(), position, found.end()
