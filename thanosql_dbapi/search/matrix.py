@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 
 from ..database import Database
 from ..language.names import quote_name
-from .quantized import Floats, Quantized, quantize
+from .quantized import Quantized, quantize
 from .watching import Mark
 
 if TYPE_CHECKING:
+    from .quantized import Floats
+
     RowIds = NDArray[np.int64]
 
 ROW_OVERHEAD = 20  # bytes a row beside its codes: row id, scale, error, length

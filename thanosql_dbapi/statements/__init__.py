@@ -75,8 +75,9 @@ def may_make_columns(tree: Tree) -> bool:
         tree = tree.query
     if isinstance(tree, Ranked):
         return False
-    is_read = isinstance(tree, Query) and tree.verb in {"SELECT", "EXPLAIN"}
-    return not (is_read and has_searches_only(tree))
+    if isinstance(tree, Query) and tree.verb in {"SELECT", "EXPLAIN"}:
+        return not has_searches_only(tree)
+    return True
 
 
 def _query(context: Context, arguments: Arguments, query: Query) -> Prepared:
