@@ -59,6 +59,7 @@ from .errors import (
     Warning,
     WorkspaceError,
 )
+from .explanation import Explanation, explain
 from .progress import ProgressSetting
 from .standin import is_foreign, options_of, relay, with_abilities_of
 from .vectors import to_vector
@@ -199,6 +200,7 @@ __all__ = [
     "Date",
     "DateFromTicks",
     "Error",
+    "Explanation",
     "ExtensionError",
     "IntegrityError",
     "InterfaceError",
@@ -227,6 +229,7 @@ __all__ = [
     "connect",
     "converters",
     "enable_callback_tracebacks",
+    "explain",
     "load_ipython_extension",
     "paramstyle",
     "register_adapter",

@@ -33,6 +33,7 @@ from .workspace import StrPath, Workspace
 
 if TYPE_CHECKING:
     from .database import Parameters
+    from .explanation import Explanation
     from .statements import Context
 
 Description = tuple[tuple[Any, ...], ...]
@@ -140,6 +141,16 @@ class Connection(sqlite3.Connection):
         """Execute a script on a new cursor, and return the cursor."""
         cursor: Cursor = _cursor(self, Cursor)
         return cursor.executescript(sql_script)
+
+    def explain(self, sql: str, parameters: Parameters = (), /) -> Explanation:
+        """Say how a statement would be answered; see :func:`thanosql_dbapi.explain`."""
+        from .explanation import Explanation, indented
+
+        self._state.notes.clear()
+        cursor = self.cursor()
+        cursor.row_factory = None
+        plan = indented(cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall())
+        return Explanation(tuple(self._state.notes), plan)
 
     def set_trace_callback(self, *arguments: Any, **options: Any) -> None:
         """Call a function with each statement; as in sqlite3."""

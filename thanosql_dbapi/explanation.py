@@ -1,0 +1,87 @@
+"""Why a search is quick or slow: what answers it, the vectors in memory or a scan of the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .connection import Connection
+    from .database import Parameters
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """How a statement would be answered; ``print`` shows it.
+
+    Attributes:
+        answers: For each SELECT of the most similar rows, in the order of the text: what answers
+            it, and for a scan why not the matrix.
+        plan: The lines of SQLite's EXPLAIN QUERY PLAN, indented as SQLite's shell does.
+    """
+
+    answers: tuple[str, ...]
+    plan: tuple[str, ...]
+
+    @property
+    def uses_matrix(self) -> bool:
+        """Whether the matrix answers every search in the statement, and there is one."""
+        return bool(self.answers) and all(each.startswith("the matrix") for each in self.answers)
+
+    def __str__(self) -> str:
+        answers = self.answers or (
+            (
+                "SQLite alone: the text asks for no most similar rows (ORDER BY a similarity DESC"
+                " LIMIT …, or top_k=…)"
+            ),
+        )
+        return "\n".join([*(f"answered by {answer}" for answer in answers), *self.plan])
+
+
+def explain(
+    sql: str, parameters: Parameters = (), *, connection: Connection | None = None
+) -> Explanation:
+    """Say how a statement would be answered, without returning its rows.
+
+    Args:
+        sql: A query, plain SQL or ThanoSQL.
+        parameters: Values of its placeholders.
+        connection: Where it would run. Default: the database that ``THANOSQL_DATABASE`` names,
+            else ``thanosql.db`` in the workspace.
+
+    Returns:
+        What answers, and SQLite's plan. A search is tried for it: the text is embedded, and the
+        vectors are read into memory, as the statement itself would.
+
+    Raises:
+        StatementError: The statement does not parse.
+        OperationalError: SQLite cannot explain it, since it is no query, or a table is missing.
+
+    Example:
+        >>> import thanosql_dbapi
+        >>> connection = thanosql_dbapi.connect(":memory:")
+        >>> explain("SELECT 1", connection=connection).plan
+        ('SCAN CONSTANT ROW',)
+        >>> connection.close()
+
+    Source: https://www.sqlite.org/eqp.html
+    """
+    if connection is not None:
+        return connection.explain(sql, parameters)
+    from .session import open_database
+
+    opened = open_database()
+    try:
+        return opened.explain(sql, parameters)
+    finally:
+        opened.close()
+
+
+def indented(rows: list[tuple[int, int, int, str]]) -> tuple[str, ...]:
+    """Return the rows of EXPLAIN QUERY PLAN as lines, two blanks a level."""
+    depth = {0: 0}
+    lines = []
+    for number, parent, _, detail in rows:
+        depth[number] = depth.get(parent, 0) + 1
+        lines.append("  " * (depth[number] - 1) + detail)
+    return tuple(lines)
