@@ -11,6 +11,7 @@ They are deterministic, so SQLite calls ``embed_text`` once a statement, not onc
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -59,7 +60,7 @@ def cosine_similarity(one: Any, other: Any) -> float | None:
         other: float32 BLOB of the same length, or None.
 
     Returns:
-        The similarity; None where a vector is None or has no direction (all zeros).
+        The similarity; None where a vector is None or has no direction (all zeros, or not finite).
 
     Raises:
         DataError: An argument is no vector, or the lengths differ.
@@ -82,5 +83,6 @@ def cosine_similarity(one: Any, other: Any) -> float | None:
             f"cosine_similarity: vectors of {len(a)} and {len(b)} dimensions; they come from"
             " different models"
         )
-    norm = float(np.sqrt(a.dot(a) * b.dot(b)))
-    return max(-1.0, min(1.0, round(float(a.dot(b)) / norm, 9))) if norm else None
+    with np.errstate(invalid="ignore"):
+        cosine = float(a.dot(b)) / (float(np.sqrt(a.dot(a) * b.dot(b))) or math.nan)
+    return None if math.isnan(cosine) else max(-1.0, min(1.0, round(cosine, 9)))
