@@ -79,6 +79,13 @@ class ThanosqlDialect(SQLiteDialect_pysqlite):
             return thanosql_dbapi
 
     @classmethod
+    def get_async_dialect_cls(cls, url: URL) -> Any:
+        """Return the dialect of ``create_async_engine``, which needs aiosqlite."""
+        from .aio import ThanosqlDialectAsync
+
+        return ThanosqlDialectAsync
+
+    @classmethod
     def get_pool_class(cls, url: URL) -> type[pool.Pool]:
         """Return QueuePool for a file, and a connection per thread for a database in memory."""
         return pool.QueuePool if cls._is_url_file_db(url) else super().get_pool_class(url)
@@ -160,7 +167,7 @@ class ThanosqlDialect(SQLiteDialect_pysqlite):
         ``do_begin``, a PRAGMA or VACUUM that comes first still works.
         https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#sqlite-transactions
         """
-        connection = cursor.connection
+        connection = self._connection_of(cursor)
         if connection.in_transaction or self.detect_autocommit_setting(connection):
             return
         # 1.4 runs statements outside of transactions too, and commits after some.
@@ -168,6 +175,9 @@ class ThanosqlDialect(SQLiteDialect_pysqlite):
             return
         if not _NO_BEGIN.match(statement):
             cursor.execute(f"BEGIN {connection.isolation_level or ''}")
+
+    def _connection_of(self, cursor: Any) -> Any:
+        return cursor.connection
 
     # -- reflection ---------------------------------------------------------------------------
 

@@ -135,10 +135,3 @@ def test_a_password_is_not_shown():
 def test_a_missing_folder_of_the_file_is_sqlites_own_error(open_engine, tmp_path):
     with pytest.raises(DBAPIError, match="unable to open database file"):
         open_engine(f"thanosql:///{tmp_path}/none/x.db").connect()
-
-
-def test_an_async_engine_is_refused_clearly():
-    pytest.importorskip("greenlet")
-    asyncio = pytest.importorskip("sqlalchemy.ext.asyncio")
-    with pytest.raises(Exception, match="'thanosql' is not async"):
-        asyncio.create_async_engine("thanosql://")
