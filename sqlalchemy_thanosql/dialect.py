@@ -46,15 +46,21 @@ _NO_BEGIN = re.compile(
 _LEGACY_TRANSACTION_CONTROL = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL, of Python 3.12
 
 
-def _without_own(names_of: Any) -> Callable[..., list[str]]:
-    """Return a reflection method of SQLAlchemy's that leaves the driver's own tables out."""
+def _without_own(found_by: Any) -> Callable[..., list[Any]]:
+    """Return a reflection method of SQLAlchemy's that leaves out what is the driver's own."""
 
-    @functools.wraps(names_of)
-    def shown(*arguments: Any, **keywords: Any) -> list[str]:
-        names = names_of(*arguments, **keywords)
-        return [name for name in names if not name.lower().startswith(HIDDEN_PREFIX)]
+    @functools.wraps(found_by)
+    def shown(*arguments: Any, **keywords: Any) -> list[Any]:
+        found = found_by(*arguments, **keywords)
+        return [each for each in found if not _is_own(each)]
 
     return shown
+
+
+def _is_own(found: str | dict[str, Any]) -> bool:
+    """Return whether a name, or what has one, is the driver's; a constraint may have none."""
+    name = found if isinstance(found, str) else found["name"] or ""
+    return name.lower().startswith(HIDDEN_PREFIX)
 
 
 class ThanosqlDialect(SQLiteDialect_pysqlite):
@@ -185,6 +191,7 @@ class ThanosqlDialect(SQLiteDialect_pysqlite):
     get_view_names: Any = _without_own(SQLiteDialect_pysqlite.get_view_names)
     get_temp_table_names: Any = _without_own(SQLiteDialect_pysqlite.get_temp_table_names)
     get_temp_view_names: Any = _without_own(SQLiteDialect_pysqlite.get_temp_view_names)
+    get_indexes: Any = _without_own(SQLiteDialect_pysqlite.get_indexes)
 
 
 def _remember_process(connection: Any, record: Any) -> None:

@@ -95,7 +95,7 @@ def test_statements_of_ours_and_the_orm(photo_engine):
             photo = (await session.execute(select(Photo).order_by(similarity.desc()))).scalars()
             assert photo.first().image_path == BLACK
             found = await session.execute(search_image("m", image=BLACK, query=Photo, top_k=2))
-            assert [row.image_path for row in found.all()][0] == BLACK
+            assert found.first().image_path == BLACK
             with pytest.raises(ProgrammingError, match="SEARCH IMAGE: unknown option 'serch_by'"):
                 await session.execute(
                     text("SEARCH IMAGE USING m OPTIONS (serch_by='text') AS SELECT * FROM photos")
