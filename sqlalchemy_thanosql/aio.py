@@ -68,7 +68,7 @@ class ThanosqlDialectAsync(ThanosqlDialect, SQLiteDialect_aiosqlite):
         return _Driver(aiosqlite, thanosql_dbapi)
 
     if IS_1_4:
-        dbapi = import_dbapi
+        dbapi = import_dbapi  # type: ignore[assignment]
 
     @classmethod
     def get_pool_class(cls, url: URL) -> type[pool.Pool]:
