@@ -12,6 +12,7 @@ https://alembic.sqlalchemy.org/en/latest/batch.html
 from __future__ import annotations
 
 import itertools
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,12 @@ from .types import Vector
 if TYPE_CHECKING:
     from sqlalchemy import Table
     from sqlalchemy.engine import Connection
+
+_OWN_TRIGGER = re.compile(rf"{HIDDEN_PREFIX}watch_(\d+)_")
+_VOID = (
+    "DELETE FROM main.thanosql_changes WHERE column_id = ?",
+    "INSERT INTO main.thanosql_changes (column_id) VALUES (?)",
+)
 
 
 def setup(plugin: Any) -> None:
@@ -134,18 +141,42 @@ class _Dependents:
                 )
         writes = [sql for sql in self._writes(self.table) if self._refusal(sql) is None]
         columns = self._columns(self.table)
+        lost = set()
         for name, sql in self.triggers.items():
             self.connection.exec_driver_sql(sql)
             refusal = _missing_column(sql, columns) or self._first_refusal(writes)
             if refusal is None:
                 continue
-            self.connection.exec_driver_sql(f"DROP TRIGGER main.{quote_name(name)}")
+            lost.add(name)
+            self._drop_trigger(name)
             if not name.lower().startswith(HIDDEN_PREFIX):
                 warnings.warn(
                     f"batch migration of {self.table!r}: trigger {name!r} is not kept, since it"
                     f" no longer works: {refusal}",
                     stacklevel=2,
                 )
+        self._watch_anew(lost)
+
+    def _watch_anew(self, lost: set[str]) -> None:
+        """Void what readers know of the vectors: the copied rows may have other row ids.
+
+        The triggers and the log are those of ``thanosql_dbapi.search.watching``, which come in
+        sets. Written through SQLAlchemy's connection, which may be an async one.
+        """
+        own: dict[int, list[str]] = {}
+        for name in self.triggers:
+            if match := _OWN_TRIGGER.match(name):
+                own.setdefault(int(match[1]), []).append(name)
+        for column_id, names in own.items():
+            if lost.isdisjoint(names):
+                for sql in _VOID:
+                    self.connection.exec_driver_sql(sql, (column_id,))
+            else:
+                for name in set(names) - lost:
+                    self._drop_trigger(name)
+
+    def _drop_trigger(self, name: str) -> None:
+        self.connection.exec_driver_sql(f"DROP TRIGGER main.{quote_name(name)}")
 
     def _columns(self, table: str) -> list[str]:
         rows = self.connection.exec_driver_sql(f"PRAGMA main.table_info({quote_name(table)})")
