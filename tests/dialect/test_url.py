@@ -102,6 +102,7 @@ def test_a_read_only_uri_is_read_only(open_engine, tmp_path):
         ("offline=maybe", "option 'offline' takes true or false; got 'maybe'"),
         ("progress=2", "option 'progress' takes true or false; got '2'"),
         ("timeout=soon", "option 'timeout' takes a number of seconds; got 'soon'"),
+        ("cache_bytes=4GB", "option 'cache_bytes' takes a number of bytes; got '4GB'"),
         ("cached_statements=1.5", "option 'cached_statements' takes an integer; got '1.5'"),
         (
             "isolation_level=AUTOCOMMIT",
