@@ -46,15 +46,21 @@ _NO_BEGIN = re.compile(
 _LEGACY_TRANSACTION_CONTROL = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL, of Python 3.12
 
 
-def _without_own(names_of: Any) -> Callable[..., list[str]]:
-    """Return a reflection method of SQLAlchemy's that leaves the driver's own tables out."""
+def _without_own(found_by: Any) -> Callable[..., list[Any]]:
+    """Return a reflection method of SQLAlchemy's that leaves out what is the driver's own."""
 
-    @functools.wraps(names_of)
-    def shown(*arguments: Any, **keywords: Any) -> list[str]:
-        names = names_of(*arguments, **keywords)
-        return [name for name in names if not name.lower().startswith(HIDDEN_PREFIX)]
+    @functools.wraps(found_by)
+    def shown(*arguments: Any, **keywords: Any) -> list[Any]:
+        found = found_by(*arguments, **keywords)
+        return [each for each in found if not _is_own(each)]
 
     return shown
+
+
+def _is_own(found: str | dict[str, Any]) -> bool:
+    """Return whether a name, or what has one, is the driver's; a constraint may have none."""
+    name = found if isinstance(found, str) else found["name"] or ""
+    return name.lower().startswith(HIDDEN_PREFIX)
 
 
 class ThanosqlDialect(SQLiteDialect_pysqlite):
@@ -77,6 +83,13 @@ class ThanosqlDialect(SQLiteDialect_pysqlite):
         def dbapi(cls) -> Any:  # type: ignore[override]
             """Return the driver, as SQLAlchemy 1.4 asks for it."""
             return thanosql_dbapi
+
+    @classmethod
+    def get_async_dialect_cls(cls, url: URL) -> Any:
+        """Return the dialect of ``create_async_engine``, which needs aiosqlite."""
+        from .aio import ThanosqlDialectAsync
+
+        return ThanosqlDialectAsync
 
     @classmethod
     def get_pool_class(cls, url: URL) -> type[pool.Pool]:
@@ -160,7 +173,7 @@ class ThanosqlDialect(SQLiteDialect_pysqlite):
         ``do_begin``, a PRAGMA or VACUUM that comes first still works.
         https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#sqlite-transactions
         """
-        connection = cursor.connection
+        connection = self._connection_of(cursor)
         if connection.in_transaction or self.detect_autocommit_setting(connection):
             return
         # 1.4 runs statements outside of transactions too, and commits after some.
@@ -169,12 +182,16 @@ class ThanosqlDialect(SQLiteDialect_pysqlite):
         if not _NO_BEGIN.match(statement):
             cursor.execute(f"BEGIN {connection.isolation_level or ''}")
 
+    def _connection_of(self, cursor: Any) -> Any:
+        return cursor.connection
+
     # -- reflection ---------------------------------------------------------------------------
 
     get_table_names: Any = _without_own(SQLiteDialect_pysqlite.get_table_names)
     get_view_names: Any = _without_own(SQLiteDialect_pysqlite.get_view_names)
     get_temp_table_names: Any = _without_own(SQLiteDialect_pysqlite.get_temp_table_names)
     get_temp_view_names: Any = _without_own(SQLiteDialect_pysqlite.get_temp_view_names)
+    get_indexes: Any = _without_own(SQLiteDialect_pysqlite.get_indexes)
 
 
 def _remember_process(connection: Any, record: Any) -> None:

@@ -33,6 +33,7 @@ class Vector(_VectorBase):
 
     Args:
         dim: Numbers in a vector, >= 1; None for any length.
+        as_list: Fetch lists of floats instead of arrays.
 
     Raises:
         ValueError: ``dim`` is no positive integer.
@@ -62,17 +63,18 @@ class Vector(_VectorBase):
 
             return cosine_similarity(self.expr, other)
 
-    def __init__(self, dim: int | None = None) -> None:
+    def __init__(self, dim: int | None = None, as_list: bool = False) -> None:
         if dim is not None and (type(dim) is not int or dim < 1):
             raise ValueError(f"dim must be a positive integer or None, got {clip(dim)}")
         self.dim = dim
+        self.as_list = as_list
 
     @property
     def python_type(self) -> type[Any]:
-        """``numpy.ndarray``."""
+        """``numpy.ndarray``, or ``list`` with ``as_list``."""
         import numpy as np
 
-        return np.ndarray
+        return list if self.as_list else np.ndarray
 
     def get_col_spec(self, **kw: Any) -> str:
         """Return the declared type."""
@@ -92,14 +94,19 @@ class Vector(_VectorBase):
         return literal
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
-        """Return what makes a fetched BLOB an array."""
+        """Return what makes a fetched BLOB an array, and an array a list if that is asked for."""
 
         def array(value: Any) -> Any:
             # What is no vector stays as it is: SQLite keeps any value in any column.
             is_blob = isinstance(value, bytes) and len(value) % 4 == 0
             return to_vector(value) if is_blob else value
 
-        return array
+        def numbers(value: Any) -> Any:
+            vector = array(value)
+            # The driver itself has made an array of a column that CONVERT filled.
+            return vector.tolist() if hasattr(vector, "tolist") else vector
+
+        return numbers if self.as_list else array
 
     def compare_values(self, x: Any, y: Any) -> bool:
         """Return whether two values are the same vector, for the ORM's history."""
@@ -108,6 +115,12 @@ class Vector(_VectorBase):
         if x is None or y is None:
             return x is y
         return np.array_equal(_as_array(x), _as_array(y))
+
+    def compare_against_backend(self, dialect: Dialect, conn_type: Any) -> bool | None:
+        """Return, for Alembic, whether the database's type differs: a length left open does not."""
+        if isinstance(conn_type, Vector):
+            return None not in (self.dim, conn_type.dim) and self.dim != conn_type.dim
+        return None
 
     def _blob(self, value: Any) -> bytes | None:
         import numpy as np

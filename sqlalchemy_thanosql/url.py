@@ -94,6 +94,7 @@ THANOSQL_OPTIONS: Mapping[str, Callable[[str], Any]] = {
     "offline": _boolean,
     "network": _boolean,
     "progress": _boolean,
+    "cache_bytes": _number(int, "a number of bytes"),
 }
 """Options of ``thanosql_dbapi.connect`` that a URL may have, and what reads each."""
 

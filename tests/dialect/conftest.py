@@ -14,6 +14,7 @@ from sqlalchemy.engine import Engine
 
 registry.register("thanosql", "sqlalchemy_thanosql.dialect", "ThanosqlDialect")
 registry.register("sqlite.thanosql", "sqlalchemy_thanosql.dialect", "ThanosqlDialect")
+registry.register("thanosql.aiosqlite", "sqlalchemy_thanosql.aio", "ThanosqlDialectAsync")
 
 IS_1_4 = sqlalchemy.__version__.startswith("1.")
 

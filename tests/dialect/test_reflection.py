@@ -8,7 +8,7 @@ from sqlalchemy import MetaData, inspect, text
 from sqlalchemy_thanosql import Vector
 
 
-def test_the_drivers_own_tables_and_views_are_hidden(photo_engine):
+def test_the_drivers_own_tables_views_and_indexes_are_hidden(photo_engine):
     with photo_engine.begin() as connection:
         names = connection.execute(text("SELECT name FROM sqlite_master")).scalars().all()
         assert {"thanosql_models", "thanosql_vectors"} <= set(names)
@@ -19,6 +19,9 @@ def test_the_drivers_own_tables_and_views_are_hidden(photo_engine):
             "CREATE TEMPORARY TABLE scratch (a)",
             "CREATE TEMPORARY VIEW thanosql_temporary_view AS SELECT 1",
             "CREATE TEMPORARY VIEW glance AS SELECT 1",
+            "CREATE INDEX thanosql_index ON photos (photo_id)",
+            "CREATE UNIQUE INDEX by_path ON photos (image_path)",
+            "CREATE TRIGGER thanosql_trigger AFTER INSERT ON photos BEGIN SELECT 1; END",
         ):
             connection.execute(text(statement))
         inspector = inspect(connection)
@@ -26,8 +29,10 @@ def test_the_drivers_own_tables_and_views_are_hidden(photo_engine):
         assert inspector.get_view_names() == ["cats"]
         assert inspector.get_temp_table_names() == ["scratch"]
         assert inspector.get_temp_view_names() == ["glance"]
+        assert [each["name"] for each in inspector.get_indexes("photos")] == ["by_path"]
         metadata = MetaData()
         metadata.reflect(connection, views=True)
+        assert [index.name for index in metadata.tables["photos"].indexes] == ["by_path"]
         assert sorted(metadata.tables) == ["cats", "photos"]
 
 

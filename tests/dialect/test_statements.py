@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DatabaseError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session, aliased, declarative_base
 
-from sqlalchemy_thanosql import Vector, convert, search_image, search_text
+from sqlalchemy_thanosql import Vector, convert, embed_image, search_image, search_text
 
 Base = declarative_base()
 
@@ -119,6 +119,25 @@ def test_search_keeps_the_querys_parameters(session, photo_engine):
     assert [row.image_path for row in rows] == [BLACK, "images/red.png"]
     assert rows[0].similarity == pytest.approx(1, abs=1e-5)
     assert isinstance(rows[0].m_clipen, np.ndarray)
+
+
+@pytest.mark.parametrize("shape", ["functions", "search"])
+def test_the_nearest_rows_come_from_memory(photo_engine, shape):
+    vectors = np.random.default_rng(0).normal(size=(500, 24)).astype("<f4")
+    rows = [{"photo_id": f"x{n}", "m_clipen": vector} for n, vector in enumerate(vectors)]
+    with photo_engine.begin() as connection:
+        connection.execute(insert(Photo.__table__), rows)
+    if shape == "search":
+        rows = search_image("m", image=BLACK, query=select(Photo)).subquery()
+        query = select(rows.c.image_path).order_by(rows.c.similarity.desc()).limit(2)
+    else:
+        similarity = Photo.m_clipen.cosine_similarity(embed_image("m", BLACK))
+        query = select(Photo).order_by(similarity.desc()).limit(2)
+    compiled = query.compile(photo_engine, compile_kwargs={"render_postcompile": True})
+    parameters = tuple(compiled.params[name] for name in compiled.positiontup)
+    with photo_engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", parameters).all()
+    assert any("thanosql_matrix" in row.detail for row in plan), plan
 
 
 def test_search_goes_on_as_a_subquery_a_cte_and_entities(session):

@@ -16,8 +16,10 @@ from sqlalchemy import (
     func,
     inspect,
     literal,
+    literal_column,
     select,
     text,
+    type_coerce,
 )
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session, declarative_base
@@ -74,6 +76,24 @@ def test_vectors_go_in_as_arrays_lists_and_bytes_and_come_out_as_arrays(session)
         assert vectors[path].tolist() == want
     stored = session.execute(text("SELECT typeof(emb), length(emb) FROM photos LIMIT 1")).one()
     assert tuple(stored) == ("blob", 12)
+
+
+def test_vectors_come_out_as_lists_where_that_is_asked_for(session, photo_engine):
+    column = Photo.__table__.c.emb
+    query = select(Photo.path, type_coerce(column, Vector(3, as_list=True)))
+    vectors = dict(session.execute(query).all())
+    assert vectors == {
+        "east": [1, 0, 0],
+        "north": [0, 1, 0],
+        "northeast": [1, 1, 0],
+        "nowhere": None,
+    }
+    assert type(vectors["east"][0]) is float
+    assert Vector(3, as_list=True).python_type is list
+    # The driver has decoded this one already.
+    query = select(literal_column("m_clipen", Vector(24, as_list=True))).select_from(text("photos"))
+    with photo_engine.connect() as connection:
+        assert len(connection.execute(query).scalars().first()) == 24
 
 
 def test_what_is_no_vector_in_the_column_stays_as_it_is(session):

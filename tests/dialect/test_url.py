@@ -102,6 +102,7 @@ def test_a_read_only_uri_is_read_only(open_engine, tmp_path):
         ("offline=maybe", "option 'offline' takes true or false; got 'maybe'"),
         ("progress=2", "option 'progress' takes true or false; got '2'"),
         ("timeout=soon", "option 'timeout' takes a number of seconds; got 'soon'"),
+        ("cache_bytes=4GB", "option 'cache_bytes' takes a number of bytes; got '4GB'"),
         ("cached_statements=1.5", "option 'cached_statements' takes an integer; got '1.5'"),
         (
             "isolation_level=AUTOCOMMIT",
@@ -135,10 +136,3 @@ def test_a_password_is_not_shown():
 def test_a_missing_folder_of_the_file_is_sqlites_own_error(open_engine, tmp_path):
     with pytest.raises(DBAPIError, match="unable to open database file"):
         open_engine(f"thanosql:///{tmp_path}/none/x.db").connect()
-
-
-def test_an_async_engine_is_refused_clearly():
-    pytest.importorskip("greenlet")
-    asyncio = pytest.importorskip("sqlalchemy.ext.asyncio")
-    with pytest.raises(Exception, match="'thanosql' is not async"):
-        asyncio.create_async_engine("thanosql://")

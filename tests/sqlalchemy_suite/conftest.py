@@ -7,6 +7,7 @@ from sqlalchemy.dialects import registry
 
 registry.register("thanosql", "sqlalchemy_thanosql.dialect", "ThanosqlDialect")
 registry.register("sqlite.thanosql", "sqlalchemy_thanosql.dialect", "ThanosqlDialect")
+registry.register("thanosql.aiosqlite", "sqlalchemy_thanosql.aio", "ThanosqlDialectAsync")
 
 pytest.register_assert_rewrite("sqlalchemy.testing.assertions")
 

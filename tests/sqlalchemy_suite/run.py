@@ -1,13 +1,14 @@
-"""Run SQLAlchemy's suite for third-party dialects on its own sqlite dialect and on ours.
+"""Run SQLAlchemy's suite for third-party dialects on its own sqlite dialects and on ours.
 
     python tests/sqlalchemy_suite/run.py
 
-prints the two counts beside each other, and each test that the built-in dialect passes and ours
-does not; the exit status is 1 where there is one.
+prints the counts beside each other, and each test that the built-in dialect passes and ours does
+not; the exit status is 1 where there is one. The async dialects run where aiosqlite is installed.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -19,7 +20,14 @@ from xml.etree import ElementTree
 import sqlalchemy
 
 ROOT = Path(__file__).resolve().parents[2]
-DATABASES = {"sqlite": "sqlite://", "thanosql": "thanosql://"}
+PAIRS = {
+    "sync": ("sqlite://", "thanosql://"),
+    "async": ("sqlite+aiosqlite://", "thanosql+aiosqlite://"),
+}
+"""The URL of the built-in dialect and of ours, for each kind of engine."""
+
+# How the suite spells a database in a test's name: `ExistsTest_sqlite+pysqlite_3_40_1`.
+_DRIVERS = ("sqlite+pysqlite", "sqlite+thanosql_aiosqlite", "sqlite+thanosql", "sqlite+aiosqlite")
 
 
 def outcomes(url: str) -> dict[str, str]:
@@ -62,9 +70,8 @@ def _python_path() -> list[str]:
 
 
 def _name(case: ElementTree.Element) -> str:
-    # The suite appends the database to the class: `ExistsTest_sqlite+pysqlite_3_40_1`.
     name = f"{case.get('classname')}::{case.get('name')}".rpartition("test_suite.")[2]
-    for driver in ("sqlite+pysqlite", "sqlite+thanosql"):
+    for driver in _DRIVERS:
         name = name.replace(driver, "sqlite")
     return name
 
@@ -76,23 +83,33 @@ def _outcome(case: ElementTree.Element) -> str:
     return "skipped" if "skipped" in kinds else "passed"
 
 
+def can_run(kind: str) -> bool:
+    """Return whether the packages that this kind of engine needs are installed."""
+    return kind == "sync" or importlib.util.find_spec("aiosqlite") is not None
+
+
 def main() -> int:
     """Print the comparison, and return the exit status."""
-    results = {name: outcomes(url) for name, url in DATABASES.items()}
     print(f"SQLAlchemy {sqlalchemy.__version__}, Python {sys.version.split()[0]}")
-    for name, tests in results.items():
-        count = Counter(tests.values())
-        print(
-            f"{DATABASES[name]:24} {count['passed']:5} passed {count['failed']:4} failed"
-            f" {count['skipped']:4} skipped"
-        )
-    lost = regressions(results["sqlite"], results["thanosql"])
-    for name in lost:
-        print(f"passes on sqlite:// and {results['thanosql'].get(name, 'is missing')}: {name}")
-    for name, outcome in sorted(results["sqlite"].items()):
-        if outcome == "failed":
-            print(f"fails on both: {name}")
-    return 1 if lost else 0
+    all_lost: list[str] = []
+    for kind, urls in PAIRS.items():
+        if not can_run(kind):
+            continue
+        stock, ours = (outcomes(url) for url in urls)
+        for url, tests in zip(urls, (stock, ours), strict=True):
+            count = Counter(tests.values())
+            print(
+                f"{url:24} {count['passed']:5} passed {count['failed']:4} failed"
+                f" {count['skipped']:4} skipped"
+            )
+        lost = regressions(stock, ours)
+        for name in lost:
+            print(f"passes on {urls[0]} and {ours.get(name, 'is missing')} on {urls[1]}: {name}")
+        for name, outcome in sorted(stock.items()):
+            if outcome == "failed":
+                print(f"fails on both: {name}")
+        all_lost += lost
+    return 1 if all_lost else 0
 
 
 if __name__ == "__main__":

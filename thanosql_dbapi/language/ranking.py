@@ -270,8 +270,12 @@ class _Core:
             if [token.text for token in words[-1:]] == ["*"]:
                 own += 1
             elif words and unquote(words[-1].text).lower() == column.lower():
-                plain = _plain(words)
-                own += 1 if plain and source and plain[0] in (None, source.reference) else 2
+                # Many a program writes `t.vector AS vector`.
+                is_labelled = len(words) > 2 and words[-2].word == "AS"
+                plain = _plain(words[:-2] if is_labelled else words)
+                is_own = plain is not None and plain[1].lower() == column.lower()
+                is_of_source = plain and source and plain[0] in (None, source.reference)
+                own += 1 if is_own and is_of_source else 2
         return source is not None and own == 1
 
     def filter(self, begin: int, end: int) -> Filter | None:
