@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import thanosql_dbapi
-from thanosql_dbapi import Connection
+from thanosql_dbapi import Connection, explain
 
 DIMENSION = 24
 
@@ -276,3 +276,280 @@ def test_every_shape_is_answered_by_the_matrix(photos: Connection) -> None:
         assert note(photos, quick, parameters).startswith("the matrix, of 301 rows"), quick
         assert "the matrix" not in note(photos, slow, parameters)
     check(photos, 3, 1, 3)
+
+
+def searched(tail: str, query: str = "SELECT * FROM photos", head: str = "*") -> str:
+    return (
+        f"SELECT {head} FROM (SEARCH IMAGE text=? USING m OPTIONS (emb_col='m_clipen',"
+        f" result_col='sim') AS {query}) {tail}"
+    )
+
+
+BEST = "ORDER BY sim DESC LIMIT 3"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        searched(BEST),
+        searched(BEST + " OFFSET 2;"),
+        searched("AS s ORDER BY s.sim DESC NULLS LAST, code COLLATE NOCASE LIMIT 2, 3 -- done"),
+        searched("s WHERE s.album IN (SELECT 1) OR code GLOB 'c*' " + BEST),
+        searched(BEST, head='lower(code) AS a, "sim" AS x, /* , */ [album]'),
+        searched("ORDER BY similarity DESC LIMIT 3", head="sim AS similarity, max(album, 2)"),
+        searched(BEST, query="SELECT p.code, p.m_clipen FROM main.photos AS p WHERE p.rowid > 3"),
+        searched(BEST, query="SELECT *, album + 1 AS next FROM photos\n-- all of them\n"),
+        f"SELECT * FROM ({searched(BEST)}) JOIN (SELECT 1) ORDER BY code",
+        f"SELECT count(*) FROM ({searched(BEST)})",
+        f"CREATE TABLE best AS SELECT * FROM ({searched(BEST)})",
+        searched("ORDER BY code", query="SELECT * FROM photos").replace(
+            "result_col='sim'", "result_col='sim', top_k=3"
+        ),
+    ],
+)
+def test_what_the_matrix_answers(photos: Connection, sql: str) -> None:
+    fill(photos, 100)
+    if sql.startswith("CREATE"):
+        photos.execute(sql, ("a black cat",))
+        assert photos.execute("SELECT count(*) FROM best").fetchone() == (3,)
+        return
+    assert note(photos, sql).startswith("the matrix, of 101 rows;")
+    slow = sql.replace("FROM photos", "FROM (SELECT * FROM photos) AS photos")
+    slow = slow.replace("FROM main.photos", "FROM (SELECT * FROM photos)")
+    assert "the matrix" not in note(photos, slow)
+    assert outcome(photos, sql, ("a black cat",)) == outcome(photos, slow, ("a black cat",))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        searched("ORDER BY sim LIMIT 3"),
+        searched("ORDER BY sim DESC"),
+        searched("ORDER BY -sim DESC LIMIT 3"),
+        searched("ORDER BY sim DESC NULLS FIRST LIMIT 3"),
+        searched("ORDER BY album DESC, sim DESC LIMIT 3"),
+        searched("ORDER BY sim DESC LIMIT 1 + 2"),
+        searched("JOIN (SELECT 1) " + BEST),
+        searched(", (SELECT 1) " + BEST),
+        searched("GROUP BY album " + BEST),
+        searched(BEST, head="DISTINCT album, sim"),
+        searched(BEST, head="count(*)"),
+        searched(BEST, head="max(sim)"),
+        searched(BEST, head="code, row_number() OVER () AS n, sim"),
+        searched(BEST, head="-sim AS sim, code"),
+        searched(BEST, head="(SELECT sum(sim)), sim"),
+        searched(BEST, query="SELECT * FROM photos LIMIT 50"),
+        searched(BEST, query="SELECT DISTINCT * FROM photos"),
+        searched(BEST, query="SELECT * FROM photos JOIN (SELECT 1)"),
+        searched(BEST, query="SELECT * FROM photos UNION ALL SELECT * FROM photos"),
+        searched(BEST, query="SELECT * FROM photos GROUP BY album"),
+        searched(BEST, query="SELECT code, max(m_clipen) AS m_clipen FROM photos"),
+        searched(BEST, query="SELECT code, image_path AS m_clipen, m_clipen AS x FROM photos"),
+        searched(BEST, query="WITH photos AS (SELECT * FROM main.photos) SELECT * FROM photos"),
+        f"WITH photos AS (SELECT * FROM main.photos LIMIT 9) SELECT * FROM ({searched(BEST)})",
+        searched("UNION ALL SELECT *, 1.0 FROM photos " + BEST),
+        searched(BEST, query="SELECT * FROM seen"),
+    ],
+)
+def test_what_is_left_to_the_scan(photos: Connection, sql: str) -> None:
+    fill(photos, 100)
+    photos.execute("CREATE VIEW seen AS SELECT * FROM photos")
+    parameters = ("a black cat",)
+    try:
+        assert "the matrix" not in note(photos, sql, parameters)
+    except sqlite3.Error:
+        return  # SQLite refuses it, and so it should be
+    assert photos.execute(sql, parameters) is not None
+
+
+def test_the_reason_for_a_scan_is_given(photos: Connection) -> None:
+    fill(photos, 100)
+    shown = str(photos.explain(searched(BEST, query="SELECT * FROM photos LIMIT 50"), ("a cat",)))
+    assert shown.splitlines()[0] == (
+        "answered by a scan: the rows searched are not those of one table with a WHERE at most"
+    )
+    assert "SCAN photos" in shown
+    assert explain("SELECT 1", connection=photos).answers == ()
+    assert str(photos.explain("SELECT 1")).startswith("answered by SQLite alone: the text asks for")
+    matrix = photos.explain(searched(BEST), ("a cat",))
+    assert matrix.uses_matrix
+    assert any("SEARCH photos USING INTEGER PRIMARY KEY" in line for line in matrix.plan)
+    assert any("thanosql_matrix" in line for line in matrix.plan)
+
+
+def test_few_rows_by_an_index_are_compared_one_by_one(photos: Connection) -> None:
+    fill(photos, 300)
+    sql = searched("WHERE album = 3 " + BEST)
+    assert note(photos, sql) == "a scan: an index finds its few rows"
+
+
+def test_the_matrix_can_be_limited_and_turned_off(template: Path, tmp_path: Path) -> None:
+    file = tmp_path / "photos.db"
+    shutil.copy(template / "photos.db", file)
+    for cache_bytes, answer in (
+        (0, "a scan: cache_bytes=0 turns the matrix off"),
+        (1000, "a scan: the matrix would have more than cache_bytes=1,000"),
+        (10_000, "the matrix, of 101 rows;"),
+        (None, "the matrix, of 101 rows;"),
+    ):
+        with closing(
+            thanosql_dbapi.connect(
+                file, workspace=template, progress=False, cache_bytes=cache_bytes
+            )
+        ) as connection:
+            if cache_bytes == 0:
+                fill(connection, 100)
+            assert note(connection).startswith(answer)
+            check(connection)
+
+
+def test_a_table_without_triggers_is_searched_twice_before(photos: Connection) -> None:
+    fill(photos, 100)
+    photos.execute("CREATE TABLE copied AS SELECT * FROM photos")
+    photos.commit()
+    sql = searched(BEST, query="SELECT * FROM copied")
+    assert note(photos, sql) == (
+        "a scan: no triggers tell what changes; searched again unchanged, it will"
+    )
+    assert note(photos, sql).startswith("the matrix, of 101 rows;")
+    photos.execute("INSERT INTO copied SELECT * FROM copied LIMIT 1")
+    assert note(photos, sql) == "a scan: no triggers tell what changes, and a transaction is open"
+    photos.commit()
+    assert note(photos, sql).startswith("a scan: no triggers")
+    assert "the matrix, of 102 rows;" in note(photos, sql)
+
+
+def test_a_write_elsewhere_is_seen(photos: Connection, template: Path) -> None:
+    fill(photos, 100)
+    file = photos.execute("PRAGMA database_list").fetchone()[2]
+    best = photos.execute(searched(BEST), ("a black cat",)).fetchone()
+    with closing(sqlite3.connect(file)) as other, other:
+        other.execute("DELETE FROM photos WHERE id IS ? AND code = ?", (best[0], best[1]))
+        assert other.execute("SELECT changes()").fetchone() == (1,)
+    assert photos.execute(searched(BEST), ("a black cat",)).fetchone() != best
+    assert note(photos).startswith("the matrix, of 101 rows;")
+
+
+def test_many_changes_are_taken_into_the_matrix(photos: Connection) -> None:
+    fill(photos, 2500)
+    check(photos)
+    photos.execute("UPDATE photos SET m_clipen = ? WHERE id % 2 OR album = 4", (vector(5000),))
+    assert "the matrix, of" in note(photos)
+    check(photos)
+    photos.rollback()
+    check(photos)
+    photos.execute("DELETE FROM photos WHERE album < 3")
+    photos.commit()
+    check(photos)
+
+
+class TestSideFile:
+    """The matrix in a file beside the database."""
+
+    @pytest.fixture
+    def file(self, photos: Connection) -> Path:
+        """A database with so many rows that a search leaves a side file."""
+        fill(photos, 2500)
+        check(photos)
+        return Path(photos.execute("PRAGMA database_list").fetchone()[2])
+
+    @pytest.fixture
+    def reopened(self, template: Path) -> Callable[[Path], Any]:
+        """Open a database in a process that does not know it yet."""
+        from thanosql_dbapi.search import nearest
+
+        def opened(file: Path, **options: Any) -> Any:
+            nearest._shared.clear()
+            return closing(
+                thanosql_dbapi.connect(file, workspace=template, progress=False, **options)
+            )
+
+        return opened
+
+    def test_it_lies_beside_the_database(self, file: Path) -> None:
+        side = Path(f"{file}-thanosql1")
+        assert side.stat().st_size < 2501 * (DIMENSION + 20) + 4096 + 1000
+        assert side.stat().st_mode == file.stat().st_mode
+        assert sorted(each.name for each in file.parent.glob("photos.db?*")) == [side.name]
+
+    def test_deleting_it_loses_nothing(self, file: Path, reopened: Any) -> None:
+        Path(f"{file}-thanosql1").unlink()
+        with reopened(file) as connection:
+            check(connection)
+            assert "the matrix" in note(connection)
+        assert Path(f"{file}-thanosql1").exists()
+
+    @pytest.mark.parametrize("damage", ["cut", "empty", "header", "other", "folder"])
+    def test_a_damaged_one_is_not_believed(self, file: Path, reopened: Any, damage: str) -> None:
+        side = Path(f"{file}-thanosql1")
+        content = side.read_bytes()
+        if damage == "folder":
+            side.unlink()
+            side.mkdir()
+        else:
+            side.write_bytes(
+                {
+                    "cut": content[:-1],
+                    "empty": b"",
+                    "header": content.replace(b'"rows": 2497', b'"rows": 2490', 1)[:100] + content,
+                    "other": b"not of ours" * 1000,
+                }[damage]
+            )
+        with reopened(file) as connection:
+            check(connection)
+            assert "the matrix" in note(connection)
+
+    def test_an_old_one_is_caught_up_with(self, file: Path, reopened: Any) -> None:
+        with closing(sqlite3.connect(file)) as other, other:
+            other.execute("UPDATE photos SET m_clipen = ? WHERE album = 2", (vector(9000),))
+        with reopened(file) as connection:
+            check(connection)
+            assert "the matrix" in note(connection)
+
+    def test_one_of_another_history_is_not_believed(
+        self, file: Path, reopened: Any, tmp_path: Path
+    ) -> None:
+        # The file is put back from a copy, and goes another way from there.
+        backup = tmp_path / "backup.db"
+        shutil.copy(file, backup)
+        for seed, database in ((9001, file), (9002, backup)):
+            with closing(sqlite3.connect(database)) as other, other:
+                other.execute("UPDATE photos SET m_clipen = ? WHERE album = 2", (vector(seed),))
+                other.execute("DELETE FROM thanosql_changes WHERE number < 5")
+        with reopened(file) as connection:
+            connection.execute("DELETE FROM photos WHERE album = 1")
+            connection.commit()
+            check(connection)
+        shutil.copy(backup, file)
+        with reopened(file) as connection:
+            check(connection)
+
+    def test_rows_with_new_numbers_are_noticed(self, file: Path, reopened: Any) -> None:
+        dump = file.with_name("new.db")
+        with closing(sqlite3.connect(file)) as old, old:
+            old.execute("DELETE FROM photos WHERE album = 1")
+        with closing(sqlite3.connect(file)) as old, closing(sqlite3.connect(dump)) as new:
+            new.executescript("\n".join(old.iterdump()))
+        dump.replace(file)
+        with reopened(file) as connection:
+            check(connection)
+
+    def test_a_read_only_database_gets_none(self, file: Path, reopened: Any) -> None:
+        side = Path(f"{file}-thanosql1")
+        side.unlink()
+        with reopened(f"file:{file}?mode=ro", uri=True) as connection:
+            check(connection)
+            assert "the matrix" in note(connection)
+        assert not side.exists()
+
+    def test_one_matrix_serves_the_connections_of_a_process(
+        self, file: Path, reopened: Any
+    ) -> None:
+        with (
+            reopened(file) as one,
+            closing(thanosql_dbapi.connect(file, workspace=one.workspace, progress=False)) as other,
+        ):
+            check(one)
+            Path(f"{file}-thanosql1").unlink()
+            assert "the matrix" in note(other)
+            check(other)

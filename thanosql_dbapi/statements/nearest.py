@@ -20,12 +20,12 @@ from ..database import Database
 from ..language.names import quote_name, same_name
 from ..language.ranking import (
     Bound,
-    Filter,
     FunctionRanking,
     SearchRanking,
     search_rankings,
     table_filter,
 )
+from ..language.select_core import Filter
 from ..language.tree import Parameter, Query, Search
 from ..search.nearest import Declined, best_rows
 from ..vectors import to_vector
