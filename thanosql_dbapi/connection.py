@@ -43,7 +43,7 @@ _LONGEST_REMEMBERED = 10_000
 _MOST_REMEMBERED = 1_000
 
 _cursor = sqlite3.Connection.cursor
-_execute: Any = sqlite3.Cursor.execute
+_execute = sqlite3.Cursor.execute
 _OperationalError = sqlite3.OperationalError
 
 
@@ -118,14 +118,14 @@ class Connection(sqlite3.Connection):
             is_settled = sql in self._settled
         except (TypeError, AttributeError):
             is_settled = False
-        if is_settled:
-            try:
-                done: Cursor = _execute(_cursor(self, Cursor), sql, parameters)
-                return done
-            except _OperationalError as error:
-                raise self._explained(error) from error.__cause__
         cursor: Cursor = _cursor(self, Cursor)
-        return cursor.execute(sql, parameters)
+        try:
+            if is_settled:
+                _execute(cursor, sql, parameters)
+                return cursor
+            return cursor._run(sql, parameters)
+        except _OperationalError as error:
+            raise self._explained(error) from error.__cause__
 
     def executemany(self, sql: str, parameters: Iterable[Parameters], /) -> Cursor:
         """Execute one statement for each set of parameters on a new cursor, and return it."""
