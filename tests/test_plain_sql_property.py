@@ -18,20 +18,24 @@ from hypothesis import strategies as st
 import thanosql
 
 SCHEMA = """
-CREATE TABLE search (id INTEGER PRIMARY KEY, image TEXT, text TEXT, "using" REAL);
-CREATE TABLE convert (id INTEGER PRIMARY KEY, list TEXT UNIQUE, model TEXT DEFAULT '{"a": [1, 2]}');
-CREATE TABLE print (copy, get, image BLOB);
-CREATE VIEW list AS SELECT id AS model, image AS "get" FROM search;
-INSERT INTO search VALUES (1, 'a.png', 'a cat', 0.5), (2, 'b.png', NULL, 1.5), (3, NULL, '', 2.5);
+CREATE TABLE search (id INTEGER PRIMARY KEY, image TEXT, text, "using" REAL,
+                     list, model, copy, get);
+CREATE TABLE convert (id INTEGER PRIMARY KEY, image, text, "using", list TEXT UNIQUE,
+                      model TEXT DEFAULT '{"a": [1, 2]}', copy, get);
+CREATE TABLE print (id, image BLOB, text, "using", list, model, copy, get);
+CREATE VIEW list AS SELECT * FROM search;
+INSERT INTO search (id, image, text, list) VALUES (1, 'a', 'a cat', 0.5), (2, 'b', NULL, 1.5);
 INSERT INTO convert (id, list) VALUES (1, 'one'), (2, 'two');
-INSERT INTO print VALUES (1, 2, x'00ff'), ('x', NULL, NULL);
+INSERT INTO print (id, copy, image) VALUES (1, 2, x'00ff'), ('x', NULL, NULL);
 """
 
 
 class Watched(thanosql.Connection):
     """A connection that notes the objects given to SQLite: sqlite3 calls it to compile a text."""
 
-    compiled: list[object]
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.compiled: list[object] = []
+        super().__init__(*arguments, **options)
 
     def __call__(self, sql: str) -> Any:
         self.compiled.append(sql)
@@ -59,16 +63,16 @@ def assert_untouched(sql: Any, parameters: Any = ()) -> None:
     outcomes = []
     for kind in (sqlite3.Connection, Watched):
         connection = kind(":memory:", cached_statements=0)
-        compiled = connection.compiled = [] if isinstance(connection, Watched) else None
+        compiled = getattr(connection, "compiled", [])
         connection.executescript(SCHEMA)
         cursor = connection.cursor()
         seen = []
         # Twice and more, since a text that was met before takes another way.
         for target in (connection, connection, cursor, cursor):
-            if compiled:
-                compiled.clear()
+            compiled.clear()
             seen.append(outcome(connection, lambda on=target: on.execute(sql, parameters)))
-            assert all(text is sql for text in compiled or ())
+            # What the driver asks SQLite on its own behalf, it asks afterwards.
+            assert kind is sqlite3.Connection or not isinstance(sql, str) or compiled[0] is sql
         outcomes.append(seen)
         connection.close()
     assert outcomes[1] == outcomes[0]

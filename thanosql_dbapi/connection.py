@@ -53,6 +53,8 @@ class Connection(sqlite3.Connection):
     Made by :func:`thanosql_dbapi.connect`, which describes the arguments.
     """
 
+    _name = "not opened"
+
     def __init__(
         self,
         database: Union[StrPath, bytes] = ":memory:",
@@ -98,7 +100,9 @@ class Connection(sqlite3.Connection):
         self._register_functions()
 
     def __repr__(self) -> str:
-        return f"<thanosql_dbapi.Connection {self._name!r}, workspace {str(self.workspace)!r}>"
+        settings = self.__dict__.get("settings")
+        workspace = f", workspace {str(settings.workspace.root)!r}" if settings else ""
+        return f"<thanosql_dbapi.Connection {self._name!r}{workspace}>"
 
     @property
     def workspace(self) -> Path:
