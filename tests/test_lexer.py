@@ -77,3 +77,16 @@ def test_script_of_both_languages() -> None:
         " ;SELECT ';' /* ; */;\n -- the end",
     ]
     assert [parse(piece) is None for piece in pieces] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SEARCH IMAGE texts=['a];b', 'c'] USING m AS SELECT 1;",
+        'SEARCH IMAGE texts=[ "a];""b" ] USING m AS SELECT 1;',
+        "COPY t FROM ? OPTIONS (x=[1, None, ':];', :a,]);",
+        "SELECT [a;b], ['c] FROM [d]]e;",
+    ],
+)
+def test_a_script_is_not_cut_inside_a_list(statement: str) -> None:
+    assert split_script(statement + " SELECT 2") == [statement, " SELECT 2"]

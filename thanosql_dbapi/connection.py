@@ -45,7 +45,7 @@ _LONGEST_REMEMBERED = 10_000
 _MOST_REMEMBERED = 1_000
 
 _cursor = sqlite3.Connection.cursor
-_execute: Any = sqlite3.Cursor.execute
+_execute = sqlite3.Cursor.execute
 _OperationalError = sqlite3.OperationalError
 
 
@@ -54,6 +54,8 @@ class Connection(sqlite3.Connection):
 
     Made by :func:`thanosql_dbapi.connect`, which describes the arguments.
     """
+
+    _name = "not opened"
 
     def __init__(
         self,
@@ -103,7 +105,9 @@ class Connection(sqlite3.Connection):
         self._register_functions()
 
     def __repr__(self) -> str:
-        return f"<thanosql_dbapi.Connection {self._name!r}, workspace {str(self.workspace)!r}>"
+        settings = self.__dict__.get("settings")
+        workspace = f", workspace {str(settings.workspace.root)!r}" if settings else ""
+        return f"<thanosql_dbapi.Connection {self._name!r}{workspace}>"
 
     @property
     def workspace(self) -> Path:
@@ -123,14 +127,14 @@ class Connection(sqlite3.Connection):
             is_settled = sql in self._settled
         except (TypeError, AttributeError):
             is_settled = False
-        if is_settled:
-            try:
-                done: Cursor = _execute(_cursor(self, Cursor), sql, parameters)
-                return done
-            except _OperationalError as error:
-                raise self._explained(error) from error.__cause__
         cursor: Cursor = _cursor(self, Cursor)
-        return cursor.execute(sql, parameters)
+        try:
+            if is_settled:
+                _execute(cursor, sql, parameters)
+                return cursor
+            return cursor._run(sql, parameters)
+        except _OperationalError as error:
+            raise self._explained(error) from error.__cause__
 
     def executemany(self, sql: str, parameters: Iterable[Parameters], /) -> Cursor:
         """Execute one statement for each set of parameters on a new cursor, and return it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import language
 from .errors import ProgrammingError
-from .standin import relay, warns_of_names
+from .standin import NAMES_ARE_WARNED_OF, relay, warns_of_names
 from .vectors import Decoder
 
 if TYPE_CHECKING:
@@ -78,23 +78,27 @@ class Cursor(sqlite3.Cursor):
             raise self.connection._explained(error) from error.__cause__
 
     def _run(self, sql: str, parameters: Parameters) -> Self:
-        """Execute a statement that is ThanoSQL, or of which it is not known what it returns."""
-        self._stop_decoding()
-        tree = _classify(sql)
-        if tree is None:
-            if warns_of_names(sql, parameters):
-                relay(_execute, self, sql, parameters)
-            else:
-                _execute(self, sql, parameters)
-        else:
+        """Execute a statement that is ThanoSQL, or whose columns are to be looked at."""
+        if self._rows.__class__ is Decoder:
+            self._stop_decoding()
+        connection = self.connection
+        is_usable = sql.__class__ is str and connection is not None
+        is_remembered = is_usable and sql in connection._plain_columns
+        tree = None if is_remembered else _classify(sql)
+        if tree is not None:
             from . import statements
 
             _execute(self, "")  # ends the last statement: it may hold what ours changes
             if statements.may_make_columns(tree):
-                self.connection._forget_columns()
-            context = self.connection._context()
-            _execute(self, *statements.prepare(context, sql, tree, parameters))
-        decoded = self.connection._vectors_of(self.description, sql if tree is None else None)
+                connection._forget_columns()
+            _execute(self, *statements.prepare(connection._context(), sql, tree, parameters))
+        elif NAMES_ARE_WARNED_OF and warns_of_names(sql, parameters):
+            relay(_execute, self, sql, parameters)
+        else:
+            _execute(self, sql, parameters)
+            if is_remembered and self.description == connection._plain_columns.get(sql):
+                return self
+        decoded = connection._vectors_of(self.description, sql if tree is None else None)
         if decoded:
             self._rows = Decoder(decoded, self._rows)
         return self

@@ -24,7 +24,7 @@ from .language import has_named_parameters
 _T = TypeVar("_T")
 
 # A sequence for named placeholders: an error from 3.14 on.
-_NAMES_ARE_WARNED_OF = (3, 12) <= sys.version_info < (3, 14)
+NAMES_ARE_WARNED_OF = (3, 12) <= sys.version_info < (3, 14)
 
 POSITIONAL = (
     "timeout",
@@ -87,12 +87,12 @@ def relay(call: Callable[..., _T], /, *arguments: Any, **options: Any) -> _T:
 
 def may_warn(sql: str) -> bool:
     """Return whether sqlite3 warns where a text's placeholders are bound to a sequence."""
-    return _NAMES_ARE_WARNED_OF and has_named_parameters(sql)
+    return NAMES_ARE_WARNED_OF and has_named_parameters(sql)
 
 
 def warns_of_names(sql: object, parameters: object) -> bool:
     """Return whether sqlite3 warns that these named placeholders got a sequence."""
-    if not _NAMES_ARE_WARNED_OF or not parameters or isinstance(parameters, Mapping):
+    if not NAMES_ARE_WARNED_OF or not parameters or isinstance(parameters, Mapping):
         return False
     return isinstance(sql, str) and has_named_parameters(sql)
 

@@ -1,13 +1,15 @@
 """Run CPython's tests of sqlite3 in this process, on whatever ``import sqlite3`` gives.
 
-    python outcomes.py REPORT
+    python outcomes.py REPORT FOLDER
 
-writes a JSON object to the file REPORT: what ``sqlite3`` was, and for each test passed, failed or
-skipped by its name. ``run.py`` starts this.
+writes a JSON object to the file REPORT: which module had ``connect``, and for each test passed,
+failed or skipped by its name. FOLDER has the tests, where this Python has none. ``run.py`` starts
+this.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import sqlite3
 import sys
@@ -54,17 +56,26 @@ class Outcomes(unittest.TextTestResult):
             self.by_name[test.id()] = "failed"
 
 
-def main(report: str) -> None:
+def main(report: str, folder: str) -> None:
     """Run the tests and write the report."""
-    # Until Python 3.10 the tests were inside sqlite3.
-    name = "test.test_sqlite3" if sys.version_info >= (3, 11) else "test.test_sqlite"
-    suite = unittest.defaultTestLoader.loadTestsFromName(name)
-    runner = unittest.TextTestRunner(resultclass=Outcomes, verbosity=0)
-    result = runner.run(suite)
+    if folder:
+        import test
+
+        test.__path__.append(folder)
+    if sys.version_info >= (3, 11):
+        package = importlib.import_module("test.test_sqlite3")
+        modules = sorted(path.stem for path in Path(package.__path__[0]).glob("test_*.py"))
+        names = [f"test.test_sqlite3.{module}" for module in modules]
+    else:  # the tests were inside sqlite3
+        names = ["test.test_sqlite"]
+    suite = unittest.defaultTestLoader.loadTestsFromNames(names)
+    result = unittest.TextTestRunner(resultclass=Outcomes, verbosity=0).run(suite)
     assert isinstance(result, Outcomes)
-    document = {"module": sqlite3.connect.__module__, "tests": result.by_name}
+    # sqlite3.connect is a function of _sqlite3.
+    module = sqlite3.connect.__module__.removeprefix("_")
+    document = {"module": module, "tests": result.by_name}
     Path(report).write_text(json.dumps(document), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -9,15 +9,17 @@ from __future__ import annotations
 import re
 
 # What matters for finding the end of a statement. An open quotation or comment runs to the end of
-# the text; SQLite then calls the statement incomplete, and so it is the last piece.
+# the text; SQLite then calls the statement incomplete, and so it is the last piece. A list of
+# values is ThanoSQL's alone: to SQLite a bracket quotes a name, which ends at the next one.
 _PIECE = re.compile(
     r"""
     (?P<blank>   [ \t\r\n\f]+ | --[^\n]*(?:\n|\Z) | /\*[\s\S]*?(?:\*/|\Z) )
+  | (?P<list>    \[ \s* VALUE (?: \s*,\s* VALUE )* \s* ,? \s* \] )
   | (?P<quoted>  '[^']*(?:'|\Z) | "[^"]*(?:"|\Z) | `[^`]*(?:`|\Z) | \[[^\]]*(?:\]|\Z) )
   | (?P<word>    [A-Za-z0-9_$\u0080-\U0010ffff]+ )
   | (?P<semicolon> ; )
   | (?P<other>   [\s\S] )
-    """,
+    """.replace("VALUE", r"""(?: '(?:[^']|'')*' | "(?:[^"]|"")*" | [^\s'",;\[\]]+ )"""),
     re.VERBOSE,
 )
 
