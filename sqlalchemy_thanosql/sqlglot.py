@@ -69,9 +69,9 @@ class ThanoSQL(SQLite):
 
         def _parse_statement(self) -> exp.Expression | None:
             if self._curr is None or self._index != 0:
-                return super()._parse_statement()  # type: ignore[no-any-return]
+                return super()._parse_statement()  # the rest of a statement, after WITH for one
             if self._curr.token_type is TokenType.SEMICOLON:
-                return super()._parse_statement()  # type: ignore[no-any-return]
+                return super()._parse_statement()  # a comment alone
             self._begin = self._tokens[0].start
             text = self.sql[self._begin : self._tokens[-1].end + 1]
             found = self._driver_tree(text)
@@ -106,9 +106,9 @@ class ThanoSQL(SQLite):
                 return self._read(f"{_blank(self.sql[: self._begin])}INSERT OR {text}")
             if word in _UNREAD:
                 return self._opaque(text)
-            if word not in _READ and self._curr.token_type in self.STATEMENT_PARSERS:
+            if word not in _READ and self._tokens[0].token_type in self.STATEMENT_PARSERS:
                 # A statement of other databases; to SQLite the word is a name.
-                return self._parse_expression()  # type: ignore[no-any-return]
+                return self._parse_expression()
             expression: exp.Expression | None = super()._parse_statement()
             if isinstance(expression, exp.Command):
                 self._advance(len(self._tokens) - self._index)

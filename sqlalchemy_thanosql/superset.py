@@ -36,8 +36,8 @@ ENGINE = "thanosql"
 _FUNCTIONS = ("cosine_similarity", "embed_image", "embed_text")
 
 _NOT_AUTHORIZED = (
-    "not authorized. Through Superset a statement opens no other file than the database's own:"
-    " ATTACH and VACUUM INTO are refused"
+    "not authorized: through Superset a statement opens no other database file, so ATTACH and"
+    " VACUUM INTO are refused; nothing was changed"
 )
 
 
@@ -115,11 +115,6 @@ class ThanosqlEngineSpec(SqliteEngineSpec):  # type: ignore[misc]
             SupersetErrorType.TABLE_DOES_NOT_EXIST_ERROR,
             {},
         ),
-        re.compile(r"^not authorized$"): (
-            _NOT_AUTHORIZED,
-            SupersetErrorType.CONNECTION_DATABASE_PERMISSIONS_ERROR,
-            {},
-        ),
     }
 
     @classmethod
@@ -146,6 +141,11 @@ class ThanosqlEngineSpec(SqliteEngineSpec):  # type: ignore[misc]
         if not any(isinstance(value, np.ndarray) for row in rows for value in row):
             return rows
         return [tuple(_shown(value) for value in row) for row in rows]
+
+    @classmethod
+    def _extract_error_message(cls, ex: Exception) -> str:
+        message: str = super()._extract_error_message(ex)
+        return _NOT_AUTHORIZED if message == "not authorized" else message
 
     @classmethod
     def get_function_names(cls, database: Database) -> list[str]:

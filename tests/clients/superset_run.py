@@ -325,13 +325,9 @@ def permit(admin: Client, address: str) -> None:
     title("Permissions: a user who may read the data set scenes, and nothing else")
     scenes = admin.post("/dataset/", {"database": 1, "schema": "main", "table_name": "scenes"})
     menu = f"[photos].[scenes](id:{scenes['id']})"
-    wanted = [
-        each["id"]
-        for each in admin.get("/security/permissions-resources/", q="(page_size:1000)")["result"]
-        if each["view_menu"]["name"] == menu and each["permission"]["name"] == "datasource_access"
-    ]
+    wanted = permission(admin, menu)
     role = admin.post("/security/roles/", {"name": "scenes"})["id"]
-    admin.post(f"/security/roles/{role}/permissions", {"permission_view_menu_ids": wanted})
+    admin.post(f"/security/roles/{role}/permissions", {"permission_view_menu_ids": [wanted]})
     roles = {each["name"]: each["id"] for each in admin.get("/security/roles/")["result"]}
     person = {
         "username": "reader",
@@ -365,6 +361,17 @@ def permit(admin: Client, address: str) -> None:
     print("\nRow level security: ai_description LIKE '%dog%'")
     cats = reader.ask(READER.replace("a dog", "a black cat").replace("top_k=2", "top_k=50"))["data"]
     check(all("dog" in each["ai_description"] for each in cats), "dogs alone")
+
+
+def permission(admin: Client, menu: str) -> int:
+    """Return the number of the permission to read a data set."""
+    for page in range(20):
+        path = "/security/permissions-resources/"
+        for each in admin.get(path, q=f"(page:{page},page_size:100)")["result"]:
+            if each["view_menu"]["name"] == menu:
+                check(each["permission"]["name"] == "datasource_access", "access to a data set")
+                return int(each["id"])
+    raise RefusedError(f"expected a permission on {menu}")
 
 
 def write(admin: Client) -> None:
