@@ -19,10 +19,11 @@ from thanosql_dbapi.language import tree
 
 sqlglot = pytest.importorskip("sqlglot", minversion="28.10")
 from sqlglot import exp  # noqa: E402
-from sqlglot.errors import ParseError, UnsupportedError  # noqa: E402
+from sqlglot.errors import ParseError, SqlglotError, UnsupportedError  # noqa: E402
 from sqlglot.optimizer.scope import traverse_scope  # noqa: E402
 
 from sqlalchemy_thanosql.sqlglot import ThanoSQL  # noqa: E402
+from sqlalchemy_thanosql.sqlglot_nodes import Action, Reading  # noqa: E402
 from sqlalchemy_thanosql.writing import write_statement  # noqa: E402
 
 CATS = "SEARCH IMAGE text='a cat' USING m AS SELECT * FROM photos"
@@ -300,3 +301,59 @@ def test_a_search_is_written_as_it_is_read(
     )
 
     assert language.parse(write_statement(search, "SELECT 1")) == tree.Query((search,))
+
+
+# One a line, so that a word may have spaces.
+WORDS = f"""\
+SELECT
+*
+FROM
+(
+)
+SEARCH
+IMAGE
+text='a'
+USING m
+AS
+LIST
+MODEL
+CONVERT
+COPY
+UNION ALL
+,
+;
+/*
+*/
+'
+[
+]
+WHERE x =
+EXPLAIN
+WITH c
+PRINT
+VALUES
+PRAGMA
+photos
+{CATS}
+({CATS})
+{STORE.format("t")}
+COPY t FROM 'x'
+LIST MODEL
+(LIST MODEL)
+""".splitlines()
+
+
+@given(st.lists(st.sampled_from(WORDS), min_size=1, max_size=8).map(" ".join))
+def test_a_query_inside_a_select_holds_no_more_than_the_tree(sql: str) -> None:
+    try:
+        (statement,) = ThanoSQL().parse(sql)
+    except (SqlglotError, ValueError, AttributeError):
+        return  # sqlglot itself (28.10) has an AttributeError for `ALL (`.
+    if statement is None or isinstance(statement, exp.Condition):
+        return
+    known = {repr(each.args["statement"]) for each in statement.find_all(Reading, Action)}
+    try:
+        embedded = language.parse(f"SELECT count(*) FROM ({sql}\n) AS virtual_table")
+    except thanosql_dbapi.StatementError:
+        return
+    assert set(statements_of(embedded)) <= known
