@@ -35,6 +35,7 @@ ENGINE = "thanosql"
 
 _FUNCTIONS = ("cosine_similarity", "embed_image", "embed_text")
 
+_DENIED = ("not authorized", "authorization denied")  # SQLite's words for ATTACH, for VACUUM INTO
 _NOT_AUTHORIZED = (
     "not authorized: through Superset a statement opens no other database file, so ATTACH and"
     " VACUUM INTO are refused; nothing was changed"
@@ -145,7 +146,7 @@ class ThanosqlEngineSpec(SqliteEngineSpec):  # type: ignore[misc]
     @classmethod
     def _extract_error_message(cls, ex: Exception) -> str:
         message: str = super()._extract_error_message(ex)
-        return _NOT_AUTHORIZED if message == "not authorized" else message
+        return _NOT_AUTHORIZED if message in _DENIED else message
 
     @classmethod
     def get_function_names(cls, database: Database) -> list[str]:

@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -59,11 +60,12 @@ VIEW = "SELECT ai_description, round(similarity, 3) AS similarity FROM cats ORDE
 FUNCTIONS = """\
 SELECT ai_description
 FROM scenes
-ORDER BY cosine_similarity(storybook_clip_clipen, embed_text('storybook_clip', 'a black cat')) DESC
+ORDER BY cosine_similarity(storybook_clip_clipen,
+                           embed_text('storybook_clip', 'a horse on the beach')) DESC
 LIMIT 5"""
 SEARCH = """\
 SELECT ai_description, round(storybook_clip_clipen_similarity1, 3) AS similarity
-FROM (SEARCH IMAGE text="a black cat" USING storybook_clip AS SELECT * FROM scenes)
+FROM (SEARCH IMAGE text="a horse on the beach" USING storybook_clip AS SELECT * FROM scenes)
 ORDER BY storybook_clip_clipen_similarity1 DESC LIMIT 5"""
 READER = """\
 SELECT ai_description
@@ -79,6 +81,8 @@ def main() -> int:
     arguments.add_argument("--keep", metavar="FOLDER", type=Path)
     arguments.add_argument("--serve", action="store_true")
     given = arguments.parse_args()
+    # A runner that gives up sends SIGTERM: Superset is stopped then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with contextlib.ExitStack() as stack:
         if given.keep is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -254,7 +258,7 @@ def ask(admin: Client) -> None:
     functions = [each["ai_description"] for each in admin.ask(FUNCTIONS, limit=5)["data"]]
     search = [each["ai_description"] for each in admin.ask(SEARCH, limit=5)["data"]]
     check(functions == search, "the same five from SEARCH and from the functions")
-    check("black cat" in search[0], "a black cat first")
+    check(all("horse" in each for each in search), "horses")
     models = admin.ask("LIST MODEL")["data"]
     check([each["model_name"] for each in models] == ["storybook_clip"], "one model")
     title("SQL Lab: the rest")
@@ -262,6 +266,8 @@ def ask(admin: Client) -> None:
     check(len(limited["data"]) == 100, "the limit of 100 rows")
     vector = limited["data"][0]["storybook_clip_clipen"]
     check(vector.startswith("[") and vector.count(",") == 127, "a vector as text")
+    aliased = admin.ask("SELECT storybook_clip_clipen AS v, NULL AS n FROM scenes", limit=1)
+    check(len(aliased["data"]) == 1, "an aliased vector, which stays bytes")
     two = admin.ask("SELECT 1 AS one; SELECT count(*) AS models FROM (LIST MODEL); -- two")
     check(two["data"] == [{"models": 1}], "the last statement's rows")
 
@@ -269,9 +275,9 @@ def ask(admin: Client) -> None:
 def refuse(admin: Client) -> None:
     title("SQL Lab: refused")
     search = (
-        'SELECT *\nFROM (SEARCH IMAGE text="a cat" USING storybook_clip {} AS SELECT * FROM scenes)'
+        'SELECT *\nFROM (SEARCH IMAGE text="a cat" USING storybook_clip{} AS SELECT * FROM scenes)'
     )
-    admin.refused(search.format("OPTIONS (topk=5)"), "unknown option 'topk' (line 2", "'top_k'")
+    admin.refused(search.format(" OPTIONS (topk=5)"), "unknown option 'topk' (line 2", "'top_k'")
     admin.refused(search.replace("storybook_clip", "other").format(""), "no model")
     into_new = "CONVERT USING storybook_clip OPTIONS (table_name='new') AS SELECT * FROM scenes"
     for statement in (
@@ -380,7 +386,7 @@ def write(admin: Client) -> None:
     admin.ask("""COPY notes FROM '[{"note": "one"}, {"note": "two"}]'""")
     check(len(admin.ask("SELECT * FROM notes")["data"]) == 2, "two notes")
     admin.refused("ATTACH DATABASE 'other.db' AS other", "not authorized", "ATTACH")
-    admin.refused("VACUUM INTO 'copy.db'", "not authorized")
+    admin.refused("VACUUM INTO 'copy.db'", "not authorized", "VACUUM")
 
 
 def answer(response: httpx.Response) -> Any:
