@@ -6,8 +6,10 @@ of its scopes, and a statement writes when it holds an INSERT or the like.
 
 from __future__ import annotations
 
+import doctest
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -22,9 +24,9 @@ from sqlglot import exp  # noqa: E402
 from sqlglot.errors import ParseError, SqlglotError, UnsupportedError  # noqa: E402
 from sqlglot.optimizer.scope import traverse_scope  # noqa: E402
 
+from sqlalchemy_thanosql import writing  # noqa: E402
 from sqlalchemy_thanosql.sqlglot import ThanoSQL  # noqa: E402
 from sqlalchemy_thanosql.sqlglot_nodes import Action, Reading  # noqa: E402
-from sqlalchemy_thanosql.writing import write_statement  # noqa: E402
 
 CATS = "SEARCH IMAGE text='a cat' USING m AS SELECT * FROM photos"
 WRITTEN = """SEARCH IMAGE text='a cat' USING "m" AS (SELECT * FROM photos)"""
@@ -101,6 +103,7 @@ def statements_of(node: object) -> Iterator[str]:
         ("EXPLAIN SELECT * FROM photos", {"photos"}),
         ("SELECT list, search FROM copy", {"copy"}),
         ("SELECT cosine_similarity(v, embed_text('m', 'x')) AS s FROM t ORDER BY s DESC", {"t"}),
+        ("SELECT a FROM t ORDER BY cosine_similarity(v, embed_text('m', 'x')) DESC LIMIT 5", {"t"}),
     ],
 )
 def test_reads(sql: str, read: set[str]) -> None:
@@ -300,7 +303,7 @@ def test_a_search_is_written_as_it_is_read(
         options=tuple(tree.Option(*pair) for pair in options.items()),
     )
 
-    assert language.parse(write_statement(search, "SELECT 1")) == tree.Query((search,))
+    assert language.parse(writing.write_statement(search, "SELECT 1")) == tree.Query((search,))
 
 
 # One a line, so that a word may have spaces.
@@ -357,3 +360,11 @@ def test_a_query_inside_a_select_holds_no_more_than_the_tree(sql: str) -> None:
     except thanosql_dbapi.StatementError:
         return
     assert set(statements_of(embedded)) <= known
+
+
+def test_the_examples_are_true() -> None:
+    page = Path(__file__).resolve().parents[1] / "docs" / "superset.md"
+
+    result = doctest.testfile(str(page), module_relative=False)
+    assert (result.attempted > 0, result.failed) == (True, 0)
+    assert doctest.testmod(writing).failed == 0
