@@ -196,17 +196,23 @@ def test_a_limit_that_a_tool_sets(sql: str, want: str) -> None:
     assert ThanoSQL().generate(statement) == want
 
 
-def test_a_table_that_a_tool_replaces_is_replaced_in_the_search() -> None:
+@pytest.mark.parametrize(
+    ("sql", "want"),
+    [
+        (f"SELECT * FROM ({CATS})", f"SELECT * FROM ({WRITTEN})"),
+        ("REPLACE INTO t SELECT * FROM photos", "INSERT OR REPLACE INTO t SELECT * FROM photos"),
+    ],
+)
+def test_a_table_that_a_tool_replaces_is_replaced_inside(sql: str, want: str) -> None:
     def secured(node: exp.Expression) -> exp.Expression:
         if isinstance(node, exp.Table) and node.name == "photos":
             return exp.select("*").from_(node.copy()).where("open = 1").subquery("photos")
         return node
 
-    statement = parse_one(f"SELECT * FROM ({CATS})").transform(secured)
+    statement = parse_one(sql).transform(secured)
 
-    assert ThanoSQL().generate(statement) == (
-        "SELECT * FROM (SEARCH IMAGE text='a cat' USING \"m\" AS"
-        " (SELECT * FROM (SELECT * FROM photos WHERE open = 1) AS photos))"
+    assert ThanoSQL().generate(statement) == want.replace(
+        "FROM photos", "FROM (SELECT * FROM photos WHERE open = 1) AS photos"
     )
 
 
@@ -232,6 +238,10 @@ def test_a_table_that_a_tool_replaces_is_replaced_in_the_search() -> None:
         ),
         ("PRAGMA x) OR (1", r"this '\)' closes nothing \(line 1, column 9\)"),
         (f"{CATS}\nWHERE WHERE", r"Line 2, Col: 11"),
+        (
+            "SELECT * FROM (SEARCH IMAGE\ntext='a'\nUSING m AS SELECT 1)\nWHERE x = = 3",
+            r"Line 4, Col: 11",
+        ),
     ],
 )
 def test_what_is_refused(sql: str, message: str) -> None:
