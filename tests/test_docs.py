@@ -29,7 +29,7 @@ from thanosql_dbapi.terminal import Terminal
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = ("tutorial", "language", "python")
 """The pages that are run, one after another in the same workspace."""
-TWINS = ("index", *PAGES, "notebook-and-shell", "models-and-data")
+TWINS = ("index", *PAGES, "notebook-and-shell", "models-and-data", "superset")
 HOME = "/home/me/photos"
 """What the pages print where the workspace's path stands."""
 ROWS_SHOWN = 5
