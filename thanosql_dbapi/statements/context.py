@@ -106,11 +106,21 @@ class Context:
             )
         return load_encoder(folder, device=self.settings.device, fingerprint=model.fingerprint)
 
-    def read_image(self, source: QueryValue) -> Image:
-        """Return the image a path, URL or BLOB stands for, as RGB."""
+    def read_image(self, source: QueryValue, *, least_side_px: int | None = None) -> Image:
+        """Return the image a path, URL or BLOB stands for, as RGB.
+
+        Args:
+            source: The path, URL or bytes.
+            least_side_px: See ``open_image``.
+        """
         from ..embedding.images import open_image
 
-        return open_image(source, locate=self.workspace.locate, fetch=self.fetcher())
+        return open_image(
+            source,
+            locate=self.workspace.locate,
+            fetch=self.fetcher(),
+            least_side_px=least_side_px,
+        )
 
     def fetcher(self) -> Callable[[str], bytes] | None:
         """Return what fetches a URL, or None when the connection may not."""
