@@ -83,7 +83,7 @@ def opened(source: object, fetch: Callable[[str], bytes] | None = None) -> Image
 
 
 def decode_threads() -> list[str]:
-    return [t.name for t in threading.enumerate() if t.name.startswith("thanosql-decode")]
+    return [t.name for t in threading.enumerate() if t.name.startswith(("thanosql-decode", "thanosql-model"))]
 
 
 # ---- vectors ---------------------------------------------------------------------------------
@@ -681,7 +681,7 @@ class Fake:
         self.sizes: list[int] = []
 
     def prepare(self, image: Image.Image) -> np.ndarray:
-        return np.full((3, 1, 1), image.getpixel((0, 0))[0], np.float32)
+        return np.full((1, 1, 3), image.getpixel((0, 0))[0], np.uint8)
 
     def embed_pixels(self, batch: list[np.ndarray]) -> np.ndarray:
         self.sizes.append(len(batch))
@@ -696,6 +696,9 @@ class Fake:
 
     def default_batch_size(self) -> int:
         return 4
+
+    def claim_thread(self) -> None:
+        self.thread = threading.current_thread().name
 
 
 def grey(level: int) -> Image.Image:

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import ModelError, clip
 from .encoder import Pixels, Vectors
-from .folder import read_config
+from .folder import image_work, read_config
 from .preparing import Preparation, load_preparation
 from .weights import fill_tower, load_config, needs_torch
 
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 CPU_BATCH = 16
 GPU_BATCH = 256
+# Multiplications and additions of a tower that one core does in a second, and what decoding a
+# photograph takes it: orders of magnitude, to tell small models from large.
+WORK_PER_S = 25e9
+DECODING_S = 5e-3
 # Models kept loaded in this process; the one unused for longest makes room.
 LOADED_LIMIT = 4
 
@@ -67,6 +71,29 @@ class Encoder:
     def default_batch_size(self) -> int:
         """Return how many images to give ``embed_pixels`` at once on this device."""
         return CPU_BATCH if self.device == "cpu" else GPU_BATCH
+
+    def claim_thread(self) -> None:
+        """Give the calling thread as many cores as the image tower makes use of beside decoding.
+
+        Threads that share every small step of a small model wait for one another, all the more
+        where others decode on the same cores: storybook_clip embeds 1.4 times as many photographs
+        when it runs on one of two cores. A model of CLIP's own size gets them all.
+        """
+        if self.device != "cpu":
+            return
+        with needs_torch():
+            import torch
+        cores = torch.get_num_threads()
+        seconds = image_work(self.folder) / WORK_PER_S
+        wanted = max(1, round(cores * seconds / (seconds + DECODING_S)))
+        if wanted == cores:
+            return
+        torch.set_num_threads(wanted)
+        # What was set is this thread's own, but new threads would start with it, too. Set from a
+        # thread that ends now, the old number is theirs again.
+        restore = threading.Thread(target=torch.set_num_threads, args=(cores,))
+        restore.start()
+        restore.join()
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """Embed texts; what goes beyond the model's number of tokens is cut off.

@@ -55,3 +55,7 @@ class AnyEncoder(Protocol):
     def default_batch_size(self) -> int:
         """Return how many images to give ``embed_pixels`` at once."""
         ...
+
+    def claim_thread(self) -> None:
+        """Make the calling thread the model's, for as long as it lives."""
+        ...

@@ -144,6 +144,23 @@ def read_processor(folder: Path) -> dict[str, Any]:
     return settings
 
 
+def image_work(folder: Path) -> int:
+    """Return about how many multiplications the image tower does for one image.
+
+    Raises:
+        ModelError: The folder is no CLIP model, or its numbers make no sense.
+    """
+    vision = _part(read_config(folder), "vision_config", folder)
+
+    def number(name: str, default: int) -> int:
+        return _positive(vision, name, folder, default=default)
+
+    width = number("hidden_size", 768)
+    patches = (number("image_size", 224) // number("patch_size", 32)) ** 2
+    layer = 4 * width**2 + 2 * width * number("intermediate_size", 3072)
+    return number("num_hidden_layers", 12) * layer * (patches + 1)
+
+
 def weight_files(folder: Path) -> list[Path]:
     """Return the safetensors files of a folder, none if it has none.
 
