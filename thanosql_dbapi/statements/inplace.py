@@ -157,12 +157,14 @@ def _fill(context: Context, plan: Plan, target: Target, staging: Staging, column
     database, column = context.database, quote_name(plan.column)
     one_key = len(target.keys) == 1
     key_columns = [f"{KEY}{number}" for number in range(len(target.keys))]
-    row_key = key_columns[0] if one_key else f"json_array({', '.join(key_columns)})"
+    # `+` takes the column's affinity off, with which the key of thanosql_sources would not be used
+    # and each row would read that whole table.
+    row_key = f"+{key_columns[0]}" if one_key else f"json_array({', '.join(key_columns)})"
     # What is embedded already, in the state its source has now, is not embedded again.
     done = database.stream(
         f"SELECT r.{staging.row_id}, s.state, r.{quote_name(plan.source)} FROM {staging.table} AS r"
-        f" JOIN {target.table} AS t ON {target.matches('t.')}"
-        f" JOIN main.thanosql_sources AS s ON s.column_id = ? AND s.row_key = {row_key}"
+        f" CROSS JOIN {target.table} AS t ON {target.matches('t.')}"
+        f" CROSS JOIN main.thanosql_sources AS s ON s.column_id = ? AND s.row_key = {row_key}"
         f" WHERE length(t.{column}) = ?",
         (column_id, 4 * plan.model.dimension),
     )
