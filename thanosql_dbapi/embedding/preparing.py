@@ -82,7 +82,7 @@ class Preparation:
         except (ValueError, MemoryError) as exc:
             raise MediaError(
                 f"image of {image.width} × {image.height} pixels cannot be resized for the model:"
-                f" {exc or 'not enough memory'}"
+                f" {str(exc) or 'not enough memory'}"
             ) from exc
 
     def _resized(self, image: Image) -> Image:
@@ -142,7 +142,8 @@ def load_preparation(folder: Path) -> Preparation:
     factor = settings.get("rescale_factor", 1 / 255) if settings.get("do_rescale", True) else 1.0
     if not _is_number(factor):
         raise _refused(folder, "rescale_factor", factor, "expected a number")
-    mean, std = [0.0] * 3, [1.0] * 3
+    mean: Sequence[float] = (0.0, 0.0, 0.0)
+    std: Sequence[float] = (1.0, 1.0, 1.0)
     if settings.get("do_normalize", True):
         mean = _colours(folder, "image_mean", settings.get("image_mean", _MEAN))
         std = _colours(folder, "image_std", settings.get("image_std", _STD))
@@ -176,13 +177,13 @@ def _sides(
         value = dict(zip(("height", "width"), value, strict=True))
     if isinstance(value, int):
         value = {"height": value, "width": value} if is_square else {"shortest_edge": value}
-    if isinstance(value, dict):
-        sides = {key: side for key, side in value.items() if side is not None}
-        if all(isinstance(side, int) and side > 0 for side in sides.values()):
-            if sides.keys() == {"shortest_edge"} and not is_square:
-                return sides["shortest_edge"], None
-            if sides.keys() == {"height", "width"}:
-                return None, (sides["height"], sides["width"])
+    if isinstance(value, dict) and all(
+        isinstance(side, int) and side > 0 for side in value.values()
+    ):
+        if value.keys() == {"shortest_edge"} and not is_square:
+            return value["shortest_edge"], None
+        if value.keys() == {"height", "width"}:
+            return None, (value["height"], value["width"])
     wanted = "height and width" if is_square else "shortest_edge, or height and width"
     raise _refused(folder, name, given, f"expected {wanted}, in pixels")
 
