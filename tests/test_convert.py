@@ -157,7 +157,7 @@ def test_again_embeds_only_what_is_missing_or_changed(
     converted.execute("UPDATE photos SET m_clipen = NULL WHERE photo_id = '005'")
     assert embedded_images(converted, IN_PLACE) == 4
     after = converted.execute("SELECT m_clipen FROM photos ORDER BY photo_id").fetchall()
-    same = [np.array_equal(a[0], b[0]) for a, b in zip(first, after, strict=False)]
+    same = [np.allclose(a[0], b[0], atol=1e-6) for a, b in zip(first, after, strict=False)]
     assert same == [False, False, True, True, True, True]
     np.testing.assert_allclose(after[1][0], after[2][0], atol=1e-6)
 

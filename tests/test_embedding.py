@@ -18,7 +18,6 @@ import pytest
 from PIL import Image, ImageOps
 
 from thanosql_dbapi.embedding import images
-from thanosql_dbapi.embedding.cache import VectorCache, image_vector, queries, text_vector
 from thanosql_dbapi.embedding.clip import Encoder, load_encoder, resolve_device
 from thanosql_dbapi.embedding.folder import inspect_folder
 from thanosql_dbapi.embedding.images import open_image
@@ -83,7 +82,11 @@ def opened(source: object, fetch: Callable[[str], bytes] | None = None) -> Image
 
 
 def decode_threads() -> list[str]:
-    return [t.name for t in threading.enumerate() if t.name.startswith("thanosql-decode")]
+    return [
+        t.name
+        for t in threading.enumerate()
+        if t.name.startswith(("thanosql-decode", "thanosql-model"))
+    ]
 
 
 # ---- vectors ---------------------------------------------------------------------------------
@@ -164,28 +167,6 @@ def test_tiny_images(encoder: Encoder, size: tuple[int, int]) -> None:
     plain = [Image.new("RGB", one, (250, 20, 90)) for one in (size, (40, 30))]
     tiny, want = encoder.embed_images(plain)
     np.testing.assert_allclose(tiny, want, atol=1e-5)
-
-
-def test_long_strips_are_cut_before_they_are_enlarged(copied: Path) -> None:
-    sizes = []
-    encoder = Encoder(copied, device="cpu")
-    processor = encoder._load_processor()
-
-    def record(images: Image.Image, **options: object) -> object:
-        sizes.append(images.size)
-        return processor(images=images, **options)
-
-    encoder._processor = record
-    for size in [(60_000, 1), (2, 60_000), (100, 2)]:
-        assert encoder.prepare(picture(size=size)).shape == (3, 32, 32)
-    assert sizes == [(50, 1), (2, 100), (100, 2)]
-
-
-def test_an_image_that_the_processor_refuses(copied: Path) -> None:
-    path = copied / "preprocessor_config.json"
-    path.write_text(path.read_text().replace('"image_mean": [', '"image_mean": [0.5, '))
-    with pytest.raises(MediaError, match=r"image of 4 × 5 pixels is refused by the model's .*: "):
-        Encoder(copied, device="cpu").prepare(Image.new("RGB", (4, 5)))
 
 
 def test_nothing_gives_no_rows(encoder: Encoder) -> None:
@@ -681,7 +662,7 @@ class Fake:
         self.sizes: list[int] = []
 
     def prepare(self, image: Image.Image) -> np.ndarray:
-        return np.full((3, 1, 1), image.getpixel((0, 0))[0], np.float32)
+        return np.full((1, 1, 3), image.getpixel((0, 0))[0], np.uint8)
 
     def embed_pixels(self, batch: list[np.ndarray]) -> np.ndarray:
         self.sizes.append(len(batch))
@@ -696,6 +677,9 @@ class Fake:
 
     def default_batch_size(self) -> int:
         return 4
+
+    def claim_thread(self) -> None:
+        self.thread = threading.current_thread().name
 
 
 def grey(level: int) -> Image.Image:
@@ -817,45 +801,3 @@ def test_texts_by_rows() -> None:
     assert first.vectors[:, 0].tolist() == [3, 2]
     assert second.keys == [5]
     assert str(second.failures[0].error) == "expected a text, got b'x'"
-
-
-# ---- remembered queries ----------------------------------------------------------------------
-
-
-def test_a_query_is_embedded_once() -> None:
-    queries.clear()
-    encoder = Fake()
-    first = text_vector(encoder, "cat")
-    assert text_vector(encoder, "cat") == first == np.array([3, 1], np.float32).tobytes()
-    text_vector(encoder, "dogs")
-    image_vector(encoder, grey(5))
-    assert image_vector(encoder, grey(5)) == np.array([5, 1], np.float32).tobytes()
-    assert encoder.sizes == [1, 1, 1]
-
-
-def test_another_model_or_device_is_another_query() -> None:
-    queries.clear()
-    encoders = [Fake(), Fake(), Fake()]
-    encoders[1].fingerprint = "other"
-    encoders[2].device = "cuda:0"
-    for encoder in encoders:
-        text_vector(encoder, "cat")
-        assert encoder.sizes == [1]
-    unnamed = Fake()
-    unnamed.fingerprint = ""
-    text_vector(unnamed, "cat")
-    text_vector(unnamed, "cat")
-    assert unnamed.sizes == [1, 1]
-
-
-def test_the_cache_is_bounded() -> None:
-    cache = VectorCache(limit=2)
-    calls: list[str] = []
-
-    def compute(name: str) -> Callable[[], bytes]:
-        return lambda: calls.append(name) or b""
-
-    for name in ("a", "b", "a", "c", "a", "b"):
-        cache.get((name,), compute(name))
-    assert calls == ["a", "b", "c", "b"]
-    assert len(cache) == 2

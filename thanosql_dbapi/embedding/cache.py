@@ -1,4 +1,9 @@
-"""The vectors of past queries: a text searched twice is embedded once in a process."""
+"""The vectors of past queries: a text searched twice is embedded once.
+
+The process remembers the latest, and a file beside the models (``store``) those of other
+processes. A vector is known by its model's fingerprint, the device asked for, and what the model is
+shown, so it is found before anything of the model is loaded, or torch imported.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +11,42 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from .encoder import AnyEncoder
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from .encoder import Pixels
+from .store import QueryStore
 
 LIMIT = 4096
+# Part of every key: another number forgets all vectors, e.g. when images are prepared otherwise.
+VERSION = 1
 
-Key = tuple[str, ...]
+
+@dataclass(frozen=True)
+class Query:
+    """A text or an image, and the model that is to embed it.
+
+    Attributes:
+        fingerprint: The model's; an empty one may be any model's, and is not remembered.
+        dimension: Length of its vectors.
+        device: What the user asked for, such as ``"cpu"``; None is the best available.
+        content: The text, or the image as the model sees it.
+    """
+
+    fingerprint: str
+    dimension: int
+    device: str | None
+    content: str | Pixels
+
+    def key(self) -> bytes:
+        """Return the digest by which the vector is known, 32 bytes."""
+        kind = "text" if isinstance(self.content, str) else f"image {self.content.shape}"
+        head = (VERSION, self.fingerprint, self.device or "auto", kind)
+        digest = hashlib.sha256("\0".join(map(str, head)).encode() + b"\0")
+        if isinstance(self.content, str):
+            digest.update(self.content.encode("utf-8", "surrogatepass"))
+        else:
+            digest.update(self.content.tobytes())
+        return digest.digest()
 
 
 class VectorCache:
@@ -27,13 +58,13 @@ class VectorCache:
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
-        self._vectors: OrderedDict[Key, bytes] = OrderedDict()
+        self._vectors: OrderedDict[bytes, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._vectors)
 
-    def get(self, key: Key, compute: Callable[[], bytes]) -> bytes:
+    def get(self, key: bytes, compute: Callable[[], bytes]) -> bytes:
         """Return the vector of ``key``, computed now if it is not remembered."""
         with self._lock:
             found = self._vectors.get(key)
@@ -57,26 +88,25 @@ class VectorCache:
 queries = VectorCache()
 
 
-def text_vector(encoder: AnyEncoder, text: str) -> bytes:
-    """Return a text's unit vector as float32 bytes, remembered for the process.
+def query_vector(query: Query, store: QueryStore | None, compute: Callable[[], bytes]) -> bytes:
+    """Return a query's unit vector as float32 bytes, computed if nobody remembers it.
 
-    Raises:
-        ModelError: See ``clip.Encoder.embed_texts``.
+    Args:
+        query: What is to be embedded.
+        store: Where other processes' vectors are, or None for this process's alone.
+        compute: Embeds it.
     """
-    key = (encoder.fingerprint, encoder.device, "text", text)
-    if not encoder.fingerprint:  # an unnamed model may be any
-        return encoder.embed_texts([text]).tobytes()
-    return queries.get(key, lambda: encoder.embed_texts([text]).tobytes())
+    if not query.fingerprint:
+        return compute()
+    key = query.key()
 
+    def find() -> bytes:
+        found = store.get(key) if store is not None else None
+        if found is not None and len(found) == 4 * query.dimension:
+            return found
+        vector = compute()
+        if store is not None:
+            store.put(key, vector)
+        return vector
 
-def image_vector(encoder: AnyEncoder, image: Image) -> bytes:
-    """Return an RGB image's unit vector as float32 bytes, remembered by its pixels.
-
-    Raises:
-        ModelError: See ``clip.Encoder.embed_pixels``.
-    """
-    if not encoder.fingerprint:
-        return encoder.embed_images([image]).tobytes()
-    digest = hashlib.sha256(f"{image.mode} {image.size} ".encode() + image.tobytes()).hexdigest()
-    key = (encoder.fingerprint, encoder.device, "image", digest)
-    return queries.get(key, lambda: encoder.embed_images([image]).tobytes())
+    return queries.get(key, find)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Vectors = NDArray[np.float32]
-Pixels = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
 
 
 class AnyEncoder(Protocol):
@@ -41,7 +41,7 @@ class AnyEncoder(Protocol):
         ...
 
     def prepare(self, image: Image) -> Pixels:
-        """Return the float32 array (3, height, width) that the model sees of an RGB image."""
+        """Return the uint8 array (height, width, 3) that the model sees of an RGB image."""
         ...
 
     def embed_pixels(self, batch: Sequence[Pixels]) -> Vectors:
@@ -54,4 +54,8 @@ class AnyEncoder(Protocol):
 
     def default_batch_size(self) -> int:
         """Return how many images to give ``embed_pixels`` at once."""
+        ...
+
+    def claim_thread(self) -> None:
+        """Make the calling thread the model's, for as long as it lives."""
         ...

@@ -81,7 +81,7 @@ def inspect_folder(folder: Path) -> ModelFacts:
             " get the model again, or copy its weights there"
         )
     _check_tokenizer(folder)
-    _check_processor(folder)
+    read_processor(folder)
     dimension = _positive(config, "projection_dim", folder, default=512)
     text, vision = _part(config, "text_config", folder), _part(config, "vision_config", folder)
     return ModelFacts(
@@ -115,6 +115,50 @@ def read_config(folder: Path) -> dict[str, Any]:
             f' "model_type": "clip" in {CONFIG}, got {clip(kind)}'
         )
     return config
+
+
+def read_processor(folder: Path) -> dict[str, Any]:
+    """Return the settings of the folder's image processor.
+
+    transformers 5 writes them into ``processor_config.json``, and prefers them there.
+
+    Raises:
+        ModelError: There are none, they are damaged, or they are of another make than CLIP's.
+    """
+    settings: Any = None
+    if (folder / PROCESSOR).is_file():
+        settings = _read_json(folder, PROCESSOR).get("image_processor")
+    if settings is None and (folder / PREPROCESSOR).is_file():
+        settings = _read_json(folder, PREPROCESSOR)
+    if not isinstance(settings, dict):
+        raise ModelError(
+            f"model folder {str(folder)!r} has no image processor: expected {PREPROCESSOR}; save it"
+            " there with processor.save_pretrained(folder)"
+        )
+    kind = settings.get("image_processor_type") or settings.get("feature_extractor_type") or "CLIP"
+    if not str(kind).startswith("CLIP"):
+        raise ModelError(
+            f"model folder {str(folder)!r} wants the image processor {clip(kind)}; only CLIP's"
+            " own (CLIPImageProcessor) is supported"
+        )
+    return settings
+
+
+def image_work(folder: Path) -> int:
+    """Return about how many multiplications the image tower does for one image.
+
+    Raises:
+        ModelError: The folder is no CLIP model, or its numbers make no sense.
+    """
+    vision = _part(read_config(folder), "vision_config", folder)
+
+    def number(name: str, default: int) -> int:
+        return _positive(vision, name, folder, default=default)
+
+    width = number("hidden_size", 768)
+    patches = (number("image_size", 224) // number("patch_size", 32)) ** 2
+    layer = 4 * width**2 + 2 * width * number("intermediate_size", 3072)
+    return number("num_hidden_layers", 12) * layer * (patches + 1)
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -174,26 +218,6 @@ def _check_tokenizer(folder: Path) -> None:
         f"model folder {str(folder)!r} has no tokenizer: expected tokenizer.json, or vocab.json"
         " with merges.txt; save it there with tokenizer.save_pretrained(folder)"
     )
-
-
-def _check_processor(folder: Path) -> None:
-    """Transformers 5 writes the image processor into processor_config.json."""
-    settings: Any = None
-    if (folder / PREPROCESSOR).is_file():
-        settings = _read_json(folder, PREPROCESSOR)
-    elif (folder / PROCESSOR).is_file():
-        settings = _read_json(folder, PROCESSOR).get("image_processor")
-    if not isinstance(settings, dict):
-        raise ModelError(
-            f"model folder {str(folder)!r} has no image processor: expected {PREPROCESSOR}; save it"
-            " there with processor.save_pretrained(folder)"
-        )
-    kind = settings.get("image_processor_type") or settings.get("feature_extractor_type") or "CLIP"
-    if not str(kind).startswith("CLIP"):
-        raise ModelError(
-            f"model folder {str(folder)!r} wants the image processor {clip(kind)}; only CLIP's"
-            " own (CLIPImageProcessor) is supported"
-        )
 
 
 def _read_json(folder: Path, name: str) -> dict[str, Any]:

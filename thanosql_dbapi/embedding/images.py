@@ -48,13 +48,17 @@ _large = threading.Lock()
 _quiet = threading.Lock()
 
 
-def open_image(source: Source, *, locate: Locate, fetch: Fetch | None) -> Image:
+def open_image(
+    source: Source, *, locate: Locate, fetch: Fetch | None, least_side_px: int | None = None
+) -> Image:
     """Return an image as an upright RGB picture, decoded.
 
     Args:
         source: A path, a ``file:`` or http(s) URL, or the bytes of an image file.
         locate: Gives the file that a path means, or raises (``Workspace.locate``).
         fetch: Gives the bytes of an http(s) URL; None where the network is off.
+        least_side_px: A JPEG is decoded at half its size, which takes half as long, where its
+            short side keeps this length then; None is whole.
 
     Raises:
         MediaError: The image is missing, damaged, of an unknown format or too large.
@@ -62,17 +66,19 @@ def open_image(source: Source, *, locate: Locate, fetch: Fetch | None) -> Image:
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         content = bytes(source)
-        return _decode(io.BytesIO(content), f"image of {len(content)} bytes", "")
+        name = f"image of {len(content)} bytes"
+        return _decode(io.BytesIO(content), name, "", least_side_px)
     if not isinstance(source, str):
         raise MediaError(f"an image is a path, a URL or bytes, got {clip(source)}")
     scheme = source[:8].lower()
     if scheme.startswith(("http://", "https://")):
-        return _decode(io.BytesIO(_fetched(source, fetch)), f"image {clip(source)}", "")
+        content = _fetched(source, fetch)
+        return _decode(io.BytesIO(content), f"image {clip(source)}", "", least_side_px)
     path = _local_path(source) if scheme.startswith("file:") else source
-    return _open_file(source, locate(path))
+    return _open_file(source, locate(path), least_side_px)
 
 
-def _open_file(source: str, path: Path) -> Image:
+def _open_file(source: str, path: Path, least_side_px: int | None) -> Image:
     name = f"image {clip(source)}"
     place = "" if str(path) == source else f" (looked for at {str(path)!r})"
     try:
@@ -82,7 +88,7 @@ def _open_file(source: str, path: Path) -> Image:
         if not stat.S_ISREG(mode):
             raise MediaError(f"{name} is not a regular file{place}")
         with path.open("rb") as file:
-            return _decode(file, name, place)
+            return _decode(file, name, place, least_side_px)
     except (FileNotFoundError, NotADirectoryError) as exc:
         raise MediaError(f"{name} does not exist{place}") from exc
     except OSError as exc:
@@ -110,7 +116,7 @@ def _fetched(url: str, fetch: Fetch | None) -> bytes:
         raise MediaError(f"image {clip(url)}: {exc}") from exc
 
 
-def _decode(file: Any, name: str, place: str) -> Image:
+def _decode(file: Any, name: str, place: str, least_side_px: int | None) -> Image:
     head = file.read(64)
     file.seek(0)
     if not head:
@@ -122,10 +128,12 @@ def _decode(file: Any, name: str, place: str) -> Image:
     try:
         with _no_warnings():
             image: Image.Image = Image.open(file, formats=formats)
-        pixels = image.width * image.height
-        if pixels > PIXELS_LIMIT:
+        if image.width * image.height > PIXELS_LIMIT:
             raise Image.DecompressionBombError
-        with _large if pixels > PIXELS_LARGE else nullcontext():
+        if least_side_px is not None and min(image.size) >= 2 * least_side_px:
+            # Does nothing but to JPEGs.
+            image.draft(image.mode, (image.width // 2, image.height // 2))
+        with _large if image.width * image.height > PIXELS_LARGE else nullcontext():
             image.load()
             return _upright(_rgb(image), _orientation(image))
     except Image.DecompressionBombError as exc:

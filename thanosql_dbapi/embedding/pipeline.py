@@ -1,7 +1,9 @@
 """Many rows through an encoder: the next images are decoded while the model runs on these.
 
-Rows are read in the caller's thread, decoded in a pool, and come back in the order they went in.
-At most ``READ_AHEAD`` batches wait, so memory does not grow with the number of rows.
+Rows are read in the caller's thread and decoded in a pool; the model has a thread of its own, so
+that the caller writes a batch while the next is computed. Batches come back in the order they went
+in. At most ``READ_AHEAD`` follow the one at work, each of so many rows and so many bytes, so
+memory does not grow with the number of rows.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 
 READ_AHEAD = 2
+# A batch of images that are BLOBs ends early when the files alone take this much.
+BATCH_BYTES = 64 << 20
 TEXT_BATCH = 64
-WORKERS_LIMIT = 8
+WORKERS_LIMIT = 16
 
 ReadError = MediaError | WorkspaceError
 
@@ -91,7 +94,7 @@ def embed_rows(
         rows: Pairs of a key and an image's source; None is no image.
         read: Gives the RGB image of a source; runs in several threads at once.
         batch_size: Rows a batch, 1 or more; None picks for the device.
-        workers: Decoding threads; None is one a core, 8 at most.
+        workers: Decoding threads; None is one a core, 16 at most.
 
     Yields:
         A batch for each ``batch_size`` rows; the last may be shorter.
@@ -114,18 +117,40 @@ def _embed_rows(
     def decode(source: object) -> Pixels:
         return encoder.prepare(read(source))
 
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="thanosql-decode")
-    waiting: deque[_Pending[K]] = deque()
+    decoders = ThreadPoolExecutor(workers, thread_name_prefix="thanosql-decode")
+    model = ThreadPoolExecutor(
+        1, thread_name_prefix="thanosql-model", initializer=encoder.claim_thread
+    )
+    ahead: deque[Future[Batch[K]]] = deque()
     try:
-        source = iter(rows)
+        parts = _parts(rows, size)
         while True:
-            while len(waiting) <= READ_AHEAD and (part := list(islice(source, size))):
-                waiting.append(_submit(pool, decode, part))
-            if not waiting:
+            while len(ahead) <= READ_AHEAD and (part := next(parts, None)):
+                ahead.append(model.submit(_finish, encoder, _submit(decoders, decode, part)))
+            if not ahead:
                 return
-            yield _finish(encoder, waiting.popleft())
+            yield ahead.popleft().result()
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        for batch in ahead:
+            batch.cancel()
+        decoders.shutdown(wait=True, cancel_futures=True)
+        model.shutdown(wait=True)
+
+
+def _parts(
+    rows: Iterable[tuple[K, object]], size: int
+) -> Generator[list[tuple[K, object]], None, None]:
+    """Cut rows into batches, without taking a row before its batch is asked for."""
+    part: list[tuple[K, object]] = []
+    held = 0
+    for row in rows:
+        part.append(row)
+        held += len(row[1]) if isinstance(row[1], bytes) else 0
+        if len(part) == size or held >= BATCH_BYTES:
+            yield part
+            part, held = [], 0
+    if part:
+        yield part
 
 
 def _submit(
@@ -146,6 +171,7 @@ def _submit(
 
 
 def _finish(encoder: AnyEncoder, pending: _Pending[K]) -> Batch[K]:
+    """Wait for the decoding of a batch, and embed it."""
     pixels: list[Pixels] = []
     place: dict[int, int] = {}  # position of the first row with a source → its row in pixels
     errors: dict[int, ReadError] = {}
@@ -197,8 +223,7 @@ def embed_texts_rows(
 def _embed_texts_rows(
     encoder: AnyEncoder, rows: Iterable[tuple[K, object]], size: int
 ) -> Generator[Batch[K], None, None]:
-    source = iter(rows)
-    while part := list(islice(source, size)):
+    for part in _parts(rows, size):
         batch: Batch[K] = Batch([], np.empty((0, encoder.dimension), np.float32))
         texts: list[str] = []
         for key, value in part:

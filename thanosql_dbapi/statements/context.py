@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from ..embedding.clip import Encoder
+    from ..embedding.encoder import Pixels
     from ..sources.catalog import Catalog
 
 QueryValue = Union[str, bytes, bytearray, memoryview]
@@ -57,14 +58,12 @@ class Context:
 
         return load_catalog(self.settings.catalog, offline=self.settings.offline)
 
-    def encoder(self, model: Model) -> Encoder:
-        """Return the loaded model.
+    def model_folder(self, model: Model) -> Path:
+        """Return the folder of a model, which is there and holds what was registered.
 
         Raises:
-            ModelError: Its folder is missing or is not what was registered.
+            ModelError: It is missing, or was replaced.
         """
-        from ..embedding.clip import load_encoder
-
         folder = model.path(self.workspace.root)
         if not folder.is_dir():
             raise ModelError(
@@ -78,13 +77,34 @@ class Context:
                 " model (a second database of the workspace can do so); get it again with"
                 " OPTIONS (overwrite=True), or under another name"
             )
+        return folder
+
+    def encoder(self, model: Model) -> Encoder:
+        """Return the loaded model.
+
+        Raises:
+            ModelError: Its folder is missing or is not what was registered.
+        """
+        from ..embedding.clip import load_encoder
+
+        folder = self.model_folder(model)
         return load_encoder(folder, device=self.settings.device, fingerprint=model.fingerprint)
 
-    def read_image(self, source: QueryValue) -> Image:
-        """Return the image a path, URL or BLOB stands for, as RGB."""
+    def read_image(self, source: QueryValue, *, least_side_px: int | None = None) -> Image:
+        """Return the image a path, URL or BLOB stands for, as RGB.
+
+        Args:
+            source: The path, URL or bytes.
+            least_side_px: See ``open_image``.
+        """
         from ..embedding.images import open_image
 
-        return open_image(source, locate=self.workspace.locate, fetch=self.fetcher())
+        return open_image(
+            source,
+            locate=self.workspace.locate,
+            fetch=self.fetcher(),
+            least_side_px=least_side_px,
+        )
 
     def fetcher(self) -> Callable[[str], bytes] | None:
         """Return what fetches a URL, or None when the connection may not."""
@@ -96,6 +116,9 @@ class Context:
 
     def embed_query(self, kind: str, model_name: str, value: Any) -> bytes | None:
         """Return the embedding of one query value; it is computed once and remembered.
+
+        What was asked before, in this process or another of the workspace, is answered without
+        importing torch.
 
         Args:
             kind: ``"text"`` or ``"image"``.
@@ -117,9 +140,25 @@ class Context:
         if not isinstance(value, accepted):
             expected = "a text" if kind == "text" else "an image as path, URL or bytes"
             raise ProgrammingError(f"expected {expected}, got {clip(value)}")
-        from ..embedding.cache import image_vector, text_vector
+        from ..embedding.cache import Query, query_vector
+        from ..embedding.store import NAME, QueryStore
 
-        encoder = self.encoder(model)
+        folder = self.model_folder(model)
+
+        def asked(content: str | Pixels) -> Query:
+            return Query(model.fingerprint, model.dimension, self.settings.device, content)
+
+        store = QueryStore(folder.parent / NAME)
         if kind == "text":
-            return text_vector(encoder, str(value))
-        return image_vector(encoder, self.read_image(value))
+            text = str(value)
+            return query_vector(
+                asked(text), store, lambda: self.encoder(model).embed_texts([text]).tobytes()
+            )
+        from ..embedding.preparing import load_preparation
+
+        preparation = load_preparation(folder)
+        image = self.read_image(value, least_side_px=preparation.least_side_px)
+        pixels = preparation.pixels(image)
+        return query_vector(
+            asked(pixels), store, lambda: self.encoder(model).embed_pixels([pixels]).tobytes()
+        )

@@ -128,11 +128,10 @@ def _fill_staging(lowering: Lowering, plan: Plan, staging: Staging) -> None:
     database = lowering.context.database
     vector, table = quote_name(plan.column), staging.table
 
-    def write(batch: list[tuple[int, bytes | None, object]]) -> None:
+    def write(batch: list[tuple[bytes | None, int]]) -> None:
         with database.atomic():
             database.execute_many(
-                f"UPDATE {table} SET {vector} = ? WHERE {staging.row_id} = ?",
-                [(blob, row_id) for row_id, blob, _ in batch],
+                f"UPDATE {table} SET {vector} = ? WHERE {staging.row_id} = ?", batch
             )
 
     fill(lowering.context, plan, staging.sources(plan.source), staging.count(), write)

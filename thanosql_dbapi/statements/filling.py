@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import MediaWarning, clip, warn_user
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 SHOWN_FAILURES = 5
 
-Write = Callable[["list[tuple[int, bytes | None, object]]"], None]
+Write = Callable[["list[tuple[bytes | None, int]]"], None]
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ def fill(
         plan: What to embed with.
         rows: (row id, source), read as they are needed.
         total: Number of rows, for the progress.
-        write: Gets (row id, vector BLOB or None, source) for each row of a batch. None is for a
-            row whose source is NULL or cannot be read.
+        write: Gets (vector BLOB or None, row id) for each row of a batch. None is for a row whose
+            source is NULL or cannot be read.
 
     Raises:
         MediaError: An image cannot be read and the plan stops on errors.
@@ -81,20 +82,12 @@ def fill(
     from ..embedding.pipeline import embed_rows, embed_texts_rows
 
     failures: list[Failure[int]] = []
-    sources: dict[int, object] = {}
-
-    def remembered() -> Iterable[tuple[int, object]]:
-        for row_id, source in rows:
-            sources[row_id] = source
-            yield row_id, source
-
     encoder = context.encoder(plan.model)
     if plan.kind == "image":
-        batches = embed_rows(
-            encoder, remembered(), read=context.read_image, batch_size=plan.batch_size
-        )
+        read = partial(context.read_image, least_side_px=encoder.preparation.least_side_px)
+        batches = embed_rows(encoder, rows, read=read, batch_size=plan.batch_size)
     else:
-        batches = embed_texts_rows(encoder, remembered(), batch_size=plan.batch_size)
+        batches = embed_texts_rows(encoder, rows, batch_size=plan.batch_size)
     with context.settings.progress.track(
         f"CONVERT USING {plan.model.name}", total, plan.kind
     ) as advance:
@@ -103,13 +96,13 @@ def fill(
                 if batch.failures and plan.stops_on_error:
                     raise batch.failures[0].error
                 failures += batch.failures
-                blobs: list[tuple[int, bytes | None]] = [
-                    (key, vector.tobytes())
+                blobs: list[tuple[bytes | None, int]] = [
+                    (vector.tobytes(), key)
                     for key, vector in zip(batch.keys, batch.vectors, strict=True)
                 ]
-                blobs += [(failure.key, None) for failure in batch.failures]
-                blobs += [(key, None) for key in batch.empty]
-                write([(key, blob, sources.pop(key)) for key, blob in blobs])
+                blobs += [(None, failure.key) for failure in batch.failures]
+                blobs += [(None, key) for key in batch.empty]
+                write(blobs)
                 advance(len(blobs))
         finally:
             batches.close()

@@ -7,6 +7,7 @@ that the same statement run again embeds only what is missing or has changed.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -151,12 +152,14 @@ def _fill(context: Context, plan: Plan, target: Target, staging: Staging, column
     database, column = context.database, quote_name(plan.column)
     one_key = len(target.keys) == 1
     key_columns = [f"{KEY}{number}" for number in range(len(target.keys))]
-    row_key = key_columns[0] if one_key else f"json_array({', '.join(key_columns)})"
+    # `+` takes the column's affinity off, with which the key of thanosql_sources would not be used
+    # and each row would read that whole table.
+    row_key = f"+{key_columns[0]}" if one_key else f"json_array({', '.join(key_columns)})"
     # What is embedded already, in the state its source has now, is not embedded again.
     done = database.stream(
         f"SELECT r.{staging.row_id}, s.state, r.{quote_name(plan.source)} FROM {staging.table} AS r"
-        f" JOIN {target.table} AS t ON {target.matches('t.')}"
-        f" JOIN main.thanosql_sources AS s ON s.column_id = ? AND s.row_key = {row_key}"
+        f" CROSS JOIN {target.table} AS t ON {target.matches('t.')}"
+        f" CROSS JOIN main.thanosql_sources AS s ON s.column_id = ? AND s.row_key = {row_key}"
         f" WHERE length(t.{column}) = ?",
         (column_id, 4 * plan.model.dimension),
     )
@@ -164,28 +167,33 @@ def _fill(context: Context, plan: Plan, target: Target, staging: Staging, column
         row_id for row_id, state, source in done if source_state(context, plan, source) == state
     }
 
-    def write(batch: list[tuple[int, bytes | None, object]]) -> None:
-        changed = [(blob, row_id) for row_id, blob, _ in batch]
-        states = [
-            (column_id, source_state(context, plan, source), row_id)
-            for row_id, blob, source in batch
-            if blob is not None
-        ]
-        keys = ", ".join(target.keys)
-        with database.atomic():
-            database.execute_many(
-                f"UPDATE {target.table} SET {column} = ? WHERE ({keys}) = (SELECT"
-                f" {', '.join(key_columns)} FROM {staging.table} WHERE {staging.row_id} = ?)",
-                changed,
-            )
-            database.execute_many(
-                "INSERT OR REPLACE INTO main.thanosql_sources (column_id, row_key, state)"
-                f" SELECT ?, {row_key}, ? FROM {staging.table} WHERE {staging.row_id} = ?",
-                states,
-            )
+    # What a source is when it is read: one that changes later has another state next time.
+    states: dict[int, int] = {}
 
-    pending = (row for row in staging.sources(plan.source) if row[0] not in current)
-    fill(context, plan, pending, staging.count() - len(current), write)
+    def pending() -> Iterator[tuple[int, object]]:
+        for row_id, source in staging.sources(plan.source):
+            if row_id not in current:
+                states[row_id] = source_state(context, plan, source)
+                yield row_id, source
+
+    keys = ", ".join(target.keys)
+    vector_sql = (
+        f"UPDATE {target.table} SET {column} = ? WHERE ({keys}) = (SELECT"
+        f" {', '.join(key_columns)} FROM {staging.table} WHERE {staging.row_id} = ?)"
+    )
+    state_sql = (
+        "INSERT OR REPLACE INTO main.thanosql_sources (column_id, row_key, state)"
+        f" SELECT ?, {row_key}, ? FROM {staging.table} WHERE {staging.row_id} = ?"
+    )
+
+    def write(batch: list[tuple[bytes | None, int]]) -> None:
+        known = [(column_id, states.pop(row_id), row_id) for _, row_id in batch]
+        made = [state for state, (blob, _) in zip(known, batch, strict=True) if blob is not None]
+        with database.atomic():
+            database.execute_many(vector_sql, batch)
+            database.execute_many(state_sql, made)
+
+    fill(context, plan, pending(), staging.count() - len(current), write)
 
 
 def source_state(context: Context, plan: Plan, source: object) -> int:

@@ -13,6 +13,9 @@ from .context import Context
 from .query import Lowering
 
 KEY = "thanosql_key"
+# Rows read at once, by the size of their sources.
+READ_LEAST, READ_MOST = 8, 1000
+READ_BYTES = 8 << 20
 
 
 class Staging:
@@ -90,16 +93,19 @@ class Staging:
         """Yield (row id here, source) in order, reading a little at a time.
 
         Each read is a statement of its own: the transactions that are committed meanwhile
-        would otherwise have an open reader under them.
+        would otherwise have an open reader under them. Images that are BLOBs are read a few at
+        once, paths a thousand.
         """
-        last, source = 0, quote_name(column)
+        last, count, source = 0, READ_LEAST, quote_name(column)
         while rows := self.database.rows(
             f"SELECT {self.row_id}, {source} FROM {self.table}"
-            f" WHERE {self.row_id} > ? ORDER BY {self.row_id} LIMIT 1000",
-            (last,),
+            f" WHERE {self.row_id} > ? ORDER BY {self.row_id} LIMIT ?",
+            (last, count),
         ):
-            yield from rows
             last = rows[-1][0]
+            size = max(len(value) if isinstance(value, (bytes, str)) else 0 for _, value in rows)
+            yield from rows
+            count = min(READ_MOST, max(READ_LEAST, READ_BYTES // max(1, size)))
 
     def select(self) -> str:
         """Return the SELECT of the rows with their vectors, in order."""

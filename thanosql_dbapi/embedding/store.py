@@ -1,0 +1,97 @@
+"""Query vectors that outlive the process: a small SQLite file that may be deleted at any time.
+
+It spares a new process the import of torch for a text that was searched before. Nothing depends on
+it: whatever is wrong with the file, from a missing folder to torn pages, means that the vector is
+computed again. Keys are digests, so the file names no query; each entry carries a checksum of its
+key and vector, so that none of a damaged file is believed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+NAME = ".queries.db"
+LIMIT = 10_000
+# Another process writes for a millisecond; a search does not wait for one that hangs.
+TIMEOUT_S = 0.1
+
+_VECTORS = """
+CREATE TABLE IF NOT EXISTS vectors (
+    id INTEGER PRIMARY KEY,
+    key BLOB UNIQUE NOT NULL,
+    vector BLOB NOT NULL,
+    checksum BLOB NOT NULL
+)"""
+
+
+class QueryStore:
+    """The remembered query vectors of a folder of models.
+
+    Safe among threads and processes; no method raises.
+
+    Args:
+        path: The file; made by the first ``put``.
+        limit: Vectors kept, the newest, 1 or more.
+    """
+
+    def __init__(self, path: Path, limit: int = LIMIT) -> None:
+        self.path = path
+        self.limit = limit
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the vector of a key, or None where there is none that can be believed."""
+        try:
+            if not self.path.is_file():
+                return None
+            with closing(self._open("ro")) as database:
+                row = database.execute(
+                    "SELECT vector, checksum FROM vectors WHERE key = ?", (key,)
+                ).fetchone()
+        except (sqlite3.Error, OSError):
+            return None
+        if row is None or not isinstance(row[0], bytes) or row[1] != _checksum(key, row[0]):
+            return None
+        return row[0]
+
+    def put(self, key: bytes, vector: bytes) -> None:
+        """Keep a vector; where that cannot be done, nothing happens."""
+        try:
+            self._write(key, vector)
+        except sqlite3.OperationalError:
+            pass  # locked, read-only, or the disk is full: another time
+        except sqlite3.DatabaseError:
+            self._replace(key, vector)
+
+    def _replace(self, key: bytes, vector: bytes) -> None:
+        """Begin a new file in place of a damaged one."""
+        try:
+            self.path.unlink(missing_ok=True)
+            self._write(key, vector)
+        except (sqlite3.Error, OSError):
+            pass
+
+    def _write(self, key: bytes, vector: bytes) -> None:
+        with closing(self._open("rwc")) as database:
+            # Without waiting for the disk: what a power cut takes is computed again.
+            database.execute("PRAGMA synchronous = OFF")
+            database.execute("BEGIN IMMEDIATE")
+            database.execute(_VECTORS)
+            database.execute(
+                "INSERT OR REPLACE INTO vectors (key, vector, checksum) VALUES (?, ?, ?)",
+                (key, vector, _checksum(key, vector)),
+            )
+            database.execute(
+                "DELETE FROM vectors WHERE id <= (SELECT max(id) FROM vectors) - ?", (self.limit,)
+            )
+            database.execute("COMMIT")
+
+    def _open(self, mode: str) -> sqlite3.Connection:
+        uri = f"{self.path.absolute().as_uri()}?mode={mode}"
+        return sqlite3.connect(uri, uri=True, timeout=TIMEOUT_S, isolation_level=None)
+
+
+def _checksum(key: bytes, vector: bytes) -> bytes:
+    return hashlib.blake2b(key + vector, digest_size=8).digest()
