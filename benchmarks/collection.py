@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import thanosql
+import thanosql_dbapi as thanosql
 from thanosql_dbapi.database import Database
 from thanosql_dbapi.registry import Registry, VectorColumn
 
