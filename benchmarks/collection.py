@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import thanosql
+import thanosql_dbapi as thanosql
 from thanosql_dbapi.database import Database
 from thanosql_dbapi.registry import Registry, VectorColumn
+from thanosql_dbapi.search.watching import watch
 
 from .model import DIMENSION, make_model
 
@@ -41,10 +42,10 @@ FILTERS = {"50 %": "album{} < 50", "1 %": "album{} = 7", "0.01 %": "scene{} = 7"
 """Share of the rows to the condition that keeps them; ``{}`` is ``""`` or ``"_indexed"``."""
 
 KINDS = ("clip", "uniform")
-_VERSION = 1
+_VERSION = 2
 _CHUNK_ROWS = 10_000
 _BEST = (0.316560, 0.311931, 0.310819, 0.310214, 0.309158)
-_TABLE = f"""
+TABLE = f"""
 CREATE TABLE photos (
     photo_id INTEGER PRIMARY KEY,
     image_path TEXT,
@@ -145,7 +146,7 @@ def _make(made: Collection, page_size: int | None) -> None:
         matrix[begin : begin + len(vectors)] = vectors
         begin += len(vectors)
     connection.execute("BEGIN")
-    connection.execute(_TABLE)
+    connection.execute(TABLE)
     insert(connection, made.rows, matrix)
     for sql in _INDEXES:
         connection.execute(sql)
@@ -178,10 +179,11 @@ def insert(connection: sqlite3.Connection, rows: int, matrix: NDArray[np.float32
 
 
 def register(connection: sqlite3.Connection) -> None:
-    """Say of the table's vector column what CONVERT would have said."""
-    registry = Registry(Database(connection))
+    """Say of the table's vector column what CONVERT would have said, and log its changes."""
+    database = Database(connection)
+    registry = Registry(database)
     model = registry.model("m")
-    registry.add_vector_column(
+    column_id = registry.add_vector_column(
         VectorColumn(
             "main",
             "photos",
@@ -193,6 +195,7 @@ def register(connection: sqlite3.Connection) -> None:
             "image",
         )
     )
+    watch(database, column_id, "photos", COLUMN)
 
 
 def _embedded(connection: sqlite3.Connection, text: str) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ the driver asks for itself must not depend on it. This module knows SQLite, and 
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     Parameters = _Parameters
 
 _SAVEPOINT = "thanosql_statement"
+_MOST_VARIABLES = 999
+"""The limit before SQLite 3.32; more make nothing quicker."""
 
 
 class Database:
@@ -71,6 +74,13 @@ class Database:
         cursor = sqlite3.Cursor(self.connection)
         cursor.executemany(sql, rows)
         cursor.close()
+
+    def most_variables(self) -> int:
+        """Return how many parameters one statement may have, as far as every SQLite can."""
+        if sys.version_info < (3, 11):
+            return _MOST_VARIABLES
+        limit = self.connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+        return min(limit, _MOST_VARIABLES)
 
     @contextmanager
     def atomic(self) -> Iterator[None]:

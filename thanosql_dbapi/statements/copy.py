@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
+from ..database import Database
 from ..errors import OperationalError, clip
 from ..language.names import quote_name, same_name
 from ..language.tree import Copy
-from ..sources.tables import Table, frame_table, media_table, open_table, records_table
+from ..progress import Advance
+from ..sources.tables import (
+    Cell,
+    RetypedError,
+    Row,
+    Table,
+    frame_table,
+    media_table,
+    open_table,
+    records_table,
+)
 from .arguments import Arguments
 from .context import Context
 
@@ -40,40 +52,71 @@ def copy(context: Context, arguments: Arguments, statement: Copy) -> None:
             f"COPY: table {clip(name.name)} exists; say OPTIONS (overwrite=True) to replace it or"
             " if_exists='append' to add to it; nothing was changed"
         )
-    source = _open(context, arguments, statement)
     schema, existing = (found[0], found[1]) if found else (name.schema or "main", name.name)
-    table = quote_name(schema, existing)
-    columns, guarded = list(source.columns), []
-    if found and if_exists == "append":
-        declared = database.table_columns(schema, existing)
-        columns = _matching(declared, columns, existing)
-        guarded = _guarded(dict(declared), columns, source.types)
-    marks = ", ".join("?" * len(columns))
-    names = ", ".join(quote_name(column) for column in columns)
-    with (
-        context.settings.progress.track(f"COPY {name.name}", source.total, "row") as advance,
-        database.atomic(),
-    ):
-        if found and if_exists == "replace":
-            database.execute(f"DROP TABLE {table}")
-        if not found or if_exists == "replace":
+    target = _Target(
+        schema, existing, is_there=found is not None, is_replaced=if_exists != "append"
+    )
+    source = _open(context, arguments, statement)
+    try:
+        _store(context, target, source)
+    except RetypedError as error:
+        _store(context, target, error.table)
+
+
+@dataclass(frozen=True)
+class _Target:
+    """The table that receives the rows: its schema and name, whether it exists and is to go."""
+
+    schema: str
+    name: str
+    is_there: bool
+    is_replaced: bool
+
+    @property
+    def table(self) -> str:
+        return quote_name(self.schema, self.name)
+
+
+def _store(context: Context, target: _Target, source: Table) -> None:
+    """Make the table where it is to be made, and insert the rows; all or nothing."""
+    database = context.database
+    columns, rows = list(source.columns), source.rows()
+    if target.is_there and not target.is_replaced:
+        declared = database.table_columns(target.schema, target.name)
+        columns = _matching(declared, columns, target.name)
+        if guarded := _guarded(dict(declared), columns, source.types):
+            rows = _keeping_texts(rows, {index: columns[index] for index in guarded}, target.name)
+    track = context.settings.progress.track(f"COPY {target.name}", source.total, "row")
+    with track as advance, database.atomic():
+        if target.is_there and target.is_replaced:
+            database.execute(f"DROP TABLE {target.table}")
+        if not target.is_there or target.is_replaced:
             definitions = ", ".join(
                 f"{quote_name(column)} {kind}"
                 for column, kind in zip(columns, source.types, strict=True)
             )
-            database.execute(f"CREATE TABLE {table} ({definitions})")
+            database.execute(f"CREATE TABLE {target.table} ({definitions})")
+        _insert(database, target.table, columns, rows, advance)
 
-        def counted() -> Iterator[Sequence[Any]]:
-            count = 0
-            for count, row in enumerate(source.rows(), 1):
-                for index in guarded:
-                    _keep_text(row[index], columns[index], existing, count)
-                yield row
-                if count % CHUNK == 0:
-                    advance(CHUNK)
-            advance(count % CHUNK)
 
-        database.execute_many(f"INSERT INTO {table} ({names}) VALUES ({marks})", counted())
+def _insert(
+    database: Database, table: str, columns: list[str], rows: Iterator[Row], advance: Advance
+) -> None:
+    """Insert rows, many a statement: a statement for each takes twice as long."""
+    width = len(columns)
+    row = f"({', '.join('?' * width)})"
+    into = f"INSERT INTO {table} ({', '.join(map(quote_name, columns))}) VALUES "
+    count = max(1, database.most_variables() // width)
+    many, size = into + ", ".join([row] * count), count * width
+    while cells := list(chain.from_iterable(islice(rows, CHUNK))):
+        whole = len(cells) - len(cells) % size
+        database.execute_many(many, _parts(cells, 0, whole, size))
+        database.execute_many(into + row, _parts(cells, whole, len(cells), width))
+        advance(len(cells) // width)
+
+
+def _parts(cells: list[Cell], begin: int, end: int, size: int) -> Iterator[list[Cell]]:
+    return (cells[each : each + size] for each in range(begin, end, size))
 
 
 def _open(context: Context, arguments: Arguments, statement: Copy) -> Table:
@@ -123,6 +166,14 @@ def _guarded(declared: dict[str, str], columns: list[str], types: Sequence[str])
         if kind == "TEXT" and ("INT" in words or not keeps_text):
             guarded.append(index)
     return guarded
+
+
+def _keeping_texts(rows: Iterator[Row], guarded: dict[int, str], table: str) -> Iterator[Row]:
+    """Yield the rows as long as none has the text of a number in a guarded column."""
+    for number, row in enumerate(rows, 1):
+        for index, column in guarded.items():
+            _keep_text(row[index], column, table, number)
+        yield row
 
 
 def _keep_text(value: object, column: str, table: str, row: int) -> None:

@@ -18,12 +18,13 @@ from .files import describe, reading
 from .frame import frame_table
 from .media import media_table
 from .records import json_table, lines_table, records_table
-from .table import Cell, Row, Table
+from .table import Cell, RetypedError, Row, Table
 from .workbook import workbook_table
 
 __all__ = [
     "SUFFIXES",
     "Cell",
+    "RetypedError",
     "Row",
     "Table",
     "frame_table",

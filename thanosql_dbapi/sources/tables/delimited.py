@@ -1,7 +1,8 @@
 """CSV and TSV files, by RFC 4180 and the standard csv module.
 
-A file is read twice: once to learn the type of each column from all of its values, and once for
-the rows. Neither holds more than a chunk of rows.
+The type of each column comes from all of its values. A short file is read twice, for the types and
+for the rows. A long one is read once: its first rows say what the types are likely to be, and if
+later ones say otherwise, reading it starts again. Neither holds more than a chunk of rows.
 
 Source: https://www.rfc-editor.org/rfc/rfc4180
 """
@@ -9,8 +10,6 @@ Source: https://www.rfc-editor.org/rfc/rfc4180
 from __future__ import annotations
 
 import csv
-import math
-import re
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -18,17 +17,17 @@ from itertools import islice
 from pathlib import Path
 
 from ...errors import SourceError, clip
+from . import blocks
 from .files import describe, open_text, reading
-from .table import CHUNK_ROWS, Cell, Row, Table, check_columns
-from .values import LARGEST_EXACT, LARGEST_INTEGER, SMALLEST_INTEGER
+from .numerals import MisfitError, decimals, integers
+from .table import Cell, RetypedError, Row, Table, check_columns
+from .values import LARGEST_EXACT
 
-_DECIMAL = re.compile(
-    r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:[eE][+-]?[0-9]{1,3})?|[eE][+-][0-9]{1,3})?"
-)
-_SAFE_LENGTH = 15
-"""So many characters hold at most 15 digits, which a float64 keeps."""
-_LONGEST_NUMBER = 40
-"""Texts with more digits than this are no numbers that a program printed."""
+_CHUNK_ROWS = 500
+"""Fewer lists than Python's garbage collector lets pass before it looks at them: a quarter of
+the time went there."""
+_SHORT_BYTES = 4 << 20
+_SAMPLE_ROWS = 10_000
 
 
 def delimited_table(path: Path, delimiter: str | None) -> Table:
@@ -50,42 +49,98 @@ def delimited_table(path: Path, delimiter: str | None) -> Table:
     """
     with reading(path):
         separator = delimiter or _sniff(path)
+        is_short = path.stat().st_size <= _SHORT_BYTES
+    return _table(path, separator, None if is_short else _SAMPLE_ROWS)
+
+
+def _table(path: Path, delimiter: str, sample_rows: int | None) -> Table:
+    """Return the table, its types taken from all rows, or from the first ones only."""
     columns: tuple[str, ...] = ()
     guesses: list[_Guess] = []
-    total = 0
-    with closing(_chunks(path, separator)) as chunks:
+    total, is_whole = 0, True
+    with closing(_chunks(path, delimiter)) as chunks:
         for rows in chunks:
             if not columns:
                 columns = check_columns(rows[0], f"{describe(path)}, line 1")
                 guesses = [_Guess() for _ in columns]
                 continue
+            if sample_rows is not None and total >= sample_rows:
+                is_whole = False
+                break
             total += len(rows)
             for guess, values in zip(guesses, zip(*rows, strict=True), strict=True):
                 guess.see(values)
     if not columns:
         raise SourceError(f"{describe(path)} is empty; expected a line with the column names")
-    types = tuple(guess.declared for guess in guesses)
-    return Table(columns, types, lambda: _rows(path, separator, types), total)
+    kinds = [guess.kind for guess in guesses]
+    types = tuple(kind or "TEXT" for kind in kinds)  # a column with nothing in it is TEXT
+    return Table(
+        columns,
+        types,
+        lambda: _rows(path, delimiter, kinds, is_certain=is_whole),
+        total if is_whole else None,
+    )
 
 
-def _rows(path: Path, delimiter: str, types: Sequence[str]) -> Iterator[Row]:
+def _rows(path: Path, delimiter: str, kinds: Sequence[str], *, is_certain: bool) -> Iterator[Row]:
+    """Yield the rows, each value of its column's kind.
+
+    Raises:
+        RetypedError: The kinds were those of the first rows, and a later one has others.
+        SourceError: They were those of all rows, and the file is another one now.
+    """
+    try:
+        for columns in _columns(path, delimiter, kinds):
+            yield from zip(*columns, strict=True)
+    except MisfitError:
+        if is_certain:
+            raise _changed(path) from None
+        raise RetypedError(_table(path, delimiter, None)) from None
+
+
+def _columns(
+    path: Path, delimiter: str, kinds: Sequence[str]
+) -> Generator[Sequence[Sequence[Cell]], None, None]:
+    """Yield the columns of some rows at a time, by pyarrow as far as it is sure of them."""
+    done = 0
+    with reading(path):
+        is_quick = path.stat().st_size > _SHORT_BYTES and blocks.is_available()
+    if is_quick:
+        try:
+            with closing(blocks.read_columns(path, delimiter, kinds)) as found:
+                for columns in found:
+                    yield columns
+                    done += len(columns[0])
+            return
+        except blocks.UnsureError:
+            pass
     with closing(_chunks(path, delimiter)) as chunks:
         next(chunks, None)
         for rows in chunks:
-            try:
-                pairs = zip(zip(*rows, strict=True), types, strict=True)
-                columns = [_cells(values, declared) for values, declared in pairs]
-            except ValueError as error:
-                raise _changed(path) from error
-            yield from zip(*columns, strict=True)
+            skipped = min(done, len(rows))
+            done -= skipped
+            if len(rows[0]) != len(kinds):
+                raise _changed(path)
+            if rows := rows[skipped:]:
+                yield [_fitted(*pair) for pair in zip(zip(*rows, strict=True), kinds, strict=True)]
 
 
-def _cells(values: Sequence[str], declared: str) -> list[Cell]:
-    if declared == "INTEGER":
-        return [int(value) if value else None for value in values]
-    if declared == "REAL":
-        return [float(value) if value else None for value in values]
-    return [value or None for value in values]
+def _fitted(texts: Sequence[str], kind: str) -> Sequence[Cell]:
+    """Return texts as cells of a kind, empty ones as None.
+
+    Raises:
+        MisfitError: They are not of that kind.
+    """
+    if kind == "TEXT":
+        return [text or None for text in texts]
+    filled = list(filter(None, texts))
+    if filled and not kind:
+        raise MisfitError
+    numbers = integers(filled) if kind == "INTEGER" else decimals(filled)
+    if len(filled) == len(texts):
+        return numbers
+    each = iter(numbers)
+    return [next(each) if text else None for text in texts]
 
 
 def _chunks(path: Path, delimiter: str) -> Generator[list[list[str]], None, None]:
@@ -96,7 +151,7 @@ def _chunks(path: Path, delimiter: str) -> Generator[list[list[str]], None, None
         while True:
             with _huge_fields():
                 try:
-                    taken = list(islice(reader, CHUNK_ROWS if width else 1))
+                    taken = list(islice(reader, _CHUNK_ROWS if width else 1))
                 except csv.Error as error:
                     raise _fault(path, delimiter) from error
             if not taken:
@@ -154,77 +209,38 @@ def _sniff(path: Path) -> str:
 
 
 class _Guess:
-    """Narrows down the type of one column; once TEXT, its values are not looked at again."""
+    """Narrows down the kind of one column; once TEXT, its values are not looked at again.
+
+    Attributes:
+        kind: INTEGER, REAL or TEXT, or ``""`` as long as nothing was in it.
+    """
 
     def __init__(self) -> None:
-        self._type = ""
-        self._exact = True
+        self.kind = ""
+        self._is_exact = True
 
-    @property
-    def declared(self) -> str:
-        """The type so far; a column with nothing in it is TEXT."""
-        return self._type or "TEXT"
-
-    def see(self, values: Sequence[str]) -> None:
+    def see(self, texts: Sequence[str]) -> None:
         """Take in some values of the column."""
-        if self._type == "TEXT":
+        if self.kind == "TEXT":
             return
-        filled = list(filter(None, values))
-        if not filled or (self._type != "REAL" and self._are_integers(filled)):
-            return
-        self._type = "REAL" if self._exact and _are_decimals(filled) else "TEXT"
+        filled = list(filter(None, texts))
+        if filled:
+            self.kind = self._narrowed(filled)
 
-    def _are_integers(self, texts: list[str]) -> bool:
+    def _narrowed(self, texts: list[str]) -> str:
+        if self.kind != "REAL":
+            try:
+                numbers = integers(texts)
+            except MisfitError:
+                pass
+            else:
+                self._is_exact &= -LARGEST_EXACT <= min(numbers) <= max(numbers) <= LARGEST_EXACT
+                return "INTEGER"
         try:
-            numbers = list(map(int, texts))
-        except ValueError:
-            return False
-        smallest, largest = min(numbers), max(numbers)
-        if smallest < SMALLEST_INTEGER or largest > LARGEST_INTEGER:
-            return False
-        if list(map(str, numbers)) != texts:
-            return False
-        self._type = "INTEGER"
-        self._exact &= smallest >= -LARGEST_EXACT and largest <= LARGEST_EXACT
-        return True
-
-
-def _are_decimals(texts: list[str]) -> bool:
-    try:
-        numbers = list(map(float, texts))
-    except ValueError:
-        return False
-    if not all(map(math.isfinite, numbers)):
-        return False
-    shown = list(map(repr, numbers))
-    if shown == texts:
-        return True  # what Python prints is exact, and the quickest to check
-    return all(_is_decimal(text) for text, own in zip(texts, shown, strict=True) if text != own)
-
-
-def _is_decimal(text: str) -> bool:
-    """Return whether a float64 holds a decimal number so that it prints the same digits again."""
-    if _DECIMAL.fullmatch(text) is None:
-        return False
-    if len(text) <= _SAFE_LENGTH and "e" not in text and "E" not in text:
-        return True
-    mantissa, exponent, _ = text.lower().partition("e")
-    digits = _digits(mantissa.lstrip("-")).lstrip("0")
-    if not digits:
-        return True
-    if len(digits) > _LONGEST_NUMBER:
-        return False
-    if "." not in mantissa and not exponent and abs(int(text)) > LARGEST_INTEGER:
-        return False  # an id too long for an integer stays text
-    number = abs(float(text))
-    # The shortest form of a float64 need not be its nearest one of that length: 2 ** -24.
-    return digits == _digits(f"{number:.{len(digits) - 1}e}") or (
-        digits.rstrip("0") == _digits(repr(number)).strip("0")
-    )
-
-
-def _digits(number: str) -> str:
-    return number.partition("e")[0].replace(".", "")
+            decimals(texts)
+        except MisfitError:
+            return "TEXT"
+        return "REAL" if self._is_exact else "TEXT"
 
 
 class _FieldLimit:

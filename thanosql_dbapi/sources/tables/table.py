@@ -28,7 +28,7 @@ class Table:
             A value keeps its meaning under the column's affinity: ``007`` is in a TEXT column.
         rows: Starts a fresh iteration. Values are None, int, float, str or bytes. An open file
             belongs to the iterator: it is closed at the end, by ``close()``, or when the
-            iterator is dropped.
+            iterator is dropped. Where ``total`` is None it may raise RetypedError.
         total: Number of rows, or None when it is not known beforehand.
         skipped: Media files of a folder that got no row, being of another kind than the column.
 
@@ -42,6 +42,18 @@ class Table:
     rows: Callable[[], Iterator[Row]]
     total: int | None
     skipped: int = 0
+
+
+class RetypedError(Exception):
+    """A late row does not fit the types that the first rows had; what was read is to be dropped.
+
+    Attributes:
+        table: The same table with the types of all of its rows.
+    """
+
+    def __init__(self, table: Table) -> None:
+        super().__init__(f"the types are {', '.join(table.types)}")
+        self.table = table
 
 
 def check_columns(names: Iterable[str], where: str) -> tuple[str, ...]:
