@@ -78,7 +78,7 @@ class ThanosqlImpl(SQLiteImpl):  # type: ignore[misc, unused-ignore]  # Alembic 
         super().prep_table_for_batch(batch_impl, table)
         is_ours = isinstance(self.dialect, ThanosqlDialect) and not self.as_sql
         if is_ours and self.connection is not None and table.schema in (None, "main"):
-            self._dependents = _Dependents(self.connection, table.name)
+            self._dependents = _Dependents(self.connection, table.name, batch_impl.temp_table_name)
 
     def rename_table(
         self, old_table_name: str, new_table_name: str, schema: str | None = None
@@ -89,7 +89,8 @@ class ThanosqlImpl(SQLiteImpl):  # type: ignore[misc, unused-ignore]  # Alembic 
             CommandError: A view, or another table's trigger, could no longer be used.
         """
         dependents, self._dependents = self._dependents, None
-        if dependents is None or new_table_name != dependents.table:
+        # A batch that failed may have left what it remembered.
+        if dependents is None or old_table_name != dependents.copy:
             super().rename_table(old_table_name, new_table_name, schema=schema)
             return
         with _unchecked_renaming(dependents.connection):
@@ -107,9 +108,10 @@ class ThanosqlImpl(SQLiteImpl):  # type: ignore[misc, unused-ignore]  # Alembic 
 class _Dependents:
     """The triggers of a table, and the views and other tables' triggers that may read it."""
 
-    def __init__(self, connection: Connection, table: str) -> None:
+    def __init__(self, connection: Connection, table: str, copy: str) -> None:
         self.connection = connection
         self.table = table
+        self.copy = copy
         self.triggers: dict[str, str] = {}
         self._number = itertools.count()
         uses: dict[str, list[str]] = {}

@@ -37,6 +37,7 @@ class Vector(_VectorBase):
 
     Raises:
         ValueError: ``dim`` is no positive integer.
+        TypeError: ``as_list`` is not True or False.
 
     Example:
         >>> import sqlalchemy
@@ -66,6 +67,8 @@ class Vector(_VectorBase):
     def __init__(self, dim: int | None = None, as_list: bool = False) -> None:
         if dim is not None and (type(dim) is not int or dim < 1):
             raise ValueError(f"dim must be a positive integer or None, got {clip(dim)}")
+        if type(as_list) is not bool:  # a reflected VECTOR(3, 4): what SQLAlchemy reports itself
+            raise TypeError(f"as_list must be True or False, got {clip(as_list)}")
         self.dim = dim
         self.as_list = as_list
 

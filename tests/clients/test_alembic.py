@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
-from sqlalchemy import Column, Integer, MetaData, Table, Text, inspect, text
+from sqlalchemy import CheckConstraint, Column, Integer, MetaData, Table, Text, inspect, text
 
 import thanosql_dbapi
 
@@ -294,6 +294,19 @@ def test_a_table_may_still_be_renamed(noted):
         'INSERT INTO "diary"'
         in noted.execute(text("SELECT sql FROM sqlite_master WHERE name = 'noted'")).scalar()
     )
+
+
+def test_a_batch_that_has_failed_leaves_later_renaming_alone(noted):
+    operations = Operations(MigrationContext.configure(noted))
+    options = {"recreate": "always", "table_args": [CheckConstraint("photo_id = 'none has it'")]}
+    with (
+        pytest.raises(sqlalchemy.exc.IntegrityError, match="CHECK constraint failed"),
+        operations.batch_alter_table("photos", **options) as photos,
+    ):
+        photos.add_column(Column("stars", Integer))
+    operations.rename_table("photos", "pictures")
+    operations.rename_table("pictures", "photos")
+    assert names(noted, "trigger") == ["noted", *OWN]
 
 
 def test_an_engine_of_another_driver_is_left_as_it_was():

@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
     type_coerce,
 )
-from sqlalchemy.exc import StatementError
+from sqlalchemy.exc import SAWarning, StatementError
 from sqlalchemy.orm import Session, declarative_base
 from sqlalchemy.schema import CreateTable
 
@@ -66,6 +66,21 @@ def test_a_dimension_is_a_positive_integer(dim):
         match=re.escape(f"dim must be a positive integer or None, got {dim!r}"),
     ):
         Vector(dim)
+
+
+def test_as_list_is_true_or_false_and_part_of_the_type():
+    with pytest.raises(TypeError, match="as_list must be True or False, got 4"):
+        Vector(3, 4)
+    assert repr(Vector(3, as_list=True).copy()) == "Vector(dim=3, as_list=True)"
+    assert Vector(3, as_list=True)._static_cache_key != Vector(3)._static_cache_key
+
+
+def test_a_column_declared_with_two_numbers_reflects_as_a_vector_of_any_length(engine):
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE odd (a VECTOR(3, 4))"))
+    with pytest.warns(SAWarning, match="Could not instantiate type"):
+        (found,) = inspect(engine).get_columns("odd")
+    assert found["type"].dim is None
 
 
 def test_vectors_go_in_as_arrays_lists_and_bytes_and_come_out_as_arrays(session):
