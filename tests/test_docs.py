@@ -27,7 +27,7 @@ from thanosql_dbapi.session import brief_warnings, open_database, run, statement
 from thanosql_dbapi.terminal import Terminal
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-PAGES = ("tutorial", "language", "python")
+PAGES = ("tutorial", "language", "python", "fast-search")
 """The pages that are run, one after another in the same workspace."""
 TWINS = ("index", *PAGES, "notebook-and-shell", "models-and-data", "superset")
 HOME = "/home/me/photos"
@@ -124,10 +124,11 @@ def shape(text: str) -> list[str]:
     return [re.sub(r"\S+\.jpg", "….jpg", line) for line in lines]
 
 
-def test_the_python_examples(pages, workspace: Path) -> None:
-    text = "\n".join(content for language, content in blocks("python.md") if language == "pycon")
+@pytest.mark.parametrize("page", ["python.md", "fast-search.md"])
+def test_the_python_examples(page: str, pages, workspace: Path) -> None:
+    text = "\n".join(content for language, content in blocks(page) if language == "pycon")
     with inside(workspace):
-        test = doctest.DocTestParser().get_doctest(text, {}, "docs/python.md", None, 0)
+        test = doctest.DocTestParser().get_doctest(text, {}, f"docs/{page}", None, 0)
         report: list[str] = []
         doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=report.append)
     assert not report, "".join(report)
