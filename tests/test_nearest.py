@@ -553,3 +553,16 @@ class TestSideFile:
             Path(f"{file}-thanosql1").unlink()
             assert "the matrix" in note(other)
             check(other)
+
+
+def test_a_device_gives_the_same_products() -> None:
+    # No GPU here: torch's own processor stands in for one.
+    from thanosql_dbapi.embedding.products import DeviceProducts
+    from thanosql_dbapi.search.quantized import quantize
+
+    rng = np.random.default_rng(0)
+    vectors = quantize(rng.standard_normal((3000, 512), dtype=np.float32))
+    query = rng.standard_normal(512).astype(np.float32)
+    products = DeviceProducts(vectors.codes, "cpu")
+    for one, other in zip(vectors.bounds(query), vectors.bounds(query, products), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -21,7 +21,7 @@ from .quantized import Quantized, quantize
 from .watching import Mark
 
 if TYPE_CHECKING:
-    from .quantized import Floats
+    from .quantized import Floats, Products
 
     RowIds = NDArray[np.int64]
 
@@ -79,7 +79,11 @@ class Matrix:
         return self.vectors.nbytes + self.row_ids.nbytes
 
     def candidates(
-        self, query: Floats, changed: Collection[int], wanted: int
+        self,
+        query: Floats,
+        changed: Collection[int],
+        wanted: int,
+        products: Products | None = None,
     ) -> Iterator[tuple[list[int], float]]:
         """Yield larger and larger sets of rows that hold the best.
 
@@ -88,11 +92,12 @@ class Matrix:
             changed: Rows that have changed since the mark; each is always a candidate.
             wanted: How many of the best rows the first set must hold, >= 1; each one after it
                 holds eight times as many.
+            products: See :meth:`Quantized.bounds`.
 
         Yields:
             (row ids, floor): every other row has a similarity below the floor.
         """
-        lower, upper = self.vectors.bounds(query)
+        lower, upper = self.vectors.bounds(query, products)
         for bounds in (lower, upper):
             bounds[self._places(changed)] = -np.inf
         always = {*changed, *self.odd}

@@ -23,7 +23,10 @@ from .matrix import Column, Matrix, most_rows, read_matrix
 from .watching import Mark, Watch, changes_since, find_watch, last_mark
 
 if TYPE_CHECKING:
-    from .quantized import Floats
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .quantized import Floats, Products
 
 MOST_CHANGES = 1000
 """Changed rows that every search compares besides; with more, the matrix is made anew from them."""
@@ -42,6 +45,23 @@ class Declined(Exception):  # noqa: N818 - no error: the scan answers
     """Why the matrix does not answer; the text ends a sentence that begins "the scan, because"."""
 
 
+@dataclass(frozen=True)
+class Current:
+    """A column as a statement finds it.
+
+    Attributes:
+        column: The column.
+        matrix: Its vectors at some time.
+        changed: The rows that have changed since.
+        products: What multiplies them, or None for the processor.
+    """
+
+    column: Column
+    matrix: Matrix
+    changed: set[int]
+    products: Products | None
+
+
 @dataclass
 class _Entry:
     """What is known of one column."""
@@ -53,6 +73,7 @@ class _Entry:
     state: tuple[int, int] = (-1, -1)  # of the whole database, when last asked
     is_checked: bool = True  # that the matrix's rows still have their numbers
     too_large: bool = False
+    products: tuple[Matrix, Products | None] | None = None
 
 
 @dataclass
@@ -63,18 +84,18 @@ class Matrices:
         file: The database's file, or None for one in memory.
         limit: Bytes a matrix may have; 0 turns them all off.
         can_write: Whether side files may be written.
+        on_device: Takes a matrix's codes to a GPU; None where there is none.
         is_off: Why none may be used any more on this connection, or None.
     """
 
     file: Path | None
     limit: int
     can_write: bool = True
+    on_device: Callable[[NDArray[np.int8]], Products | None] = lambda codes: None
     is_off: str | None = None
     _entries: dict[tuple[TableName, str, int], _Entry] = field(default_factory=dict)
 
-    def current(
-        self, database: Database, table: TableName, column: str, dimension: int
-    ) -> tuple[Column, Matrix, set[int]]:
+    def current(self, database: Database, table: TableName, column: str, dimension: int) -> Current:
         """Return a column, its matrix, and the rows that have changed since that was read.
 
         Args:
@@ -94,8 +115,12 @@ class Matrices:
         if entry.column is None:
             raise Declined(f"{table.name!r} is no table of main with row ids and such a column")
         if entry.watch is None:
-            return entry.column, self._unwatched(database, entry, entry.column), set()
-        return entry.column, *self._watched(database, entry, entry.column, entry.watch)
+            matrix, changed = self._unwatched(database, entry, entry.column), set[int]()
+        else:
+            matrix, changed = self._watched(database, entry, entry.column, entry.watch)
+        if entry.products is None or entry.products[0] is not matrix:
+            entry.products = matrix, self.on_device(matrix.vectors.codes)
+        return Current(entry.column, matrix, changed, entry.products[1])
 
     def _entry(self, database: Database, table: TableName, column: str, dimension: int) -> _Entry:
         key = table, column, dimension
@@ -251,13 +276,12 @@ def _find_column(database: Database, table: TableName, name: str, dimension: int
 
 
 def best_rows(
-    matrix: Matrix, changed: set[int], query: Floats, wanted: int, first: int, probe: Probe
+    current: Current, query: Floats, wanted: int, first: int, probe: Probe
 ) -> tuple[list[int], list[float], int]:
     """Return rows among which are the best that a statement lets through.
 
     Args:
-        matrix: The column's matrix.
-        changed: Rows that have changed since.
+        current: The column.
         query: float32 array (dimension,).
         wanted: Rows that the statement asks for, >= 1.
         first: How many of the best rows to begin with, >= wanted: a WHERE may drop some.
@@ -271,12 +295,13 @@ def best_rows(
     Raises:
         Declined: A scan is quicker.
     """
+    matrix, changed = current.matrix, current.changed
     if len(matrix.odd) > MOST_CHANGES:
         raise Declined(f"{len(matrix.odd):,} vectors are zero or not finite")
     # To look a row up by its id costs some ten times what a scan takes to pass it.
     most = max(len(matrix) // 50, 4 * wanted, 200) + len(changed)
     asked = first
-    for rows, floor in matrix.candidates(query, changed, first):
+    for rows, floor in matrix.candidates(query, changed, first, current.products):
         if len(rows) > most:
             break
         values = probe(rows, wanted + 1)

@@ -17,14 +17,16 @@ The mean is taken off because CLIP's vectors share a large one, which would make
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     Floats = NDArray[np.float32]
+    Products = Callable[[NDArray[np.int8]], NDArray[Any]]
 
 _LEVELS = 127.0
 _STEP = 8192  # rows at a time: the working arrays then stay in the processor's cache
@@ -58,18 +60,18 @@ class Quantized:
         arrays = (self.codes, self.scale, self.error, self.length)
         return self.mean.nbytes + sum(array.nbytes for array in arrays)
 
-    def bounds(self, query: Floats) -> tuple[Floats, Floats]:
+    def bounds(self, query: Floats, products: Products | None = None) -> tuple[Floats, Floats]:
         """Return the least and the greatest similarity each row can have to a query.
 
         Args:
             query: float32 array (dimension,), of any length but zero.
+            products: Gives the product of each row's codes with a query's. Default: the processor
+                does it.
 
         Returns:
             Two float32 arrays (n,). They hold for the exact cosine and for what float32 arithmetic
             makes of it, sqlite-vec's included.
         """
-        import numkong
-
         unit = query.astype(np.float64)
         unit /= np.linalg.norm(unit)
         step = float(np.abs(unit).max()) / _LEVELS
@@ -77,7 +79,7 @@ class Quantized:
         lost = float(np.linalg.norm(unit - step * rounded))
         if not len(self):
             return np.empty(0, np.float32), np.empty(0, np.float32)
-        dots = np.asarray(numkong.cdist(self.codes, rounded[None, :], "dot"))[:, 0]
+        dots = (products or self._products)(rounded)
         middle = (dots * self.scale).astype(np.float32)
         middle *= np.float32(step)
         middle += np.float32(unit @ self.mean)
@@ -85,6 +87,11 @@ class Quantized:
         slack += self.error
         slack += _summing(len(unit))
         return middle - slack, middle + slack
+
+    def _products(self, query: NDArray[np.int8]) -> NDArray[Any]:
+        import numkong
+
+        return np.asarray(numkong.cdist(self.codes, query[None, :], "dot"))[:, 0]
 
     def narrow_bounds(self, query: Floats, rows: NDArray[np.intp]) -> tuple[Floats, Floats]:
         """Return the bounds of some rows, without what rounding the query adds to them.

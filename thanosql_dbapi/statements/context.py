@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +17,13 @@ from ..workspace import Workspace
 from .receipt import read_receipt
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
     from ..embedding.clip import Encoder
     from ..embedding.encoder import Pixels
+    from ..search.quantized import Products
     from ..sources.catalog import Catalog
 
 QueryValue = Union[str, bytes, bytearray, memoryview]
@@ -49,6 +53,7 @@ class Context:
                 file=Path(file) if file else None,
                 limit=self.settings.cache_bytes,
                 can_write=not self.settings.is_read_only,
+                on_device=functools.partial(_on_device, self.settings.device),
             )
         return self.state.matrices
 
@@ -162,3 +167,9 @@ class Context:
         return query_vector(
             asked(pixels), store, lambda: self.encoder(model).embed_pixels([pixels]).tobytes()
         )
+
+
+def _on_device(device: str | None, codes: NDArray[np.int8]) -> Products | None:
+    from ..embedding.products import gpu_products
+
+    return gpu_products(codes, device)

@@ -163,9 +163,8 @@ def _candidates(lowering: Lowering, question: _Question) -> str:
     database, state = lowering.context.database, lowering.context.state
     vector = to_vector(question.vector)
     table = question.filter.table
-    column, matrix, changed = lowering.context.matrices.current(
-        database, table.table, question.column, len(vector)
-    )
+    current = lowering.context.matrices.current(database, table.table, question.column, len(vector))
+    column, matrix = current.column, current.matrix
     if question.is_strict and not matrix.is_even:
         raise Declined(f"column {column.name!r} holds other values than vectors of one length")
     place = lowering.bindings.add("[]")
@@ -189,7 +188,7 @@ def _candidates(lowering: Lowering, question: _Question) -> str:
 
     first = max(habit.first, question.wanted)
     try:
-        rows, values, asked = best_rows(matrix, changed, vector, question.wanted, first, probe)
+        rows, values, asked = best_rows(current, vector, question.wanted, first, probe)
     except Declined:
         habit.scans, habit.first = _PATIENCE, 0
         raise
