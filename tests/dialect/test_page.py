@@ -17,7 +17,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "sqlalchemy.md"
 BLOCK = re.compile(r"^```(pycon|sql)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 PACKAGES = {
-    "asyncio": "aiosqlite",
+    "asyncio": "greenlet",
     "Polars": "polars",
     "SQLModel": "sqlmodel",
     "sqlite-utils": "sqlite_utils",
