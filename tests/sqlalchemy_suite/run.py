@@ -3,8 +3,8 @@
     python tests/sqlalchemy_suite/run.py
 
 prints the counts beside each other, and each test that the built-in dialect passes and ours does
-not; the exit status is 1 where there is one. The async dialects run where aiosqlite and greenlet are
-installed.
+not; the exit status is 1 where there is one. The async dialects run where aiosqlite and
+greenlet are installed.
 """
 
 from __future__ import annotations
