@@ -333,7 +333,8 @@ def test_sql_scripts_are_written_as_before(configure, capsys):
 
 
 def test_migrations_over_an_async_engine(noted, photo_engine):
-    pytest.importorskip("aiosqlite")
+    for package in ("aiosqlite", "greenlet"):
+        pytest.importorskip(package, reason="the extra `async` is not installed")
     from sqlalchemy.ext.asyncio import create_async_engine
 
     def migrate(sync_connection):

@@ -17,12 +17,12 @@ PAGE = Path(__file__).parents[2] / "docs" / "sqlalchemy.md"
 BLOCK = re.compile(r"^```(pycon|sql)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 PACKAGES = {
-    "asyncio": "aiosqlite",
-    "Polars": "polars",
-    "SQLModel": "sqlmodel",
-    "sqlite-utils": "sqlite_utils",
+    "asyncio": ("aiosqlite", "greenlet"),
+    "Polars": ("polars",),
+    "SQLModel": ("sqlmodel",),
+    "sqlite-utils": ("sqlite_utils",),
 }
-"""Sections whose examples need a package that may be absent."""
+"""Sections whose examples need packages that may be absent."""
 
 pytestmark = pytest.mark.skipif(
     sqlalchemy.__version__.startswith("1."), reason="the page is written for SQLAlchemy 2"
@@ -51,7 +51,7 @@ def examples() -> str:
     kept = [
         section
         for section in sections
-        if importlib.util.find_spec(PACKAGES.get(section.partition("\n")[0], "sqlalchemy"))
+        if all(map(importlib.util.find_spec, PACKAGES.get(section.partition("\n")[0], ())))
     ]
     blocks = BLOCK.findall("\n## ".join(kept))
     return "\n".join(content for language, content in blocks if language == "pycon")

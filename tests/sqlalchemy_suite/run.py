@@ -3,7 +3,8 @@
     python tests/sqlalchemy_suite/run.py
 
 prints the counts beside each other, and each test that the built-in dialect passes and ours does
-not; the exit status is 1 where there is one. The async dialects run where aiosqlite is installed.
+not; the exit status is 1 where there is one. The async dialects run where aiosqlite and
+greenlet are installed.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def _outcome(case: ElementTree.Element) -> str:
 
 def can_run(kind: str) -> bool:
     """Return whether the packages that this kind of engine needs are installed."""
-    return kind == "sync" or importlib.util.find_spec("aiosqlite") is not None
+    return kind == "sync" or all(map(importlib.util.find_spec, ("aiosqlite", "greenlet")))
 
 
 def main() -> int:
