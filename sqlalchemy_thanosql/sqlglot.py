@@ -43,6 +43,7 @@ from .sqlglot_nodes import (
     targets,
     written_table,
 )
+from .sqlglot_tables import hidden_table, show_in_tables
 from .writing import write_statement
 
 
@@ -74,7 +75,13 @@ class ThanoSQL(SQLite):
             if self._curr.token_type is TokenType.SEMICOLON:
                 return super()._parse_statement()  # a comment alone
             self._begin = self._tokens[0].start
-            text = self.sql[self._begin : self._tokens[-1].end + 1]
+            expression = self._whole_statement(self.sql[self._begin : self._tokens[-1].end + 1])
+            problem = None if expression is None else hidden_table(expression)
+            if problem is not None:
+                self._fail(problem, 0)
+            return expression
+
+        def _whole_statement(self, text: str) -> exp.Expression | None:
             found = self._checked_tree(text)
             cut = _after_explain(text)
             if cut:
@@ -114,6 +121,8 @@ class ThanoSQL(SQLite):
             if isinstance(expression, exp.Command):
                 self._advance(len(self._tokens) - self._index)
                 return self._opaque(text)
+            if expression is not None:
+                show_in_tables(expression)
             return expression
 
         def _opaque(self, text: str) -> Opaque:
