@@ -28,6 +28,7 @@ from thanosql_dbapi.language.lexer import Token, tokens
 from thanosql_dbapi.language.outline import tables_read
 
 from .sqlglot_nodes import (
+    MODELS,
     Action,
     Explain,
     Opaque,
@@ -87,6 +88,11 @@ class ThanoSQL(SQLite):
             if cut:
                 self._advance(len(self._tokens))
                 rest = self._read(_blank(self.sql[: self._begin + cut]) + text[cut:])
+                for reading in rest.find_all(Reading):
+                    # Outside of a SELECT the driver makes a note of the column that CONVERT makes.
+                    is_convert = isinstance(reading.args["statement"], tree.Convert)
+                    if is_convert and not reading.args.get("writes"):
+                        reading.set("writes", exp.Insert(this=make_table(MODELS)))
                 return Explain(this=rest, head=text[:cut])
             if found is None:
                 return self._plain(text)

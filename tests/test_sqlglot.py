@@ -136,6 +136,7 @@ def test_reads(sql: str, read: set[str]) -> None:
             {"a", "photos", "b"},
         ),
         (f"EXPLAIN {STORE.format('new')}", {"photos", "new"}),
+        ("EXPLAIN CONVERT USING m AS SELECT * FROM photos", {"photos", "thanosql_models"}),
         (f"CREATE VIEW cats AS {CATS}", {"photos"}),
         (f"CREATE TABLE cats AS SELECT * FROM ({CATS})", {"photos"}),
         (f"INSERT INTO t {CATS}", {"photos"}),
