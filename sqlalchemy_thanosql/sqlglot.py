@@ -28,6 +28,7 @@ from thanosql_dbapi.language.lexer import Token, tokens
 from thanosql_dbapi.language.outline import tables_read
 
 from .sqlglot_nodes import (
+    MODELS,
     Action,
     Explain,
     Opaque,
@@ -43,6 +44,7 @@ from .sqlglot_nodes import (
     targets,
     written_table,
 )
+from .sqlglot_tables import hidden_table, show_in_tables
 from .writing import write_statement
 
 
@@ -74,12 +76,23 @@ class ThanoSQL(SQLite):
             if self._curr.token_type is TokenType.SEMICOLON:
                 return super()._parse_statement()  # a comment alone
             self._begin = self._tokens[0].start
-            text = self.sql[self._begin : self._tokens[-1].end + 1]
+            expression = self._whole_statement(self.sql[self._begin : self._tokens[-1].end + 1])
+            problem = None if expression is None else hidden_table(expression)
+            if problem is not None:
+                self._fail(problem, 0)
+            return expression
+
+        def _whole_statement(self, text: str) -> exp.Expression | None:
             found = self._checked_tree(text)
             cut = _after_explain(text)
             if cut:
                 self._advance(len(self._tokens))
                 rest = self._read(_blank(self.sql[: self._begin + cut]) + text[cut:])
+                for reading in rest.find_all(Reading):
+                    # Outside of a SELECT the driver makes a note of the column that CONVERT makes.
+                    is_convert = isinstance(reading.args["statement"], tree.Convert)
+                    if is_convert and not reading.args.get("writes"):
+                        reading.set("writes", exp.Insert(this=make_table(MODELS)))
                 return Explain(this=rest, head=text[:cut])
             if found is None:
                 return self._plain(text)
@@ -114,6 +127,8 @@ class ThanoSQL(SQLite):
             if isinstance(expression, exp.Command):
                 self._advance(len(self._tokens) - self._index)
                 return self._opaque(text)
+            if expression is not None:
+                show_in_tables(expression)
             return expression
 
         def _opaque(self, text: str) -> Opaque:

@@ -30,6 +30,7 @@ from sqlalchemy_thanosql.sqlglot_nodes import Action, Reading  # noqa: E402
 
 CATS = "SEARCH IMAGE text='a cat' USING m AS SELECT * FROM photos"
 WRITTEN = """SEARCH IMAGE text='a cat' USING "m" AS (SELECT * FROM photos)"""
+INNER = "WITH s AS (SELECT 1) SELECT * FROM s"
 STORE = "CONVERT USING m OPTIONS (table_name='{}') AS SELECT * FROM photos"
 
 
@@ -103,6 +104,9 @@ def statements_of(node: object) -> Iterator[str]:
         ("EXPLAIN SELECT * FROM photos", {"photos"}),
         ("SELECT list, search FROM copy", {"copy"}),
         ("SELECT cosine_similarity(v, embed_text('m', 'x')) AS s FROM t ORDER BY s DESC", {"t"}),
+        ("SELECT * FROM a WHERE x IN main.b OR y NOT IN 'c'", {"a", "main.b", "c"}),
+        ("SELECT * FROM (VALUES ((SELECT x FROM a)))", {"a"}),
+        ("SELECT * FROM (CONVERT USING m AS WITH c AS (SELECT * FROM a) SELECT * FROM c)", {"a"}),
         ("SELECT a FROM t ORDER BY cosine_similarity(v, embed_text('m', 'x')) DESC LIMIT 5", {"t"}),
     ],
 )
@@ -132,6 +136,7 @@ def test_reads(sql: str, read: set[str]) -> None:
             {"a", "photos", "b"},
         ),
         (f"EXPLAIN {STORE.format('new')}", {"photos", "new"}),
+        ("EXPLAIN CONVERT USING m AS SELECT * FROM photos", {"photos", "thanosql_models"}),
         (f"CREATE VIEW cats AS {CATS}", {"photos"}),
         (f"CREATE TABLE cats AS SELECT * FROM ({CATS})", {"photos"}),
         (f"INSERT INTO t {CATS}", {"photos"}),
@@ -235,6 +240,27 @@ def test_a_table_that_a_tool_replaces_is_replaced_inside(sql: str, want: str) ->
         (
             f"CREATE TRIGGER a AFTER INSERT ON t BEGIN INSERT INTO u {CATS}",
             r"cannot be checked inside a CREATE TRIGGER",
+        ),
+        # Where Superset would not find the table `secret`.
+        ("VALUES ((SELECT a FROM secret))", r"table secret cannot be checked in this place"),
+        ("INSERT INTO t VALUES ((SELECT a FROM secret))", r"table secret cannot be checked"),
+        (
+            "INSERT INTO t VALUES (1) RETURNING (SELECT a FROM secret)",
+            r"table secret cannot be checked",
+        ),
+        ("UPDATE t SET a = b FROM secret", r"table secret cannot be checked"),
+        ("x > 1 OR EXISTS (SELECT 1 FROM secret)", r"table secret cannot be checked"),
+        (
+            "WITH secret AS (SELECT 1) SELECT * FROM (SELECT * FROM main.secret)",
+            r"main\.secret is a table and secret a WITH; rename the WITH",
+        ),
+        (
+            "WITH secret AS (SELECT 1) SELECT * FROM (CONVERT USING m AS SELECT * FROM Secret)",
+            r"CONVERT does not see the WITH Secret around it; put the WITH in its query",
+        ),
+        (
+            f"WITH s AS (SELECT 1) SELECT * FROM (CONVERT USING m AS SELECT * FROM s, ({INNER}))",
+            r"CONVERT does not see the WITH s around it",
         ),
         ("PRAGMA x) OR (1", r"this '\)' closes nothing \(line 1, column 9\)"),
         (f"{CATS}\nWHERE WHERE", r"Line 2, Col: 11"),
