@@ -48,20 +48,29 @@ def test_connection_and_cursor_are_sqlite3s(connection: thanosql.Connection) -> 
     assert cursor.connection is connection
 
 
-def test_importing_loads_nothing_heavy() -> None:
-    heavy = [
-        "torch",
-        "transformers",
-        "PIL",
-        "numpy",
-        "pandas",
-        "sqlalchemy",
-        "sqlparse",
-        "IPython",
-        "httpx",
-    ]
-    program = f"import sys, thanosql; print([name for name in {heavy} if name in sys.modules])"
-    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+PLAIN = """
+import thanosql
+connection = thanosql.connect(":memory:")
+connection.execute("CREATE TABLE photos (image, search)")
+connection.executemany("INSERT INTO photos VALUES (?, ?)", [("a", 1)])
+connection.executescript("SELECT image FROM photos;")
+assert connection.execute("SELECT * FROM photos WHERE search = 1").fetchall() == [("a", 1)]
+connection.close()
+"""
+HEAVY = ["torch", "transformers", "PIL", "pandas", "sqlalchemy", "sqlparse", "IPython", "httpx"]
+
+
+@pytest.mark.parametrize(
+    ("program", "heavy"),
+    [
+        ("import thanosql", [*HEAVY, "numpy", "thanosql_dbapi.statements"]),
+        (PLAIN, [*HEAVY, "thanosql_dbapi.statements", "thanosql_dbapi.language.parser"]),
+    ],
+    ids=["import", "plain SQL"],
+)
+def test_nothing_heavy_is_loaded_before_it_is_asked_for(program: str, heavy: list[str]) -> None:
+    code = f"{program}\nimport sys; print([name for name in {heavy} if name in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert answer.stdout.strip() == "[]", answer.stderr
 
 

@@ -8,6 +8,7 @@ at all. Each runs on sqlite3 and on the driver.
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -71,8 +72,11 @@ def assert_untouched(sql: Any, parameters: Any = ()) -> None:
         for target in (connection, connection, cursor, cursor):
             compiled.clear()
             seen.append(outcome(connection, lambda on=target: on.execute(sql, parameters)))
-            # What the driver asks SQLite on its own behalf, it asks afterwards.
-            assert kind is sqlite3.Connection or not isinstance(sql, str) or compiled[0] is sql
+            # What the driver asks SQLite on its own behalf, it asks afterwards. Python 3.10 keeps
+            # a few compiled statements whatever it is told.
+            is_compiled = len(seen) == 1 or sys.version_info >= (3, 11)
+            if kind is Watched and isinstance(sql, str) and is_compiled:
+                assert compiled[0] is sql
         outcomes.append(seen)
         connection.close()
     assert outcomes[1] == outcomes[0]

@@ -115,6 +115,15 @@ def test_a_factory_of_sqlite3s_own_kind_gets_our_abilities() -> None:
     connection.close()
 
 
+def test_a_factory_that_passes_ours_by_is_refused() -> None:
+    class Stubborn(sqlite3.Connection):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            sqlite3.Connection.__init__(self, *arguments, **options)
+
+    with pytest.raises(thanosql.ProgrammingError, match=r"'Stubborn' opens .* without super\(\)"):
+        thanosql.connect(":memory:", factory=Stubborn)
+
+
 def test_a_factory_may_be_any_callable_and_gets_what_was_given(tmp_path: Path) -> None:
     seen: dict[str, Any] = {}
 

@@ -111,6 +111,7 @@ def connect(
     Raises:
         ExtensionError: sqlite-vec cannot be loaded into this Python's SQLite.
         OperationalError: SQLite cannot open the file.
+        ProgrammingError: A factory derived from ``sqlite3.Connection`` passes our own by.
 
     Example:
         >>> connection = connect(":memory:")
@@ -134,11 +135,19 @@ def connect(
     factory: Any = options.pop("factory", Connection)
     if factory is Connection:
         return Connection(database, **ours, **options)
-    if is_foreign(factory, Connection, _sqlite3.Connection):
+    is_foreign_class = is_foreign(factory, Connection, _sqlite3.Connection)
+    if is_foreign_class:
         factory = with_abilities_of(Connection, factory)
     # The factory gets what was given, by position or name as it was given.
     given = {name: value for name, value in ours.items() if value not in (None, (), False)}
     connection: Connection = factory(database, *sqlite3_arguments, **given, **sqlite3_options)
+    if is_foreign_class and not hasattr(connection, "settings"):
+        connection.close()
+        raise ProgrammingError(
+            f"the factory {factory.__name__!r} opens the database without super().__init__(…), so"
+            " what a ThanoSQL connection needs was not set up; call that, or derive the class from"
+            " thanosql.Connection"
+        )
     return connection
 
 
