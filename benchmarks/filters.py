@@ -1,0 +1,56 @@
+"""The five nearest among the rows that a WHERE keeps: ``python -m benchmarks.filters``.
+
+The condition keeps 50 %, 1 % or 0.01 % of the rows, on a column with an index and on one without,
+inside SEARCH and outside. Ours stands against the scan of the same statement.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .collection import FILTERS, KINDS, TEXT, Collection, collection
+from .measure import compare, machine
+
+_INSIDE = (
+    f"SELECT photo_id, sim FROM (SEARCH IMAGE text='{TEXT}' USING m OPTIONS (result_col='sim')"
+    " AS SELECT * FROM photos WHERE {}) ORDER BY sim DESC LIMIT 5"
+)
+_OUTSIDE = (
+    f"SELECT photo_id, sim FROM (SEARCH IMAGE text='{TEXT}' USING m OPTIONS (result_col='sim')"
+    " AS SELECT * FROM photos) WHERE {} ORDER BY sim DESC LIMIT 5"
+)
+
+
+def times(made: Collection, runs: int) -> None:
+    """Print a table for each condition, and check that both answers are the same."""
+    scanning, quick = made.connect(cache_bytes=0), made.connect()
+    for place, sql in (("inside", _INSIDE), ("outside", _OUTSIDE)):
+        for share, condition in FILTERS.items():
+            for column, suffix in (("no index", ""), ("an index", "_indexed")):
+                statement = sql.format(condition.format(suffix))
+                candidates = {
+                    "the scan (cache_bytes=0)": lambda s=statement: scanning.execute(s).fetchall(),
+                    "thanosql": lambda s=statement: quick.execute(s).fetchall(),
+                }
+                assert len({repr(find()) for find in candidates.values()}) == 1, statement
+                title = f"WHERE keeps {share}, {place} SEARCH, {column}, {made.rows:,} rows"
+                compare(title, candidates, runs=runs)
+    scanning.close()
+    quick.close()
+
+
+def main() -> None:
+    """Time searches with a condition."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--rows", type=int, default=25_000)
+    parser.add_argument("--kind", choices=KINDS, default="clip")
+    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--folder", type=Path, help="where collections are kept")
+    given = parser.parse_args()
+    print(machine("numpy", "sqlite-vec"))
+    times(collection(given.rows, given.kind, folder=given.folder), given.runs)
+
+
+if __name__ == "__main__":
+    main()
