@@ -16,7 +16,7 @@ import pytest
 
 import thanosql
 from thanosql_dbapi.embedding.cache import Query, VectorCache, queries, query_vector
-from thanosql_dbapi.embedding.store import NAME, QueryStore
+from thanosql_dbapi.query_store import NAME, QueryStore
 
 HEAVY = {"torch", "transformers"}
 ASK = """
