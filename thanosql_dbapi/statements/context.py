@@ -153,7 +153,7 @@ class Context:
         def asked(content: str | Pixels) -> Query:
             return Query(model.fingerprint, model.dimension, self.settings.device, content)
 
-        store = QueryStore(folder.parent / NAME)
+        store = QueryStore(folder.parent / NAME, can_write=not self.settings.is_read_only)
         if kind == "text":
             text = str(value)
             return query_vector(
