@@ -162,6 +162,35 @@ def test_again_embeds_only_what_is_missing_or_changed(
     np.testing.assert_allclose(after[1][0], after[2][0], atol=1e-6)
 
 
+def test_finding_out_that_nothing_is_missing_reads_each_row_once(
+    connection: thanosql.Connection,
+) -> None:
+    """Counted in SQLite's own steps: with a join by the wrong key they grow with the square."""
+    connection.execute("CREATE TABLE texts AS SELECT caption AS text FROM photos")
+    for _ in range(7):
+        connection.execute("INSERT INTO texts SELECT text FROM texts")
+    sql = "CONVERT USING m OPTIONS (table_name='texts', convert_type='text') AS SELECT * FROM texts"
+    connection.execute(sql)
+    connection.commit()
+    hundreds: list[int] = []
+    connection.set_progress_handler(lambda: hundreds.append(1), 100)
+    assert len(connection.execute(sql).fetchall()) == 768
+    assert len(hundreds) < 768
+
+
+def test_images_that_are_blobs(connection: thanosql.Connection, workspace: Path) -> None:
+    connection.execute("CREATE TABLE blobs (id INTEGER PRIMARY KEY, image BLOB)")
+    contents = [path.read_bytes() for path in sorted((workspace / "images").iterdir())]
+    connection.executemany("INSERT INTO blobs (image) VALUES (?)", [(c,) for c in contents * 4])
+    sql = "CONVERT USING m OPTIONS (table_name='blobs', image_col='image') AS SELECT * FROM blobs"
+    rows = connection.execute(sql).fetchall()
+    assert [row[:2] for row in rows] == list(enumerate(contents * 4, 1))
+    np.testing.assert_allclose(
+        [row[2] for row in rows[:6]], [row[2] for row in rows[18:]], atol=1e-6
+    )
+    assert embedded_images(connection, sql) == 0
+
+
 def test_another_model_under_the_same_name_embeds_anew(
     converted: thanosql.Connection, workspace: Path
 ) -> None:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from thanosql_dbapi.embedding import images
+from thanosql_dbapi.embedding import images, pipeline
 from thanosql_dbapi.embedding.clip import Encoder, load_encoder, resolve_device
 from thanosql_dbapi.embedding.folder import inspect_folder
 from thanosql_dbapi.embedding.images import open_image
@@ -745,6 +746,26 @@ def test_only_a_few_batches_are_read_ahead() -> None:
     assert len(taken) == 15  # this one, and two ahead
     batches.close()
     assert not decode_threads()
+
+
+def test_a_batch_of_large_blobs_ends_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "BATCH_BYTES", 1000)
+    content = encoded(grey(7))
+    rows = [(n, content + bytes(400 - len(content))) for n in range(8)]
+    batches = list(embed_rows(Fake(), rows, read=opened, batch_size=6))
+    assert [batch.keys for batch in batches] == [[0, 1, 2], [3, 4, 5], [6, 7]]
+
+
+def test_the_model_works_on_while_the_caller_writes() -> None:
+    encoder = Fake()
+    batches = embed_rows(encoder, ((n, n) for n in range(30)), read=grey, batch_size=5)
+    next(batches)
+    deadline = time.monotonic() + 10
+    while encoder.sizes != [5, 5, 5] and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert encoder.sizes == [5, 5, 5]  # the two that were read ahead
+    assert encoder.thread.startswith("thanosql-model")
+    batches.close()
 
 
 def test_closing_cancels_what_waits() -> None:

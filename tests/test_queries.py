@@ -16,7 +16,7 @@ import pytest
 
 import thanosql
 from thanosql_dbapi.embedding.cache import Query, VectorCache, queries, query_vector
-from thanosql_dbapi.embedding.store import NAME, QueryStore
+from thanosql_dbapi.query_store import NAME, QueryStore
 
 HEAVY = {"torch", "transformers"}
 ASK = """
@@ -200,6 +200,19 @@ def test_a_read_only_folder(converted: thanosql.Connection, store_path: Path) ->
         assert len(embedded(converted, "another text")) == len(want)
     finally:
         store_path.parent.chmod(0o755)
+
+
+def test_a_database_opened_read_only_writes_no_file_beside_it(
+    converted: thanosql.Connection, store_path: Path, workspace: Path
+) -> None:
+    database = (workspace / "photos.db").as_uri() + "?mode=ro"
+    reading = thanosql.connect(database, uri=True, workspace=workspace, progress=False)
+    want = embedded(reading)
+    assert not store_path.exists()
+    queries.clear()
+    assert embedded(converted) == want
+    assert entries(store_path) == 1
+    reading.close()
 
 
 def test_a_locked_file_does_not_stop_a_search(

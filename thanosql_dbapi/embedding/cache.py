@@ -1,7 +1,7 @@
 """The vectors of past queries: a text searched twice is embedded once.
 
-The process remembers the latest, and a file beside the models (``store``) those of other
-processes. A vector is known by its model's fingerprint, the device asked for, and what the model is
+The process remembers the latest, and a ``Store``, where it is given one, those of other processes.
+A vector is known by its model's fingerprint, the device asked for, and what the model is
 shown, so it is found before anything of the model is loaded, or torch imported.
 """
 
@@ -12,13 +12,25 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from .encoder import Pixels
-from .store import QueryStore
 
 LIMIT = 4096
 # Part of every key: another number forgets all vectors, e.g. when images are prepared otherwise.
 VERSION = 1
+
+
+class Store(Protocol):
+    """Where vectors outlive the process; never raises."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the vector of a key, or None."""
+        ...
+
+    def put(self, key: bytes, vector: bytes) -> None:
+        """Keep a vector, if possible."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -88,7 +100,7 @@ class VectorCache:
 queries = VectorCache()
 
 
-def query_vector(query: Query, store: QueryStore | None, compute: Callable[[], bytes]) -> bytes:
+def query_vector(query: Query, store: Store | None, compute: Callable[[], bytes]) -> bytes:
     """Return a query's unit vector as float32 bytes, computed if nobody remembers it.
 
     Args:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from ..database import Database
 from ..errors import ModelError, ProgrammingError, clip
+from ..query_store import NAME, QueryStore
 from ..registry import Model, Registry
 from ..search.nearest import Matrices
 from ..settings import Settings, State
@@ -146,14 +147,13 @@ class Context:
             expected = "a text" if kind == "text" else "an image as path, URL or bytes"
             raise ProgrammingError(f"expected {expected}, got {clip(value)}")
         from ..embedding.cache import Query, query_vector
-        from ..embedding.store import NAME, QueryStore
 
         folder = self.model_folder(model)
 
         def asked(content: str | Pixels) -> Query:
             return Query(model.fingerprint, model.dimension, self.settings.device, content)
 
-        store = QueryStore(folder.parent / NAME)
+        store = QueryStore(folder.parent / NAME, can_write=not self.settings.is_read_only)
         if kind == "text":
             text = str(value)
             return query_vector(

@@ -35,11 +35,13 @@ class QueryStore:
     Args:
         path: The file; made by the first ``put``.
         limit: Vectors kept, the newest, 1 or more.
+        can_write: Whether vectors may be added, else what is there is read alone.
     """
 
-    def __init__(self, path: Path, limit: int = LIMIT) -> None:
+    def __init__(self, path: Path, limit: int = LIMIT, *, can_write: bool = True) -> None:
         self.path = path
         self.limit = limit
+        self.can_write = can_write
 
     def get(self, key: bytes) -> bytes | None:
         """Return the vector of a key, or None where there is none that can be believed."""
@@ -58,6 +60,8 @@ class QueryStore:
 
     def put(self, key: bytes, vector: bytes) -> None:
         """Keep a vector; where that cannot be done, nothing happens."""
+        if not self.can_write:
+            return
         try:
             self._write(key, vector)
         except sqlite3.OperationalError:
