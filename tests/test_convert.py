@@ -103,7 +103,13 @@ def test_only_the_selected_rows_are_filled_and_nothing_else_changes(
         connection.execute("SELECT photo_id, image_path, caption FROM photos").fetchall() == before
     )
     objects = "SELECT name FROM sqlite_master WHERE tbl_name = 'photos' ORDER BY name"
-    assert connection.execute(objects).fetchall() == [("by_id",), ("photos",), ("watch",)]
+    names = [name for (name,) in connection.execute(objects)]
+    # The log of changes has triggers of its own.
+    assert [name for name in names if not name.startswith("thanosql_")] == [
+        "by_id",
+        "photos",
+        "watch",
+    ]
     assert connection.execute("SELECT * FROM log").fetchall() == []
 
 

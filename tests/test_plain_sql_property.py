@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import thanosql
@@ -304,6 +304,7 @@ PIECES = st.sampled_from(
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(st.lists(PIECES, max_size=15).map(" ".join), st.text(max_size=40)))
 def test_garbage(sql: str) -> None:
+    assume(not first_words(sql)[1])  # a verb of ours alone is ours
     assert_untouched(sql)
 
 
