@@ -297,9 +297,7 @@ BEST = "ORDER BY sim DESC LIMIT 3"
         searched("s WHERE s.album IN (SELECT 1) OR code GLOB 'c*' " + BEST),
         searched(BEST, head='lower(code) AS a, "sim" AS x, /* , */ [album]'),
         searched("ORDER BY similarity DESC LIMIT 3", head="sim AS similarity, max(album, 2)"),
-        searched(
-            BEST, query="SELECT p.code, p.m_clipen FROM main.photos AS p WHERE length(p.code) > 2"
-        ),
+        searched(BEST, query="SELECT p.code, m_clipen FROM main.photos p WHERE length(code) > 2"),
         searched(BEST, query="SELECT *, album + 1 AS next FROM photos\n-- all of them\n"),
         f"SELECT * FROM ({searched(BEST)}) JOIN (SELECT 1) ORDER BY code",
         f"SELECT count(*) FROM ({searched(BEST)})",

@@ -17,6 +17,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import thanosql
+from thanosql_dbapi.language.screening import first_words
 
 SCHEMA = """
 CREATE TABLE search (id INTEGER PRIMARY KEY, image TEXT, text, "using" REAL,
