@@ -133,6 +133,9 @@ def test_a_factory_may_be_any_callable_and_gets_what_was_given(tmp_path: Path) -
 
     thanosql.connect(":memory:", factory=factory, timeout=1.0, workspace=tmp_path).close()
     assert seen == {"factory": factory, "timeout": 1.0, "workspace": tmp_path}
+    seen.clear()
+    thanosql.connect(":memory:", factory=factory, offline=False, cache_bytes=0).close()
+    assert seen == {"factory": factory, "offline": False, "cache_bytes": 0}
 
 
 def test_a_file_may_begin_with_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,7 +139,8 @@ def connect(
     if is_foreign_class:
         factory = with_abilities_of(Connection, factory)
     # The factory gets what was given, by position or name as it was given.
-    given = {name: value for name, value in ours.items() if value not in (None, (), False)}
+    defaults = {"allowed_directories": (), "network": False}
+    given = {name: value for name, value in ours.items() if value is not defaults.get(name)}
     connection: Connection = factory(database, *sqlite3_arguments, **given, **sqlite3_options)
     if is_foreign_class and not hasattr(connection, "settings"):
         connection.close()
