@@ -29,7 +29,7 @@ from thanosql_dbapi.database import Database
 from thanosql_dbapi.registry import Registry, VectorColumn
 from thanosql_dbapi.search.watching import watch
 
-from .model import DIMENSION, make_model
+from .tiny_clip import DIMENSION, make_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -20,7 +20,7 @@ import thanosql_dbapi as thanosql
 
 from . import collection
 from .measure import compare, machine
-from .model import DIMENSION
+from .tiny_clip import DIMENSION
 
 SIZES = (4096, 8192, 16384, 32768, 65536)
 _TOUCHED = 1_000

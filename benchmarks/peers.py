@@ -18,7 +18,7 @@ import numpy as np
 import thanosql_dbapi as thanosql
 
 from .collection import Collection
-from .model import DIMENSION
+from .tiny_clip import DIMENSION
 
 Find = Callable[[Any], list[int]]
 Peer = Callable[[Collection], Find]
