@@ -56,7 +56,7 @@ def main() -> None:
         if options.only in (None, "decode"):
             decode_bound("640×480 JPEGs", place, small, options.runs)
         if options.only in (None, "large"):
-            large = _enlarged(small[:16], place / "large")
+            large = _enlarged(small[:40], place / "large")
             decode_bound("12-megapixel JPEGs", place, large, options.runs)
         if options.only in (None, "gpu"):
             gpu(place, small, options.runs)
