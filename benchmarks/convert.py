@@ -52,11 +52,11 @@ def main() -> None:
         place = Path(name)
         small = _photos(options.photos, place / "small")
         if options.only in (None, "model"):
-            model_bound(place, small[:32], options.runs)
+            model_bound(place, small[:80], options.runs)
         if options.only in (None, "decode"):
             decode_bound("640×480 JPEGs", place, small, options.runs)
         if options.only in (None, "large"):
-            large = _enlarged(small[:16], place / "large")
+            large = _enlarged(small[:40], place / "large")
             decode_bound("12-megapixel JPEGs", place, large, options.runs)
         if options.only in (None, "gpu"):
             gpu(place, small, options.runs)
