@@ -457,3 +457,28 @@ def test_bad_input(
         with pytest.raises(kind, match=message):
             connection.execute(f"CONVERT {sql}")
     assert connection.execute("SELECT sql FROM sqlite_master ORDER BY 1").fetchall() == schema
+
+
+def test_a_with_around_it_is_not_passed_by(connection: thanosql.Connection) -> None:
+    with pytest.raises(thanosql.NotSupportedError) as caught:
+        connection.execute(
+            "WITH photos AS (SELECT * FROM main.photos WHERE photo_id = '000')"
+            " SELECT * FROM (CONVERT USING m AS SELECT * FROM photos)"
+        )
+    assert str(caught.value) == (
+        "CONVERT: its query reads 'photos', which the WITH before it defines; put the WITH inside:"
+        " CONVERT USING m AS WITH photos AS (…) SELECT …; nothing was changed"
+    )
+    rows = connection.execute(
+        "SELECT photo_id FROM (CONVERT USING m AS WITH photos AS"
+        " (SELECT * FROM main.photos WHERE photo_id = '000') SELECT * FROM photos)"
+    )
+    assert rows.fetchall() == [("000",)]
+
+
+def test_explain_embeds_nothing(connection: thanosql.Connection) -> None:
+    sql = "SELECT * FROM (CONVERT USING m AS SELECT * FROM photos)"
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
+    assert any("photos" in row[-1] for row in plan)
+    named = "SELECT count(*) FROM sqlite_master WHERE name = 'thanosql_vectors'"
+    assert connection.execute(named).fetchone() == (0,)

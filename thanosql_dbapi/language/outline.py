@@ -127,6 +127,11 @@ def tables_read(query: Query) -> frozenset[TableName]:
     return frozenset(found)
 
 
+def common_names(query: Query) -> frozenset[str]:
+    """Return the names that a query's WITH clauses define at any depth, in lower case."""
+    return frozenset(_Walk(query).facts.common)
+
+
 def query_tokens(query: Query) -> Iterator[tuple[int, Token]]:
     """Yield the tokens of all parts with the number of their part; ours count as one token."""
     for number, part in enumerate(query.parts):

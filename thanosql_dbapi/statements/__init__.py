@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotSupportedError
+from ..language.outline import common_names
 from ..language.ranking import function_ranking
 from ..language.tree import (
     BuildModel,
@@ -82,7 +83,9 @@ def may_make_columns(tree: Tree) -> bool:
 
 def _query(context: Context, arguments: Arguments, query: Query) -> Prepared:
     bindings = Bindings(arguments)
-    lowering = Lowering(context, arguments, bindings, query.verb, is_bare(query), _RULES)
+    lowering = Lowering(
+        context, arguments, bindings, query.verb, is_bare(query), _RULES, common_names(query)
+    )
     return lower_ranked(lowering, query), bindings
 
 

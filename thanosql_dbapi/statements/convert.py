@@ -7,7 +7,7 @@ over what was made, so that CONVERT stands wherever a SELECT can.
 
 from __future__ import annotations
 
-from ..errors import ConvertWarning, OperationalError, clip, warn_user
+from ..errors import ConvertWarning, NotSupportedError, OperationalError, clip, warn_user
 from ..language.names import quote_name, quote_text, same_name
 from ..language.outline import tables_read
 from ..language.tree import Convert, Query, TableName
@@ -30,13 +30,25 @@ def lower_convert(lowering: Lowering, statement: Convert) -> str:
         StatementError: An option has a value of another kind.
     """
     plan, target = _plan(lowering, statement)
-    if lowering.is_stored:
+    _require_own_tables(lowering, statement)
+    if lowering.is_stored or lowering.is_explained:
         return _function_form(lowering, statement, plan, target)
     if target is None:
         return _convert_rows(lowering, statement, plan)
     if _reads(statement.query, target):
         return inplace.convert_in_place(lowering, statement, plan, target)
     return _convert_into(lowering, statement, plan, target)
+
+
+def _require_own_tables(lowering: Lowering, statement: Convert) -> None:
+    """Refuse a query that reads what a WITH around it defines: it is run before, by itself."""
+    for table in tables_read(statement.query):
+        if table.schema is None and table.name in lowering.common:
+            raise NotSupportedError(
+                f"CONVERT: its query reads {clip(table.name)}, which the WITH before it defines;"
+                f" put the WITH inside: CONVERT USING {statement.model} AS WITH {table.name} AS"
+                " (…) SELECT …; nothing was changed"
+            )
 
 
 def _plan(lowering: Lowering, statement: Convert) -> tuple[Plan, TableName | None]:

@@ -26,6 +26,7 @@ class Lowering:
         verb: What the whole statement does, e.g. ``"CREATE VIEW"``.
         is_whole: Whether a statement of ours is all there is, with no SQL around it.
         rules: For each query-shaped statement the function that gives its SELECT.
+        common: Names that a WITH around the statements of ours defines, in lower case.
         searches: What is known of each SEARCH that was lowered.
         narrowed: The query to lower in place of a SEARCH's own: the same over fewer rows.
     """
@@ -36,6 +37,7 @@ class Lowering:
     verb: str
     is_whole: bool
     rules: Mapping[type, Callable[[Lowering, Any], str]]
+    common: frozenset[str] = frozenset()
     searches: dict[Search, Plan] = field(default_factory=dict)
     narrowed: dict[Search, Query] = field(default_factory=dict)
 
@@ -43,6 +45,11 @@ class Lowering:
     def is_stored(self) -> bool:
         """Whether the SQL is kept and runs later: then nothing of this moment may be in it."""
         return self.verb in ("CREATE VIEW", "CREATE TRIGGER")
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether the SQL is shown and not run: then nothing is to be done for it."""
+        return self.verb == "EXPLAIN"
 
 
 def lower(lowering: Lowering, query: Query) -> str:
