@@ -460,7 +460,7 @@ def test_bad_input(
 
 
 def test_a_with_around_it_is_not_passed_by(connection: thanosql.Connection) -> None:
-    with pytest.raises(thanosql.NotSupportedError) as caught:
+    with pytest.raises(thanosql.NotSupportedError, match="put the WITH inside") as caught:
         connection.execute(
             "WITH photos AS (SELECT * FROM main.photos WHERE photo_id = '000')"
             " SELECT * FROM (CONVERT USING m AS SELECT * FROM photos)"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import weakref
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -281,3 +282,23 @@ def test_one_connection_used_by_several_threads_in_turn(workspace: Path) -> None
     assert len(results) == 4
     assert len(set(results)) == 1
     connection.close()
+
+
+def test_a_new_file_has_pages_for_vectors(tmp_path):
+    page_size = "PRAGMA page_size"
+    with closing(thanosql.connect(tmp_path / "new.db")) as connection:
+        connection.execute("CREATE TABLE t (a)")
+        assert connection.execute(page_size).fetchone() == (8192,)
+    with closing(thanosql.connect(tmp_path / "chosen.db")) as connection:
+        connection.execute("PRAGMA page_size = 1024")
+        connection.execute("CREATE TABLE t (a)")
+        assert connection.execute(page_size).fetchone() == (1024,)
+    with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+        connection.execute("CREATE TABLE t (a)")
+    with closing(thanosql.connect(tmp_path / "old.db")) as connection:
+        connection.execute("VACUUM")
+        assert connection.execute(page_size).fetchone() == (4096,)
+    # Neither asks for a file that is not there.
+    with pytest.raises(sqlite3.OperationalError, match="unable to open database file"):
+        thanosql.connect(f"file:{tmp_path}/none.db?mode=ro", uri=True)
+    assert not (tmp_path / "none.db").exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +15,7 @@ from .cursor import Cursor
 from .database import Database
 from .errors import Error
 from .language import names_are_in_text
+from .location import PAGE_SIZE, locate
 from .progress import Progress, ProgressSetting
 from .registry import Registry
 from .search import functions
@@ -73,15 +73,17 @@ class Connection(sqlite3.Connection):
     ) -> None:
         options = options_of(sqlite3_arguments, sqlite3_options, "_sqlite3.Connection()")
         environment = os.environ
+        location = locate(database, is_uri=bool(options.get("uri")))
+        is_new = location.is_new
         with extension.loading() as load:
             super().__init__(database, **options)
             try:
                 load(self)
+                if is_new:
+                    sqlite3.Cursor(self).execute(f"PRAGMA page_size = {PAGE_SIZE}").close()
                 folder = workspace or environment.get("THANOSQL_WORKSPACE")
                 self.settings = Settings(
-                    workspace=Workspace(
-                        folder or _folder(database, bool(options.get("uri"))), allowed_directories
-                    ),
+                    workspace=Workspace(folder or location.folder, allowed_directories),
                     catalog=catalog or environment.get("THANOSQL_CATALOG") or None,
                     device=device or environment.get("THANOSQL_DEVICE") or None,
                     progress=Progress(progress),
@@ -90,7 +92,7 @@ class Connection(sqlite3.Connection):
                     else offline,
                     network=network,
                     cache_bytes=DEFAULT_CACHE_BYTES if cache_bytes is None else cache_bytes,
-                    is_read_only=_is_read_only(database, bool(options.get("uri"))),
+                    is_read_only=location.is_read_only,
                 )
             except BaseException:
                 super().close()
@@ -264,29 +266,6 @@ class Connection(sqlite3.Connection):
                 connection._state.function_error = error
 
         functions.register(self, embed, failed)
-
-
-def _folder(database: Union[StrPath, bytes], is_uri: bool) -> Path:
-    """Return the folder of a database's file, or the current one where it has none."""
-    name = os.fsdecode(database)
-    if is_uri and name.startswith("file:"):
-        from urllib.parse import parse_qs, unquote, urlsplit
-
-        try:
-            parts = urlsplit(name)
-        except ValueError:  # SQLite judges it
-            return Path.cwd()
-        name = unquote(parts.path)
-        if parse_qs(parts.query).get("mode") == ["memory"]:
-            name = ""
-    if name in ("", ":memory:"):
-        return Path.cwd()
-    return Path(name).absolute().parent
-
-
-def _is_read_only(database: Union[StrPath, bytes], is_uri: bool) -> bool:
-    name = os.fsdecode(database)
-    return is_uri and re.search(r"[?&](?:mode=ro|immutable=[^0&])", name) is not None
 
 
 def _is_true(text: str | None) -> bool:
