@@ -56,7 +56,7 @@ class State:
         temporary_count: Number of such tables made so far.
         function_error: Why one of our SQL functions failed: SQLite itself forgets the message.
         matrices: The vector columns in memory; made at the first search.
-        habits: What was learnt of searches, by the text of their similarities.
+        habits: What was learnt of searches, by their text and number in it.
         notes: What answers each search of the last statement, and why.
     """
 
@@ -66,5 +66,5 @@ class State:
     temporary_count: int = 0
     function_error: BaseException | None = None
     matrices: Matrices | None = None
-    habits: dict[str, Habit] = field(default_factory=dict)
+    habits: dict[tuple[str, int], Habit] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

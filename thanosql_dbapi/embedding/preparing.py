@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # not see.
 SHAPE_LIMIT = 50
 # A camera's JPEG is decoded at half its size where that keeps this many times the model's own
-# short side, and this many pixels. Over 119 photographs enlarged to 6 and 12 megapixels, the
+# short side, and this many pixels. Over 24 photographs enlarged to 6 and 12 megapixels, the
 # vectors kept a cosine of 0.9994 and more to those of the whole files; a quarter of the size, or
 # half of a small picture, did not keep 0.999.
 HALF_TIMES = 3

@@ -195,7 +195,7 @@ class _Walk:
         is_outside = len(self._levels) == 1
         if is_outside:
             self.facts.words.add(word)
-        if word == "WITH" and (self._at == 0 or self._token(-1).text == "("):
+        if word == "WITH" and self._begins_with():
             level.is_with = True
         if word in {"SELECT", "VALUES"}:
             level.is_with = level.is_from = False
@@ -207,6 +207,14 @@ class _Walk:
             level.is_due = level.is_from
         elif word in _END_OF_FROM or word in _COMPOUND:
             level.is_from = level.is_due = False
+
+    def _begins_with(self) -> bool:
+        """Return whether the word WITH opens its clause, and is no name."""
+        if self._token(1).word == "RECURSIVE":
+            return True
+        return self._token(1).kind in _NAMES and (
+            self._token(2).word == "AS" or self._token(2).text == "("
+        )
 
     def _select(self) -> None:
         if self._token(1).word in {"ALL", "DISTINCT"}:

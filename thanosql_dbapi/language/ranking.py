@@ -1,9 +1,12 @@
 """Which SELECTs want the best rows by similarity, so that not every row need be compared.
 
-Two shapes are told apart from the rest of SQL, token by token ::
+Two shapes, the first in two spellings, are told apart from the rest of SQL, token by token ::
 
     SELECT … FROM (SEARCH … AS SELECT … FROM t [WHERE …]) [AS s] [WHERE …]
         ORDER BY s.similarity DESC [, …] LIMIT k [OFFSET o]
+
+    WITH s AS (SEARCH … AS SELECT … FROM t [WHERE …])
+    SELECT … FROM s [WHERE …] ORDER BY s.similarity DESC [, …] LIMIT k [OFFSET o]
 
     SELECT … FROM t [AS a] [WHERE …]
         ORDER BY cosine_similarity(column, embed_text(…)) DESC [, …] LIMIT k [OFFSET o]
@@ -21,7 +24,7 @@ from functools import lru_cache
 
 from .lexer import Kind, Token
 from .names import quote_name, unquote
-from .outline import FromTable
+from .outline import FromTable, common_names
 from .reader import Reader
 from .select_core import Core, Filter, Tokens, plain_name, read_core
 from .tree import Parameter, Part, Query, Ranked, Search
@@ -80,12 +83,13 @@ def search_rankings(query: Query) -> tuple[SearchRanking, ...]:
     found = []
     for index, (number, token) in enumerate(every.tokens):
         part = query.parts[number] if token.kind is Kind.UNKNOWN and number >= 0 else None
-        if not isinstance(part, Search) or every.has_with or index == 0:
-            continue
-        core = read_core(every, index - 1)
-        ranking = core and _search_ranking(core, part)
-        if ranking:
-            found.append(ranking)
+        if isinstance(part, Search) and index > 0:
+            before = every.tokens[index - 2][1] if index > 2 else token
+            is_common = every.has_with and before.word == "AS"
+            core = read_core(every, 0 if is_common else index - 1)
+            read = _read_common if is_common else _read_here
+            ranking = core and _search_ranking(core, part, read(core, part, index))
+            found += [ranking] if ranking else []
     return tuple(found)
 
 
@@ -131,27 +135,56 @@ def table_filter(query: Query, column: str) -> Filter | None:
     return core.filter(core.begin, core.end)
 
 
-def _search_ranking(core: Core, search: Search) -> SearchRanking | None:
-    # FROM (SEARCH …) [[AS] alias] and nothing else.
-    span = core.span("FROM")
+def _search_ranking(
+    core: Core, search: Search, source: tuple[str | None, tuple[Part, ...]] | None
+) -> SearchRanking | None:
+    ordered, bounds = _ordered_by(core), _limit(core)
+    if ordered is None or bounds is None or source is None:
+        return None
+    alias, head = source
+    term = plain_name([core.token(index) for index in ordered])
+    if term is None or term[0] not in (None, alias):
+        return None
+    tail = core.every.slice(core.span("FROM").stop, core.span("ORDER").start)
+    return SearchRanking(search, term[1], Query((*head, " ", *tail)), *bounds)
+
+
+def _read_here(
+    core: Core, search: Search, index: int
+) -> tuple[str | None, tuple[Part, ...]] | None:
+    """Return the alias and the text of ``FROM (SEARCH …) [[AS] alias]`` and nothing else."""
+    span, every = core.span("FROM"), core.every
     words = [core.token(index) for index in span][1:]
     if len(words) < 3 or words[0].text != "(" or words[2].text != ")":
         return None
-    rest = words[3:]
-    if rest and rest[0].word == "AS":
-        rest = rest[1:]
+    rest = words[4:] if words[3:] and words[3].word == "AS" else words[3:]
     if len(rest) > 1 or (rest and rest[0].kind not in {Kind.NAME, Kind.QUOTED, Kind.STRING}):
         return None
-    ordered = _ordered_by(core)
-    bounds = _limit(core)
-    if ordered is None or bounds is None:
-        return None
-    term = plain_name([core.token(index) for index in ordered])
+    if _common(every).intersection(every.names(core.begin, core.end)):
+        return None  # what it means by itself is another thing than here
     alias = quote_name(unquote(rest[0].text)) if rest else None
-    if term is None or (term[0] is not None and term[0] != alias):
+    return alias, every.slice(span.start, span.stop)
+
+
+def _read_common(
+    core: Core, search: Search, index: int
+) -> tuple[str | None, tuple[Part, ...]] | None:
+    """Return the same for ``WITH name AS (SEARCH …) … FROM name [[AS] alias]``."""
+    every, source = core.every, core.source()
+    name = every.tokens[index - 3][1]
+    if source is None or source.table.schema is not None:
         return None
-    rows = core.every.slice(span.start, core.span("ORDER").start)
-    return SearchRanking(search, term[1], Query(rows), *bounds)
+    own = source.table.name.lower()
+    if own != unquote(name.text).lower() or every.names(0, len(every.tokens) - 1).count(own) != 2:
+        return None
+    others = _common(every) - {own}
+    if others.intersection(every.names(core.begin, core.end)):
+        return None
+    return source.reference, ("FROM (", search, f"\n) AS {source.reference}")
+
+
+def _common(every: Tokens) -> frozenset[str]:
+    return common_names(every.query) if every.has_with else frozenset()
 
 
 def _function_ranking(core: Core) -> FunctionRanking | None:

@@ -65,6 +65,16 @@ class Tokens:
         self.tokens = list(query_tokens(query))
         self.has_with = any(token.word == "WITH" for _, token in self.tokens)
 
+    def names(self, begin: int, end: int) -> list[str]:
+        """Return the names between two tokens, in lower case, but for what qualifies another."""
+        found = []
+        for index in range(begin, end):
+            token = self.tokens[index][1]
+            if token.kind in {Kind.NAME, Kind.QUOTED, Kind.STRING}:
+                is_qualifier = self.tokens[index + 1][1].text == "."
+                found += [] if is_qualifier else [unquote(token.text).lower()]
+        return found
+
     def level(self, index: int) -> tuple[int, int]:
         """Return the first token and the end of the parentheses that a token stands in."""
         begin, end, depth = index, index, 0
@@ -196,6 +206,8 @@ def read_core(every: Tokens, index: int) -> Core | None:
         end -= 1
     while begin < end and every.tokens[begin][1].word in {"EXPLAIN", "QUERY", "PLAN"}:
         begin += 1
+    if begin < end and every.tokens[begin][1].word == "WITH":
+        begin = _main_select(every, begin, end)
     if begin >= end or every.tokens[begin][1].word != "SELECT":
         return None
     clauses, depth = [], 0
@@ -215,10 +227,21 @@ def read_core(every: Tokens, index: int) -> Core | None:
     if words[:1] != ["FROM"] or words != [word for word in _CLAUSES if word in words]:
         return None
     core = Core(every, begin, end, tuple(clauses))
-    return core if _isplain_name(core) else None
+    return core if _is_plain(core) else None
 
 
-def _isplain_name(core: Core) -> bool:
+def _main_select(every: Tokens, begin: int, end: int) -> int:
+    """Return the SELECT that a WITH belongs to, or the end where it is no SELECT."""
+    depth = 0
+    for index in range(begin, end):
+        token = every.tokens[index][1]
+        depth += (token.text == "(") - (token.text == ")")
+        if depth == 0 and token.word in {"SELECT", "VALUES", "INSERT", "UPDATE", "DELETE"}:
+            return index
+    return end
+
+
+def _is_plain(core: Core) -> bool:
     """Return whether no function outside WHERE can be an aggregate."""
     skipped = {*core.span("FROM"), *core.span("WHERE")}
     for index in range(core.begin, core.end - 1):

@@ -27,12 +27,11 @@ from ..language.ranking import (
 )
 from ..language.select_core import Filter
 from ..language.tree import Parameter, Query, Search
-from ..search.nearest import Declined, best_rows
+from ..search.nearest import Current, Declined, best_rows
 from ..vectors import to_vector
 from .query import Lowering, lower
 
 if TYPE_CHECKING:
-    from ..settings import State
     from .context import Context
     from .search import Plan
 
@@ -50,14 +49,16 @@ class Habit:
     """What has been learnt of one statement's text.
 
     Attributes:
-        by_index: Whether a scan would take its rows from an index.
         first: How many of the best rows it took last time: its WHERE drops the others.
         scans: How many times more the matrix is not tried.
+        by_index: Whether a scan would take its rows from an index.
+        trusted: How many times more an index is trusted to find many rows.
     """
 
-    by_index: bool
     first: int = 0
     scans: int = 0
+    by_index: bool | None = None
+    trusted: int = 0
 
 
 @dataclass(frozen=True)
@@ -160,54 +161,85 @@ def _candidates(lowering: Lowering, question: _Question) -> str:
     Raises:
         Declined: The scan is to answer.
     """
-    database, state = lowering.context.database, lowering.context.state
-    vector = to_vector(question.vector)
-    table = question.filter.table
-    current = lowering.context.matrices.current(database, table.table, question.column, len(vector))
-    column, matrix = current.column, current.matrix
-    if question.is_strict and not matrix.is_even:
-        raise Declined(f"column {column.name!r} holds other values than vectors of one length")
-    place = lowering.bindings.add("[]")
-    condition = (
-        f"{table.reference}.{column.row_id} IN"
-        f" (SELECT value FROM json_each({place}) AS thanosql_matrix)"
-    )
-    narrow, wide = question.similarities(condition), question.similarities("")
-    habit = _habit(state, database, wide, lowering.bindings)
+    habit = _habit(lowering)
     if habit.scans > 0:
         habit.scans -= 1
         raise Declined("the matrix was no help the last time")
-    if habit.by_index:
-        _require_many(database, wide, lowering.bindings, max(100, len(matrix) // 500))
-
-    def probe(rows: list[int], count: int) -> list[float]:
-        lowering.bindings[place[1:]] = json.dumps(rows)
-        sql = f"{narrow}\n ORDER BY 1 DESC LIMIT {count}"
-        values = [value for (value,) in database.rows(sql, lowering.bindings)]
-        return [value for value in values if value is not None]
-
-    first = max(habit.first, question.wanted)
+    current = _current(lowering, question)
+    place = lowering.bindings.add("[]")
+    condition = (
+        f"{question.filter.table.reference}.{current.column.row_id} IN"
+        f" (SELECT value FROM json_each({place}) AS thanosql_matrix)"
+    )
     try:
-        rows, values, asked = best_rows(current, vector, question.wanted, first, probe)
+        rows = _narrowed(lowering, question, habit, current, condition, place)
     except Declined:
         habit.scans, habit.first = _PATIENCE, 0
         raise
-    habit.first = asked
-    if len(set(values)) < len(values) and (
-        habit.by_index or _is_by_index(database, narrow, lowering.bindings)
-    ):
-        raise Declined("rows are equally similar, and an index puts them in order")
-    state.notes.append(f"the matrix, of {len(matrix):,} rows; {len(rows):,} are compared")
+    lowering.context.state.notes.append(
+        f"the matrix, of {len(current.matrix):,} rows; {len(rows):,} are compared"
+    )
     return condition
 
 
-def _habit(state: State, database: Database, sql: str, bindings: dict[str, Any]) -> Habit:
-    habit = state.habits.get(sql)
-    if habit is None:
-        if len(state.habits) >= _HABITS_LIMIT:
-            state.habits.clear()
-        habit = state.habits[sql] = Habit(_is_by_index(database, sql, bindings))
-    return habit
+def _current(lowering: Lowering, question: _Question) -> Current:
+    table = question.filter.table.table
+    if table.schema is None and table.name.lower() in lowering.common:
+        raise Declined(f"{table.name!r} is what a WITH defines")
+    context = lowering.context
+    current = context.matrices.current(
+        context.database, table, question.column, len(question.vector) // 4
+    )
+    if question.is_strict and not current.matrix.is_even:
+        raise Declined(
+            f"column {current.column.name!r} holds other values than vectors of one length"
+        )
+    return current
+
+
+def _narrowed(
+    lowering: Lowering,
+    question: _Question,
+    habit: Habit,
+    current: Current,
+    condition: str,
+    place: str,
+) -> list[int]:
+    """Bind the candidates to the condition's placeholder, and return them."""
+    database, bindings = lowering.context.database, lowering.bindings
+    narrow, wide = question.similarities(condition), question.similarities("")
+    if habit.by_index is None:
+        habit.by_index = _is_by_index(database, wide, bindings)
+    if habit.by_index and habit.trusted == 0:
+        # To compare what an index finds is as quick up to about so many rows.
+        _require_many(database, wide, bindings, max(100, len(current.matrix) // 60))
+        habit.trusted = _PATIENCE
+    habit.trusted = max(0, habit.trusted - 1)
+
+    def probe(rows: list[int], count: int) -> list[float]:
+        bindings[place[1:]] = json.dumps(rows)
+        sql = f"{narrow}\n ORDER BY 1 DESC LIMIT {count}"
+        values = [value for (value,) in database.rows(sql, bindings)]
+        return [value for value in values if value is not None]
+
+    first = max(habit.first, question.wanted)
+    vector = to_vector(question.vector)
+    rows, values, habit.first = best_rows(current, vector, question.wanted, first, probe)
+    # Rows that are equally similar come in the order in which they are read.
+    if len(set(values)) < len(values) and (
+        habit.by_index or _is_by_index(database, narrow, bindings)
+    ):
+        raise Declined("rows are equally similar, and an index puts them in order")
+    return rows
+
+
+def _habit(lowering: Lowering) -> Habit:
+    """Return what was learnt of the statement's n-th SELECT of the best rows."""
+    state = lowering.context.state
+    key = lowering.arguments.sql, len(state.notes)
+    if key not in state.habits and len(state.habits) >= _HABITS_LIMIT:
+        state.habits.clear()
+    return state.habits.setdefault(key, Habit())
 
 
 def _is_by_index(database: Database, sql: str, bindings: dict[str, Any]) -> bool:
