@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from .lexer import Kind, Token, tokens
 from .names import quote_name, unquote
@@ -127,6 +128,7 @@ def tables_read(query: Query) -> frozenset[TableName]:
     return frozenset(found)
 
 
+@lru_cache(maxsize=256)
 def common_names(query: Query) -> frozenset[str]:
     """Return the names that a query's WITH clauses define at any depth, in lower case."""
     return frozenset(_Walk(query).facts.common)

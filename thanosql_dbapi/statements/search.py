@@ -149,6 +149,10 @@ def _query_vector(
     # Errors inside an SQL function lose their message in SQLite; raised here, they arrive.
     vector = lowering.context.embed_query(kind, model.name, bound)
     assert vector is not None
+    if not lowering.is_stored:
+        return lowering.bindings.add(vector), vector
+    # What is kept names the model and the value, not this moment's vector. A bound value SQLite
+    # itself refuses there.
     written = quote_text(value) if isinstance(value, str) else lowering.bindings.add(bound)
     return f"embed_{kind}({quote_text(model.name)}, {written})", vector
 
