@@ -151,7 +151,12 @@ class Connection(sqlite3.Connection):
     def explain(self, sql: str, parameters: Parameters = (), /) -> Explanation:
         """Say how a statement would be answered; see :func:`thanosql_dbapi.explain`."""
         from .explanation import Explanation, indented
+        from .language import parse
+        from .language.tree import Print
 
+        tree = parse(sql)
+        if isinstance(tree, Print):  # SQLite's EXPLAIN is for what it shows
+            sql = sql[tree.query.offset : tree.query.end]
         self._state.notes.clear()
         cursor = self.cursor()
         cursor.row_factory = None

@@ -14,7 +14,6 @@ from .workspace import StrPath, Workspace
 
 if TYPE_CHECKING:
     from .search.nearest import Matrices
-    from .statements.nearest import Habit
 
 DEFAULT_CACHE_BYTES = 4 * 2**30
 """For some 8 million vectors of 512 numbers."""
@@ -43,6 +42,23 @@ class Settings:
     network: bool = False
     cache_bytes: int = DEFAULT_CACHE_BYTES
     is_read_only: bool = False
+
+
+@dataclass
+class Habit:
+    """What has been learnt of one statement's text.
+
+    Attributes:
+        first: How many of the best rows it took last time: its WHERE drops the others.
+        scans: How many times more the matrix is not tried.
+        by_index: Whether a scan would take its rows from an index.
+        trusted: How many times more an index is trusted to find many rows.
+    """
+
+    first: int = 0
+    scans: int = 0
+    by_index: bool | None = None
+    trusted: int = 0
 
 
 @dataclass

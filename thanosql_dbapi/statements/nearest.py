@@ -28,12 +28,13 @@ from ..language.ranking import (
 from ..language.select_core import Filter
 from ..language.tree import Parameter, Query, Search
 from ..search.nearest import Current, Declined, best_rows
+from ..settings import Habit
 from ..vectors import to_vector
 from .query import Lowering, lower
 
 if TYPE_CHECKING:
     from .context import Context
-    from .search import Plan
+    from .plan import SearchPlan
 
 _PATIENCE = 15
 """Searches of one text that scan without a try after one for which the matrix was no help."""
@@ -42,23 +43,6 @@ _HABITS_LIMIT = 256
 
 # In EXPLAIN QUERY PLAN: rows that come in another order than that of their ids.
 _BY_INDEX = re.compile(r"USING (?:AUTOMATIC )?(?:PARTIAL )?(?:COVERING )?INDEX|MULTI-INDEX")
-
-
-@dataclass
-class Habit:
-    """What has been learnt of one statement's text.
-
-    Attributes:
-        first: How many of the best rows it took last time: its WHERE drops the others.
-        scans: How many times more the matrix is not tried.
-        by_index: Whether a scan would take its rows from an index.
-        trusted: How many times more an index is trusted to find many rows.
-    """
-
-    first: int = 0
-    scans: int = 0
-    by_index: bool | None = None
-    trusted: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,7 +79,7 @@ def lower_ranked(lowering: Lowering, query: Query) -> str:
     return lower(lowering, query) if lowering.narrowed else sql
 
 
-def narrow_search(lowering: Lowering, search: Search, plan: Plan) -> None:
+def narrow_search(lowering: Lowering, search: Search, plan: SearchPlan) -> None:
     """Narrow the rows of a SEARCH that keeps the best ones itself (``top_k``)."""
     if lowering.is_stored or plan.limit is None or not has_searches_only(search.query):
         return
@@ -136,7 +120,7 @@ def lower_call(lowering: Lowering, ranking: FunctionRanking) -> str | None:
     return None
 
 
-def _narrow_ranking(lowering: Lowering, ranking: SearchRanking, plan: Plan) -> Query:
+def _narrow_ranking(lowering: Lowering, ranking: SearchRanking, plan: SearchPlan) -> Query:
     search = ranking.search
     numbers = [n for n, name in enumerate(plan.names) if same_name(name, ranking.similarity)]
     if len(numbers) != 1:
@@ -254,7 +238,7 @@ def _require_many(database: Database, sql: str, bindings: dict[str, Any], count:
         raise Declined("an index finds its few rows")
 
 
-def _table_filter(search: Search, plan: Plan) -> Filter:
+def _table_filter(search: Search, plan: SearchPlan) -> Filter:
     narrowing = table_filter(search.query, plan.column)
     if narrowing is None:
         raise Declined("the rows searched are not those of one table with a WHERE at most")

@@ -12,7 +12,7 @@ from .arguments import Arguments, Bindings
 
 if TYPE_CHECKING:
     from .context import Context
-    from .search import Plan
+    from .plan import SearchPlan
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Lowering:
     is_whole: bool
     rules: Mapping[type, Callable[[Lowering, Any], str]]
     common: frozenset[str] = frozenset()
-    searches: dict[Search, Plan] = field(default_factory=dict)
+    searches: dict[Search, SearchPlan] = field(default_factory=dict)
     narrowed: dict[Search, Query] = field(default_factory=dict)
 
     @property

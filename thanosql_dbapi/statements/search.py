@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import OperationalError, clip
@@ -10,50 +9,11 @@ from ..language.names import quote_name, quote_text, same_name
 from ..language.outline import tables_read
 from ..language.tree import Search, Value
 from ..registry import Model
-from ..search.select import search_select, similarity
 from .nearest import narrow_search
+from .plan import SearchPlan
 from .query import Lowering, lower
 
 DEFAULT_TOP_K = 1000
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A SEARCH with its options read and checked.
-
-    Attributes:
-        model: The model.
-        column: The embedding column.
-        vectors: For each query value its vector as SQL, and as float32 bytes.
-        names: The name of each similarity column.
-        threshold: Least first similarity, or None.
-        limit: Most rows, or None.
-        is_ranked: Whether the rows come best first.
-    """
-
-    model: Model
-    column: str
-    vectors: tuple[tuple[str, bytes], ...]
-    names: tuple[str, ...]
-    threshold: float | None
-    limit: int | None
-    is_ranked: bool
-
-    def similarity(self, number: int) -> str:
-        """Return the SQL of a similarity, of rows that are called ``q``."""
-        column = "q." + quote_name(self.column)
-        return similarity(column, self.model.dimension, self.vectors[number][0])
-
-    def select(self, query: str) -> str:
-        """Return the SELECT that the SEARCH stands for, over a query's rows."""
-        expressions = [self.similarity(number) for number in range(len(self.vectors))]
-        return search_select(
-            query,
-            list(zip(expressions, self.names, strict=True)),
-            threshold=None if self.threshold is None else repr(self.threshold),
-            ranked=self.is_ranked,
-            limit=None if self.limit is None else str(self.limit),
-        )
 
 
 def lower_search(lowering: Lowering, statement: Search) -> str:
@@ -74,7 +34,7 @@ def lower_search(lowering: Lowering, statement: Search) -> str:
     return plan.select(query)
 
 
-def _plan(lowering: Lowering, statement: Search, query: str) -> Plan:
+def _plan(lowering: Lowering, statement: Search, query: str) -> SearchPlan:
     arguments = lowering.arguments
     model = lowering.context.registry.model(statement.model)
     column = arguments.text(statement, "emb_col", model.column)
@@ -94,7 +54,7 @@ def _plan(lowering: Lowering, statement: Search, query: str) -> Plan:
     else:
         names = [name] if len(vectors) == 1 else [f"{name}{number}" for number in numbers]
     limit = _top_k(lowering, statement)
-    return Plan(
+    return SearchPlan(
         model=model,
         column=column,
         vectors=tuple(vectors),
