@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from . import extension
-from .cursor import Cursor
+from .cursor import UNSETTLED, Cursor
 from .database import Database
 from .errors import Error
 from .language import names_are_in_text
@@ -99,7 +99,7 @@ class Connection(sqlite3.Connection):
                 raise
         self._name = os.fsdecode(database)
         self._state = State()
-        self._settled: set[str] = set()
+        self._settled: dict[str, Description | None] = {}
         self._plain_columns: dict[str, Description] = {}
         self._trace_callback: Any = None
         register_adapter()
@@ -118,7 +118,7 @@ class Connection(sqlite3.Connection):
 
     def cursor(self, factory: Any = Cursor) -> Any:
         """Return a new cursor; ``factory`` is as in sqlite3."""
-        if is_foreign(factory, Cursor, sqlite3.Cursor):
+        if factory is not Cursor and is_foreign(factory, Cursor, sqlite3.Cursor):
             factory = with_abilities_of(Cursor, factory)
         return _cursor(self, factory)
 
@@ -126,15 +126,17 @@ class Connection(sqlite3.Connection):
         """Execute one statement on a new cursor, and return the cursor."""
         # The same as Cursor.execute, once more: a call less is felt by a point query.
         try:
-            is_settled = sql in self._settled
-        except (TypeError, AttributeError):
-            is_settled = False
+            columns = self._settled[sql]
+        except (KeyError, TypeError, AttributeError):
+            columns = UNSETTLED
         cursor: Cursor = _cursor(self, Cursor)
         try:
-            if is_settled:
-                _execute(cursor, sql, parameters)
+            if columns is UNSETTLED:
+                return cursor._run(sql, parameters)
+            _execute(cursor, sql, parameters)
+            if columns is None or cursor.description == columns:
                 return cursor
-            return cursor._run(sql, parameters)
+            return cursor._look_at_columns(sql)
         except _OperationalError as error:
             raise self._explained(error) from error.__cause__
 
@@ -186,8 +188,10 @@ class Connection(sqlite3.Connection):
         if description is None:
             self._remember(sql, None)
             return {}
-        if sql is not None and self._plain_columns.get(sql) == description:
-            return {}
+        if sql is not None:
+            known_columns = self._settled.get(sql) or self._plain_columns.get(sql)
+            if known_columns == description:
+                return {}
         names = [column[0].lower() for column in description]
         known = self._vector_names(names)
         if known is None:
@@ -200,15 +204,16 @@ class Connection(sqlite3.Connection):
     def _remember(self, sql: str | None, description: Description | None) -> None:
         """Note that a text is plain SQL, and has or had these columns, of which none is a vector.
 
-        Where the text decides what they are called, it is settled: it goes straight to sqlite3
-        from now on. Otherwise they are to be compared each time.
+        It is settled: it goes straight to sqlite3 from now on. Its columns are to be compared each
+        time, unless the text decides what they are called.
         """
         if sql is None or len(sql) > _LONGEST_REMEMBERED:
             return
         if len(self._settled) + len(self._plain_columns) >= _MOST_REMEMBERED:
             self._forget_columns()
-        if (description is None or names_are_in_text(sql)) and not may_warn(sql):
-            self._settled.add(sql)
+        if not may_warn(sql):
+            is_certain = description is None or names_are_in_text(sql)
+            self._settled[sql] = None if is_certain else description
         elif description is not None:
             self._plain_columns[sql] = description
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _execute = sqlite3.Cursor.execute
 _OperationalError = sqlite3.OperationalError
 
+UNSETTLED: Any = object()
+"""Stands for the columns of a text that has not been found to be plain SQL."""
+
 
 class Cursor(sqlite3.Cursor):
     """A PEP 249 cursor; everything of ``sqlite3.Cursor`` holds.
@@ -66,14 +69,17 @@ class Cursor(sqlite3.Cursor):
         Source: PEP 249, ".execute(operation [, parameters])".
         """
         try:
-            is_settled = sql in self.connection._settled
-        except (TypeError, AttributeError):
-            # No text, or a cursor whose __init__ did not run: sqlite3 has words for both.
-            is_settled = False
+            columns = self.connection._settled[sql]
+        except (KeyError, TypeError, AttributeError):
+            # Or no text, or a cursor whose __init__ did not run: sqlite3 has words for both.
+            columns = UNSETTLED
         try:
-            if is_settled and self._rows.__class__ is not Decoder:
-                return _execute(self, sql, parameters)
-            return self._run(sql, parameters)
+            if columns is UNSETTLED or self._rows.__class__ is Decoder:
+                return self._run(sql, parameters)
+            _execute(self, sql, parameters)
+            if columns is None or self.description == columns:
+                return self
+            return self._look_at_columns(sql)
         except _OperationalError as error:
             raise self.connection._explained(error) from error.__cause__
 
@@ -83,7 +89,9 @@ class Cursor(sqlite3.Cursor):
             self._stop_decoding()
         connection = self.connection
         is_usable = sql.__class__ is str and connection is not None
-        is_remembered = is_usable and sql in connection._plain_columns
+        is_remembered = is_usable and (
+            sql in connection._settled or sql in connection._plain_columns
+        )
         tree = None if is_remembered else _classify(sql)
         if tree is not None:
             from . import statements
@@ -96,9 +104,11 @@ class Cursor(sqlite3.Cursor):
             relay(_execute, self, sql, parameters)
         else:
             _execute(self, sql, parameters)
-            if is_remembered and self.description == connection._plain_columns.get(sql):
-                return self
-        decoded = connection._vectors_of(self.description, sql if tree is None else None)
+        return self._look_at_columns(sql if tree is None else None)
+
+    def _look_at_columns(self, sql: str | None) -> Self:
+        """Have the vectors among the result's columns decoded; a text is one of plain SQL."""
+        decoded = self.connection._vectors_of(self.description, sql)
         if decoded:
             self._rows = Decoder(decoded, self._rows)
         return self
