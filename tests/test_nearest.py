@@ -309,7 +309,6 @@ BEST = "ORDER BY sim DESC LIMIT 3"
         f"WITH a AS (SELECT 1), s AS ({SEARCH}) SELECT x.* FROM s AS x ORDER BY x.sim DESC"
         " LIMIT 3".format("photos"),
         f"WITH best AS ({searched(BEST)}) SELECT count(*) FROM best JOIN photos USING (id)",
-        f"CREATE TABLE best AS SELECT * FROM ({searched(BEST)})",
         searched("ORDER BY code", query="SELECT * FROM photos").replace(
             "result_col='sim'", "result_col='sim', top_k=3"
         ),
@@ -317,10 +316,6 @@ BEST = "ORDER BY sim DESC LIMIT 3"
 )
 def test_what_the_matrix_answers(photos: Connection, sql: str) -> None:
     fill(photos, 100)
-    if sql.startswith("CREATE"):
-        photos.execute(sql, ("a black cat",))
-        assert photos.execute("SELECT count(*) FROM best").fetchone() == (3,)
-        return
     assert note(photos, sql).startswith("the matrix, of 101 rows;")
     slow = sql.replace("FROM photos", "FROM (SELECT * FROM photos) AS photos")
     slow = slow.replace("FROM main.photos", "FROM (SELECT * FROM photos)")
@@ -401,6 +396,16 @@ def test_the_reason_for_a_scan_is_given(photos: Connection) -> None:
     assert any("thanosql_matrix" in line for line in matrix.plan)
 
 
+def test_a_statement_that_writes_is_narrowed_inside_a_transaction(photos: Connection) -> None:
+    fill(photos, 100)
+    create = f"CREATE TABLE best AS SELECT * FROM ({searched(BEST)})"
+    insert = create.replace("CREATE TABLE best AS", "INSERT INTO best")
+    photos.execute(create, ("a black cat",))
+    photos.execute("BEGIN") if not photos.in_transaction else None
+    photos.execute(insert, ("a black cat",))
+    assert photos.execute("SELECT count(*), count(DISTINCT sim) FROM best").fetchone() == (6, 3)
+
+
 def test_few_rows_by_an_index_are_compared_one_by_one(photos: Connection) -> None:
     fill(photos, 300)
     sql = searched("WHERE album = 3 " + BEST)
@@ -465,6 +470,31 @@ def test_many_changes_are_taken_into_the_matrix(photos: Connection) -> None:
     photos.execute("DELETE FROM photos WHERE album < 3")
     photos.commit()
     check(photos)
+
+
+def test_rows_are_those_of_one_moment(photos: Connection) -> None:
+    fill(photos, 300)
+    file = photos.execute("PRAGMA database_list").fetchone()[2]
+    photos.execute("PRAGMA journal_mode = WAL")
+    best = [row[0] for row in photos.execute(searched(BEST), ("a black cat",))]
+    commits = iter(range(1, 4))
+
+    def interfere() -> int:
+        # Between the looking for candidates and the answer, another connection commits.
+        if (number := next(commits, None)) is not None:
+            with closing(sqlite3.connect(file)) as other, other:
+                other.execute(
+                    "DELETE FROM photos WHERE id = ? OR rowid = ?", (best[number - 1],) * 2
+                )
+                other.execute(INSERT, (f"new{number}", 1, vector(3000 + number)))
+        return 1
+
+    photos.create_function("interfere", 0, interfere)
+    sql = searched("WHERE interfere() " + BEST)
+    for _ in range(3):
+        rows = outcome(photos, sql, ("a black cat",))
+        assert rows == outcome(photos, searched(BEST), ("a black cat",))
+    assert next(commits, None) is None
 
 
 class TestSideFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -99,7 +100,8 @@ class Cursor(sqlite3.Cursor):
             _execute(self, "")  # ends the last statement: it may hold what ours changes
             if statements.may_make_columns(tree):
                 connection._forget_columns()
-            _execute(self, *statements.prepare(connection._context(), sql, tree, parameters))
+            execute = functools.partial(_execute, self)
+            statements.run(connection._context(), execute, sql, tree, parameters)
         elif NAMES_ARE_WARNED_OF and warns_of_names(sql, parameters):
             relay(_execute, self, sql, parameters)
         else:

@@ -73,6 +73,7 @@ class State:
         function_error: Why one of our SQL functions failed: SQLite itself forgets the message.
         matrices: The vector columns in memory; made at the first search.
         habits: What was learnt of searches, by their text and number in it.
+        read_version: SQLite's data_version before candidates were looked for, or None.
         notes: What answers each search of the last statement, and why.
     """
 
@@ -83,4 +84,5 @@ class State:
     function_error: BaseException | None = None
     matrices: Matrices | None = None
     habits: dict[tuple[str, int], Habit] = field(default_factory=dict)
+    read_version: int | None = None
     notes: list[str] = field(default_factory=list)

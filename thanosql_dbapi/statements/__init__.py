@@ -38,7 +38,7 @@ from .copy import copy
 from .get import get_dataset, get_model
 from .listing import lower_list
 from .models import delete_model, upload_model
-from .nearest import has_searches_only, lower_call, lower_ranked
+from .nearest import is_search_only, lower_call, lower_ranked
 from .query import Lowering
 from .search import lower_search
 from .staging import drop_staging
@@ -50,9 +50,36 @@ __all__ = ["Context", "prepare"]
 
 Prepared = tuple[str, "Parameters"]
 _NO_ROWS: Prepared = ("", {})
+_ATTEMPTS = 3
 
 
-def prepare(context: Context, sql: str, tree: Tree, parameters: Parameters) -> Prepared:
+def run(
+    context: Context,
+    execute: Callable[[str, Parameters], object],
+    sql: str,
+    tree: Tree,
+    parameters: Parameters,
+) -> None:
+    """Do what a statement asks, and execute the plain SQL of its result.
+
+    A search finds candidates first and compares them then. When another connection has committed
+    in between, it begins anew, so that its rows are those of one moment.
+
+    Args:
+        context: The connection.
+        execute: Executes plain SQL on the user's cursor.
+        sql: The statement's text.
+        tree: The same, parsed.
+        parameters: What the caller bound.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        context.may_narrow = attempt < _ATTEMPTS
+        execute(*_prepare(context, sql, tree, parameters))
+        if not context.is_outrun():
+            return
+
+
+def _prepare(context: Context, sql: str, tree: Tree, parameters: Parameters) -> Prepared:
     """Do what a statement asks, and return the plain SQL and parameters of its result.
 
     Args:
@@ -66,6 +93,7 @@ def prepare(context: Context, sql: str, tree: Tree, parameters: Parameters) -> P
     """
     drop_staging(context)
     context.state.notes.clear()
+    context.state.read_version = None
     arguments = Arguments(sql, tree, parameters)
     return _HANDLERS[type(tree)](context, arguments, tree)
 
@@ -76,9 +104,7 @@ def may_make_columns(tree: Tree) -> bool:
         tree = tree.query
     if isinstance(tree, Ranked):
         return False
-    if isinstance(tree, Query) and tree.verb in {"SELECT", "EXPLAIN"}:
-        return not has_searches_only(tree)
-    return True
+    return not (isinstance(tree, Query) and is_search_only(tree))
 
 
 def _query(context: Context, arguments: Arguments, query: Query) -> Prepared:
@@ -86,12 +112,16 @@ def _query(context: Context, arguments: Arguments, query: Query) -> Prepared:
     lowering = Lowering(
         context, arguments, bindings, query.verb, is_bare(query), _RULES, common_names(query)
     )
+    # What writes, or embeds images, cannot begin anew when another connection has committed.
+    is_steady = context.database.connection.in_transaction
+    lowering.may_narrow = context.may_narrow and (is_steady or is_search_only(query))
     return lower_ranked(lowering, query), bindings
 
 
 def _ranked(context: Context, arguments: Arguments, statement: Ranked) -> Prepared:
     bindings = Bindings(arguments)
     lowering = Lowering(context, arguments, bindings, "SELECT", False, _RULES)
+    lowering.may_narrow = context.may_narrow
     ranking = function_ranking(statement.query)
     assert ranking is not None
     sql = lower_call(lowering, ranking)

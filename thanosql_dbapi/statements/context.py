@@ -38,6 +38,7 @@ class Context:
         self.registry = Registry(self.database)
         self.settings = settings
         self.state = state
+        self.may_narrow = True
 
     @property
     def workspace(self) -> Workspace:
@@ -57,6 +58,23 @@ class Context:
                 on_device=functools.partial(_on_device, self.settings.device),
             )
         return self.state.matrices
+
+    def note_version(self) -> None:
+        """Note what the database is like before candidates are looked for in it."""
+        if self.state.read_version is None and not self.database.connection.in_transaction:
+            self.state.read_version = self._version()
+
+    def is_outrun(self) -> bool:
+        """Return whether another connection has committed since.
+
+        Asked while the statement is being read, the answer is that of the state it reads.
+        """
+        before = self.state.read_version
+        return before is not None and self._version() != before
+
+    def _version(self) -> int:
+        (version,) = self.database.row("PRAGMA main.data_version") or (0,)
+        return int(version)
 
     def catalog(self) -> Catalog:
         """Return the catalog of data sets and models."""

@@ -145,6 +145,8 @@ def _candidates(lowering: Lowering, question: _Question) -> str:
     Raises:
         Declined: The scan is to answer.
     """
+    if not lowering.may_narrow:
+        raise Declined("other connections may write meanwhile; a transaction would keep them out")
     habit = _habit(lowering)
     if habit.scans > 0:
         habit.scans -= 1
@@ -171,6 +173,7 @@ def _current(lowering: Lowering, question: _Question) -> Current:
     if table.schema is None and table.name.lower() in lowering.common:
         raise Declined(f"{table.name!r} is what a WITH defines")
     context = lowering.context
+    context.note_version()
     current = context.matrices.current(
         context.database, table, question.column, len(question.vector) // 4
     )
@@ -259,6 +262,11 @@ def _number(lowering: Lowering, bound: Bound) -> int:
     return value
 
 
+def is_search_only(query: Query) -> bool:
+    """Return whether a statement reads, and does nothing else."""
+    return query.verb in {"SELECT", "EXPLAIN"} and has_searches_only(query)
+
+
 def has_searches_only(query: Query) -> bool:
     """Return whether a query can be lowered again: a CONVERT in it would run again."""
     statements = [part for part in query.parts if not isinstance(part, (str, Parameter))]
@@ -273,5 +281,7 @@ def _noted(context: Context) -> Iterator[None]:
     except Declined as reason:
         context.state.notes.append(f"a scan: {reason}")
     except sqlite3.Error as error:
+        if str(error) == "interrupted":
+            raise
         # The scan fails likewise, or it does not need what failed.
         context.state.notes.append(f"a scan: {error}")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .plan import SearchPlan
 
 
-@dataclass(frozen=True)
+@dataclass
 class Lowering:
     """One statement on its way to plain SQL.
 
@@ -28,6 +28,7 @@ class Lowering:
         rules: For each query-shaped statement the function that gives its SELECT.
         common: Names that a WITH around the statements of ours defines, in lower case.
         searches: What is known of each SEARCH that was lowered.
+        may_narrow: Whether a search may be narrowed to candidates.
         narrowed: The query to lower in place of a SEARCH's own: the same over fewer rows.
     """
 
@@ -39,6 +40,7 @@ class Lowering:
     rules: Mapping[type, Callable[[Lowering, Any], str]]
     common: frozenset[str] = frozenset()
     searches: dict[Search, SearchPlan] = field(default_factory=dict)
+    may_narrow: bool = True
     narrowed: dict[Search, Query] = field(default_factory=dict)
 
     @property
