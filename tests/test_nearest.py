@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -532,6 +533,16 @@ class TestSideFile:
             check(connection)
             assert "the matrix" in note(connection)
         assert Path(f"{file}-thanosql1").exists()
+
+    def test_what_a_killed_process_left_is_removed(self, file: Path, reopened: Any) -> None:
+        Path(f"{file}-thanosql1").unlink()
+        old, new = Path(f"{file}-thanosql1.old"), Path(f"{file}-thanosql1.new")
+        for left in (old, new):
+            left.write_bytes(b"half a file")
+        os.utime(old, (1, 1))
+        with reopened(file) as connection:
+            check(connection)
+        assert (old.exists(), new.exists()) == (False, True)
 
     @pytest.mark.parametrize("damage", ["cut", "empty", "header", "other", "folder"])
     def test_a_damaged_one_is_not_believed(self, file: Path, reopened: Any, damage: str) -> None:

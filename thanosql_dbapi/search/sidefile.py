@@ -7,10 +7,12 @@ that the database has: deleting it loses nothing, and an older one is not believ
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
 import tempfile
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +28,7 @@ from .watching import Mark
 _FORMAT = 1
 _HEADER_BYTES = 4096
 _ALIGNMENT = 64
+_ABANDONED_S = 3600
 
 
 def path_of(database: Path, column_id: int) -> Path:
@@ -47,10 +50,18 @@ class Writer:
     def __init__(self, database: Path, column_id: int) -> None:
         self.database = database
         self.path = path_of(database, column_id)
+        self._sweep()
         descriptor, name = tempfile.mkstemp(prefix=f"{self.path.name}.", dir=database.parent)
         self._temporary = Path(name)
         self._file = os.fdopen(descriptor, "wb")
         self._file.write(bytes(_HEADER_BYTES))
+
+    def _sweep(self) -> None:
+        """Remove what processes that were killed while they wrote have left."""
+        for left in self.path.parent.glob(f"{glob.escape(self.path.name)}.*"):
+            with suppress(OSError):
+                if time.time() - left.stat().st_mtime > _ABANDONED_S:
+                    left.unlink()
 
     def append(self, codes: np.typing.NDArray[np.int8]) -> None:
         """Write the codes of the next rows."""
