@@ -607,6 +607,15 @@ class TestSideFile:
             assert "the matrix" in note(connection)
         assert not side.exists()
 
+    def test_a_closed_connection_lets_go_of_it(self, file: Path, reopened: Any) -> None:
+        from thanosql_dbapi.search import nearest
+
+        with reopened(file) as connection:
+            check(connection)
+            assert str(file) in {key[0] for key in nearest._shared}
+            connection.close()
+            assert str(file) not in {key[0] for key in nearest._shared}
+
     def test_one_matrix_serves_the_connections_of_a_process(
         self, file: Path, reopened: Any
     ) -> None:

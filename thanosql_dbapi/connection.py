@@ -150,6 +150,12 @@ class Connection(sqlite3.Connection):
         cursor: Cursor = _cursor(self, Cursor)
         return cursor.executescript(sql_script)
 
+    def close(self) -> None:
+        """Close the database, and let go of the vectors in memory; as in sqlite3."""
+        super().close()
+        if state := self.__dict__.get("_state"):
+            state.matrices = None
+
     def explain(self, sql: str, parameters: Parameters = (), /) -> Explanation:
         """Say how a statement would be answered; see :func:`thanosql_dbapi.explain`."""
         from .explanation import Explanation, indented
