@@ -124,20 +124,20 @@ def queries(place: str, engines: Engines) -> None:
                 compare(
                     f"{title}, {kind}, on one connection, {place}",
                     {name: on_one(each, statement, values) for name, each in connections.items()},
-                    runs=201,
+                    runs=81,
                     calls=100,
                 )
             compare(
                 f"{title}, {kind}, on a new connection, {place}",
                 {name: on_new(each, statement, values) for name, each in engines.items()},
-                runs=201,
+                runs=81,
                 calls=100,
             )
     with connected(engines) as connections:
         compare(
             f"fetch of 100,000 rows, select(), {place}",
             {name: on_one(each, select(*columns), None) for name, each in connections.items()},
-            runs=15,
+            runs=7,
         )
 
 
@@ -169,8 +169,8 @@ def orm(place: str, engines: Engines) -> None:
     compare(
         f"one object, in a new Session, {place}",
         {name: get(engine) for name, engine in engines.items()},
-        runs=101,
-        calls=50,
+        runs=61,
+        calls=20,
     )
 
 
@@ -189,7 +189,7 @@ def bulk(place: str, engines: Engines) -> None:
     compare(
         f"executemany of 100,000 rows, insert(), {place}",
         {name: insert_all(engine) for name, engine in engines.items()},
-        runs=15,
+        runs=7,
     )
 
 
