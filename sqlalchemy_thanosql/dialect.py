@@ -16,6 +16,8 @@ from __future__ import annotations
 import functools
 import os
 import re
+import sqlite3
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +34,7 @@ from .url import THANOSQL_OPTIONS, read_options, require_no_host
 
 IS_1_4 = sqlalchemy.__version__.startswith("1.")
 
+_FILE_ENGINES: weakref.WeakSet[Any] = weakref.WeakSet()
 _INHERITED: list[Any] = []  # connections of a parent process, kept from being closed
 
 HIDDEN_PREFIX = "thanosql_"
@@ -44,6 +47,10 @@ _NO_BEGIN = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _LEGACY_TRANSACTION_CONTROL = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL, of Python 3.12
+_MAY_HAVE_OWN_CONTROL = hasattr(sqlite3.Connection, "autocommit")
+
+# How SQLAlchemy writes most statements; these words need no look at comments before them.
+_BEGIN = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ")
 
 
 def _without_own(found_by: Any) -> Callable[..., list[Any]]:
@@ -101,7 +108,7 @@ class ThanosqlDialect(SQLiteDialect_pysqlite):
         """Have a forked process leave its parent's connections to a file alone."""
         if cls._is_url_file_db(engine.url):
             event.listen(engine, "connect", _remember_process)
-            event.listen(engine, "checkout", _leave_to_parent)
+            _FILE_ENGINES.add(engine)
 
     def create_connect_args(self, url: URL) -> Any:
         """Return the arguments of ``thanosql_dbapi.connect`` for a URL.
@@ -150,19 +157,22 @@ class ThanosqlDialect(SQLiteDialect_pysqlite):
 
     def do_execute(self, cursor: Any, statement: Any, parameters: Any, context: Any = None) -> None:
         """Execute a statement, in the transaction SQLAlchemy has begun."""
-        self._begin(cursor, statement, context)
+        if not self._connection_of(cursor).in_transaction:
+            self._begin(cursor, statement, context)
         cursor.execute(statement, parameters)
 
     def do_executemany(
         self, cursor: Any, statement: Any, parameters: Any, context: Any = None
     ) -> None:
         """Execute a statement for many rows, in the transaction SQLAlchemy has begun."""
-        self._begin(cursor, statement, context)
+        if not self._connection_of(cursor).in_transaction:
+            self._begin(cursor, statement, context)
         cursor.executemany(statement, parameters)
 
     def do_execute_no_params(self, cursor: Any, statement: Any, context: Any = None) -> None:
         """Execute a statement without parameters, in the transaction SQLAlchemy has begun."""
-        self._begin(cursor, statement, context)
+        if not self._connection_of(cursor).in_transaction:
+            self._begin(cursor, statement, context)
         cursor.execute(statement)
 
     def _begin(self, cursor: Any, statement: str, context: Any) -> None:
@@ -174,13 +184,14 @@ class ThanosqlDialect(SQLiteDialect_pysqlite):
         https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#sqlite-transactions
         """
         connection = self._connection_of(cursor)
-        if connection.in_transaction or self.detect_autocommit_setting(connection):
+        if self.detect_autocommit_setting(connection):
             return
         # 1.4 runs statements outside of transactions too, and commits after some.
         if context is None or not context.root_connection.in_transaction():
             return
-        if not _NO_BEGIN.match(statement):
-            cursor.execute(f"BEGIN {connection.isolation_level or ''}")
+        if statement.startswith(_BEGIN) or not _NO_BEGIN.match(statement):
+            kind = connection.isolation_level
+            cursor.execute(f"BEGIN {kind}" if kind else "BEGIN")
 
     def _connection_of(self, cursor: Any) -> Any:
         return cursor.connection
@@ -198,6 +209,16 @@ def _remember_process(connection: Any, record: Any) -> None:
     record.info["process"] = os.getpid()
 
 
+def _watch_checkouts() -> None:
+    """In a process that was just forked, look at each connection before it is used.
+
+    Only there: a listener is felt by each use of a connection.
+    """
+    for engine in _FILE_ENGINES:
+        if not event.contains(engine, "checkout", _leave_to_parent):
+            event.listen(engine, "checkout", _leave_to_parent)
+
+
 def _leave_to_parent(connection: Any, record: Any, proxy: Any) -> None:
     """Replace a connection that a fork has carried here: SQLite must not use or close it.
 
@@ -210,8 +231,14 @@ def _leave_to_parent(connection: Any, record: Any, proxy: Any) -> None:
     raise DisconnectionError("the connection belongs to the parent process")
 
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_watch_checkouts)
+
+
 def _has_own_control(connection: Any) -> bool:
     """Return whether a connection was opened with Python 3.12's ``autocommit=``."""
+    if not _MAY_HAVE_OWN_CONTROL:
+        return False
     control = getattr(connection, "autocommit", _LEGACY_TRANSACTION_CONTROL)
     return bool(control != _LEGACY_TRANSACTION_CONTROL)
 

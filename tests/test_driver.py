@@ -157,6 +157,25 @@ def test_another_connections_new_vector_column_is_decoded_too(
     other.close()
 
 
+@pytest.mark.parametrize("kind", ["connection", "cursor"])
+def test_a_text_known_to_have_no_vectors_has_those_another_connection_adds(
+    converted: thanosql.Connection, workspace: Path, kind: str
+) -> None:
+    converted.execute("CREATE TABLE album AS SELECT photo_id, image_path FROM photos")
+    converted.commit()
+    with closing(thanosql.connect(workspace / "photos.db")) as other:
+        target = other if kind == "connection" else other.cursor()
+        for _ in range(3):
+            assert len(target.execute("SELECT * FROM album LIMIT 1").fetchall()[0]) == 2
+        converted.execute(
+            "CONVERT USING m OPTIONS (table_name='album', result_col='v') AS SELECT * FROM album"
+        )
+        converted.commit()
+        for _ in range(2):
+            row = target.execute("SELECT * FROM album LIMIT 1").fetchall()[0]
+            assert isinstance(row[-1], np.ndarray)
+
+
 def test_other_values_under_a_vectors_name_stay(converted: thanosql.Connection) -> None:
     assert converted.execute("SELECT 'text' AS m_clipen").fetchone() == ("text",)
     assert converted.execute("SELECT x'00' AS m_clipen").fetchone() == (b"\0",)
