@@ -299,7 +299,7 @@ def best_rows(
     if len(matrix.odd) > MOST_CHANGES:
         raise Declined(f"{len(matrix.odd):,} vectors are zero or not finite")
     # To look a row up by its id costs some ten times what a scan takes to pass it.
-    most = max(len(matrix) // 50, 4 * wanted, 200) + len(changed)
+    most = max(len(matrix) // 50, 4 * wanted, 500) + len(changed)
     asked = first
     for rows, floor in matrix.candidates(query, changed, first, current.products):
         if len(rows) > most:
