@@ -482,3 +482,31 @@ def test_explain_embeds_nothing(connection: thanosql.Connection) -> None:
     assert any("photos" in row[-1] for row in plan)
     named = "SELECT count(*) FROM sqlite_master WHERE name = 'thanosql_vectors'"
     assert connection.execute(named).fetchone() == (0,)
+
+
+def test_a_picture_that_is_away_keeps_its_vector(
+    converted: thanosql.Connection, workspace: Path
+) -> None:
+    before = converted.execute("SELECT photo_id, m_clipen FROM photos").fetchall()
+    (workspace / "images").rename(workspace / "away")
+    converted.execute("UPDATE photos SET image_path = 'images/none.png' WHERE photo_id = '005'")
+    with pytest.warns(thanosql.MediaWarning) as warned:
+        converted.execute(IN_PLACE)
+    texts = sorted(str(each.message) for each in warned)
+    assert texts[0].startswith(
+        "CONVERT USING m: 1 of 1 images could not be read, their 'm_clipen' is NULL:"
+    )
+    assert texts[1].startswith(
+        "CONVERT USING m: 5 images are not there any more; their 'm_clipen' of before stays:"
+        " 'images/red.png', "
+    )
+    after = converted.execute("SELECT photo_id, m_clipen FROM photos").fetchall()
+    # The last row names another picture now, which is not there: its vector would be wrong.
+    assert [row[0] for row in after if row[1] is None] == ["005"]
+    for (_, old), (_, new) in zip(before[:5], after[:5], strict=True):
+        np.testing.assert_array_equal(old, new)
+    (workspace / "away").rename(workspace / "images")
+    converted.execute("UPDATE photos SET image_path = 'images/orange.png' WHERE photo_id = '005'")
+    converted.execute(IN_PLACE)
+    missing = "SELECT count(*) FROM photos WHERE m_clipen IS NULL"
+    assert converted.execute(missing).fetchone() == (0,)

@@ -439,11 +439,14 @@ def test_a_table_without_triggers_is_searched_twice_before(photos: Connection) -
     photos.commit()
     sql = searched(BEST, query="SELECT * FROM copied")
     assert note(photos, sql) == (
-        "a scan: no triggers tell what changes; searched again unchanged, it will"
+        "a scan: no triggers note what changes in this table; the next search uses the matrix if"
+        " nothing has changed by then"
     )
     assert note(photos, sql).startswith("the matrix, of 101 rows;")
     photos.execute("INSERT INTO copied SELECT * FROM copied LIMIT 1")
-    assert note(photos, sql) == "a scan: no triggers tell what changes, and a transaction is open"
+    assert note(photos, sql) == (
+        "a scan: no triggers note what changes in this table, and a transaction is open"
+    )
     photos.commit()
     assert note(photos, sql).startswith("a scan: no triggers")
     assert "the matrix, of 102 rows;" in note(photos, sql)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Union
 from . import extension
 from .cursor import UNSETTLED, Cursor
 from .database import Database
-from .errors import Error
+from .errors import Error, ProgrammingError, clip
 from .language import names_are_in_text
 from .location import PAGE_SIZE, locate
 from .progress import Progress, ProgressSetting
@@ -72,6 +72,10 @@ class Connection(sqlite3.Connection):
         **sqlite3_options: Any,
     ) -> None:
         options = options_of(sqlite3_arguments, sqlite3_options, "_sqlite3.Connection()")
+        if cache_bytes is not None and type(cache_bytes) is not int:
+            raise TypeError(f"cache_bytes must be a number of bytes, got {clip(cache_bytes)}")
+        if cache_bytes is not None and cache_bytes < 0:
+            raise ValueError(f"cache_bytes must be 0 or more, got {cache_bytes}")
         environment = os.environ
         location = locate(database, is_uri=bool(options.get("uri")))
         is_new = location.is_new
@@ -160,11 +164,13 @@ class Connection(sqlite3.Connection):
         """Say how a statement would be answered; see :func:`thanosql_dbapi.explain`."""
         from .explanation import Explanation, indented
         from .language import parse
-        from .language.tree import Print
+        from .language.tree import Print, Query, Ranked
 
         tree = parse(sql)
         if isinstance(tree, Print):  # SQLite's EXPLAIN is for what it shows
             sql = sql[tree.query.offset : tree.query.end]
+        elif tree is not None and not isinstance(tree, (Query, Ranked)):
+            raise ProgrammingError(f"explain takes a query, got {clip(sql)}; nothing was changed")
         self._state.notes.clear()
         cursor = self.cursor()
         cursor.row_factory = None

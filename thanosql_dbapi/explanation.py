@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from .database import Parameters
 
 
+_SQLITE_ALONE = (
+    "SQLite alone: the text asks for no most similar rows, or in a form that only a scan answers,"
+    " such as a join, DISTINCT, GROUP BY or an aggregate beside the similarity, a view, ASC, or a"
+    " LIMIT that is no number"
+)
+
+
 @dataclass(frozen=True)
 class Explanation:
     """How a statement would be answered; ``print`` shows it.
@@ -29,12 +36,7 @@ class Explanation:
         return bool(self.answers) and all(each.startswith("the matrix") for each in self.answers)
 
     def __str__(self) -> str:
-        answers = self.answers or (
-            (
-                "SQLite alone: the text asks for no most similar rows (ORDER BY a similarity DESC"
-                " LIMIT …, or top_k=…)"
-            ),
-        )
+        answers = self.answers or (_SQLITE_ALONE,)
         return "\n".join([*(f"answered by {answer}" for answer in answers), *self.plan])
 
 
@@ -55,6 +57,7 @@ def explain(
 
     Raises:
         StatementError: The statement does not parse.
+        ProgrammingError: It is ThanoSQL and no query, such as COPY.
         OperationalError: SQLite cannot explain it, since it is no query, or a table is missing.
 
     Example:

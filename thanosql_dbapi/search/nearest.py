@@ -42,7 +42,13 @@ Probe = Callable[[list[int], int], list[float]]
 
 
 class Declined(Exception):  # noqa: N818 - no error: the scan answers
-    """Why the matrix does not answer; the text ends a sentence that begins "the scan, because"."""
+    """Why the matrix does not answer.
+
+    Attributes:
+        was_dear: Whether it took time to find out, which the same statement is to be spared.
+    """
+
+    was_dear = False
 
 
 @dataclass(frozen=True)
@@ -248,13 +254,16 @@ class Matrices:
     def _unwatched(self, database: Database, entry: _Entry, column: Column) -> Matrix:
         if database.connection.in_transaction:
             entry.matrix = None  # a ROLLBACK would leave no trace
-            raise Declined("no triggers tell what changes, and a transaction is open")
+            raise Declined("no triggers note what changes in this table, and a transaction is open")
         (version,) = database.row("PRAGMA main.data_version") or (0,)
         state = version, database.connection.total_changes
         before, entry.state = entry.state, state
         if before != state:
             entry.matrix = None
-            raise Declined("no triggers tell what changes; searched again unchanged, it will")
+            raise Declined(
+                "no triggers note what changes in this table; the next search uses the matrix if"
+                " nothing has changed by then"
+            )
         if entry.matrix is None:
             if entry.too_large:
                 raise Declined(f"the matrix would have more than cache_bytes={self.limit:,}")
@@ -298,14 +307,17 @@ def best_rows(
     matrix, changed = current.matrix, current.changed
     if len(matrix.odd) > MOST_CHANGES:
         raise Declined(f"{len(matrix.odd):,} vectors are zero or not finite")
-    # To look a row up by its id costs some ten times what a scan takes to pass it.
-    most = max(len(matrix) // 50, 4 * wanted, 500) + len(changed)
-    asked = first
+    # To look a row up by its id costs some five times what a scan takes to pass it.
+    asked, most = first, max(len(matrix) // 5, 500) + len(changed)
+    was_dear = False
     for rows, floor in matrix.candidates(query, changed, first, current.products):
         if len(rows) > most:
             break
         values = probe(rows, wanted + 1)
         if len(values) >= wanted and values[wanted - 1] >= floor:
             return rows, values, asked
-        asked *= 8
-    raise Declined("too many rows would have to be compared one by one")
+        asked, most = asked * 8, max(len(matrix) // 50, 500) + len(changed)
+        was_dear = True
+    reason = Declined("too many rows would have to be compared one by one")
+    reason.was_dear = was_dear
+    raise reason

@@ -155,7 +155,7 @@ def _function_form(
     """Return the SELECT for a view or trigger: it embeds whenever it runs, row by row."""
     if target is not None:
         raise lowering.arguments.error(
-            f"CONVERT in a {lowering.verb} cannot store into table_name; leave the option out",
+            f"CONVERT inside {lowering.verb} cannot store into table_name; leave the option out",
             statement,
         )
     return (

@@ -12,13 +12,20 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from ..database import Database
-from ..errors import NotSupportedError, OperationalError, WorkspaceError, clip
+from ..errors import (
+    MediaWarning,
+    NotSupportedError,
+    OperationalError,
+    WorkspaceError,
+    clip,
+    warn_user,
+)
 from ..language.names import quote_name, same_name
 from ..language.outline import outline
 from ..language.tree import Convert, TableName
 from ..search.watching import shorten
 from .context import Context
-from .filling import Plan, add_watched_column, fill
+from .filling import SHOWN_FAILURES, Plan, add_watched_column, fill
 from .query import Lowering, lower
 from .staging import KEY, Staging, with_keys
 
@@ -163,16 +170,21 @@ def _fill(context: Context, plan: Plan, target: Target, staging: Staging, column
         f" WHERE length(t.{column}) = ?",
         (column_id, 4 * plan.model.dimension),
     )
-    current = {
-        row_id for row_id, state, source in done if source_state(context, plan, source) == state
-    }
+    current, kept = set[int](), dict[int, object]()
+    for row_id, state, source in done:
+        now = source_state(context, plan, source)
+        if now == state:
+            current.add(row_id)
+        elif is_gone(now, state) and not plan.stops_on_error:
+            # A disk that is not plugged in must not cost the vectors of all its pictures.
+            kept[row_id] = source
 
     # What a source is when it is read: one that changes later has another state next time.
     states: dict[int, int] = {}
 
     def pending() -> Iterator[tuple[int, object]]:
         for row_id, source in staging.sources(plan.source):
-            if row_id not in current:
+            if row_id not in current and row_id not in kept:
                 states[row_id] = source_state(context, plan, source)
                 yield row_id, source
 
@@ -193,24 +205,43 @@ def _fill(context: Context, plan: Plan, target: Target, staging: Staging, column
             database.execute_many(vector_sql, batch)
             database.execute_many(state_sql, made)
 
-    fill(context, plan, pending(), staging.count() - len(current), write)
+    fill(context, plan, pending(), staging.count() - len(current) - len(kept), write)
+    if kept:
+        first = ", ".join(clip(source) for source in list(kept.values())[:SHOWN_FAILURES])
+        more = " …" if len(kept) > SHOWN_FAILURES else ""
+        warn_user(
+            f"CONVERT USING {plan.model.name}: {len(kept):,} images are not there any more; their"
+            f" {clip(plan.column)} of before stays: {first}{more}",
+            MediaWarning,
+        )
 
 
 def source_state(context: Context, plan: Plan, source: object) -> int:
-    """Return a number that changes when the source does: its text, or its file's size and time."""
+    """Return a number that changes when the source does.
+
+    Its upper half stands for the model and the text, path or bytes, its lower half for the bytes
+    again or for the size and time of the path's file, 0 where there is none.
+    """
     digest = hashlib.blake2b(digest_size=8)
     digest.update(repr((plan.kind, plan.model.fingerprint)).encode())
     if isinstance(source, bytes):
         digest.update(source)
     else:
         digest.update(repr(source).encode("utf-8", "surrogatepass"))
+    state = digest.digest()
     if plan.kind == "image" and isinstance(source, str):
         try:
             status = context.workspace.locate(source).stat()
             digest.update(repr((status.st_size, status.st_mtime_ns)).encode())
+            state = state[:4] + digest.digest()[:4]
         except (OSError, ValueError, WorkspaceError):
-            pass  # a URL, or a file that is gone: reading it says what is wrong
-    return int.from_bytes(digest.digest(), "big", signed=True)
+            state = state[:4] + bytes(4)  # a URL, or a file that is gone: reading it says what
+    return int.from_bytes(state, "big", signed=True)
+
+
+def is_gone(now: int, before: int) -> bool:
+    """Return whether a source's file was there before and is not now, all else being equal."""
+    return now != before and now >> 32 == before >> 32 and not now & 0xFFFFFFFF
 
 
 def _unclear(table: TableName) -> NotSupportedError:

@@ -159,8 +159,9 @@ def _candidates(lowering: Lowering, question: _Question) -> str:
     )
     try:
         rows = _narrowed(lowering, question, habit, current, condition, place)
-    except Declined:
-        habit.scans, habit.first = _PATIENCE, 0
+    except Declined as reason:
+        if reason.was_dear:
+            habit.scans, habit.first = _PATIENCE, 0
         raise
     lowering.context.state.notes.append(
         f"the matrix, of {len(current.matrix):,} rows; {len(rows):,} are compared"
@@ -179,7 +180,8 @@ def _current(lowering: Lowering, question: _Question) -> Current:
     )
     if question.is_strict and not current.matrix.is_even:
         raise Declined(
-            f"column {current.column.name!r} holds other values than vectors of one length"
+            f"column {current.column.name!r} does not hold vectors of"
+            f" {current.column.dimension} dimensions alone"
         )
     return current
 
@@ -238,7 +240,9 @@ def _require_many(database: Database, sql: str, bindings: dict[str, Any], count:
     """Raise Declined when an index finds only a few rows: then they are all compared."""
     row = database.row(f"SELECT count(*) FROM (SELECT 1 FROM ({sql}\n) LIMIT {count})", bindings)
     if row is None or row[0] < count:
-        raise Declined("an index finds its few rows")
+        reason = Declined("an index finds its few rows")
+        reason.was_dear = True
+        raise reason
 
 
 def _table_filter(search: Search, plan: SearchPlan) -> Filter:

@@ -8,7 +8,7 @@ from ..errors import OperationalError, clip
 from ..language.names import quote_name, quote_text, same_name
 from ..language.outline import tables_read
 from ..language.tree import Search, Value
-from ..registry import Model
+from ..registry import Model, VectorColumn
 from .nearest import narrow_search
 from .plan import SearchPlan
 from .query import Lowering, lower
@@ -163,19 +163,30 @@ def _missing_column(
     lowering: Lowering, statement: Search, column: str, names: list[str], model: Model
 ) -> str:
     read = tables_read(statement.query)
-    holders = [
-        each.table_name
+    filled = [
+        each
         for each in lowering.context.registry.vector_columns()
         if same_name(each.column_name, column)
         and any(same_name(each.table_name, table.name) for table in read)
     ]
     remedy = (
-        f"table {clip(holders[0])} has it: add it to the SELECT after AS"
-        if holders
+        _where_it_went(lowering, filled[0], column)
+        if filled
         else f"CONVERT USING {model.name} OPTIONS (table_name='…') AS SELECT * FROM … makes it;"
         " or name another column with OPTIONS (emb_col='…')"
     )
     return (
         f"SEARCH USING {model.name}: the rows have no column {clip(column)}"
         f" (they have {', '.join(names)}); {remedy}"
+    )
+
+
+def _where_it_went(lowering: Lowering, filled: VectorColumn, column: str) -> str:
+    declared = lowering.context.database.table_columns(filled.schema_name, filled.table_name)
+    table = clip(filled.table_name)
+    if any(same_name(name, column) for name, _ in declared):
+        return f"table {table} has it: add it to the SELECT after AS"
+    return (
+        f"CONVERT once made it in table {table}; if it was renamed, say"
+        " OPTIONS (emb_col='…'), if it was dropped, CONVERT the table again"
     )
