@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import itertools
 import re
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from alembic.ddl.sqlite import SQLiteImpl
@@ -250,3 +252,16 @@ def _converted_columns(connection: Connection) -> set[tuple[str, str]]:
         "SELECT table_name, column_name FROM main.thanosql_vectors WHERE schema_name = 'main'"
     )
     return {(table.lower(), column.lower()) for table, column in rows}
+
+
+class _PluginModule(ModuleType):
+    """This module, as Alembic 1.18 to 1.20.0 wants a plugin: something to iterate over.
+
+    Newer ones want a module (Alembic #1873).
+    """
+
+    def __iter__(self) -> Iterator[ModuleType]:
+        yield self
+
+
+sys.modules[__name__].__class__ = _PluginModule

@@ -349,3 +349,13 @@ def test_migrations_over_an_async_engine(noted, photo_engine):
 
     asyncio.run(main())
     assert names(noted, "trigger") == ["noted", *OWN]
+
+
+def test_every_alembic_can_load_the_plugin() -> None:
+    # 1.18 to 1.20.0 iterate over what the entry point names, newer ones want a module.
+    import importlib
+    import types
+
+    plugin = importlib.import_module("sqlalchemy_thanosql.migrations")
+    assert isinstance(plugin, types.ModuleType)
+    assert list(plugin) == [plugin]  # type: ignore[call-overload]
