@@ -407,6 +407,18 @@ def test_a_statement_that_writes_is_narrowed_inside_a_transaction(photos: Connec
     assert photos.execute("SELECT count(*), count(DISTINCT sim) FROM best").fetchone() == (6, 3)
 
 
+def test_equal_searches_in_one_text_keep_their_own_rows(photos: Connection) -> None:
+    fill(photos, 300)
+    one, other = (
+        searched(f"{where} {BEST}").replace("text=?", "text='a black cat'")
+        for where in ("WHERE code LIKE '%7%'", "WHERE 1")
+    )
+    sql = f"SELECT * FROM ({one}) UNION ALL SELECT * FROM ({other})"
+    slow = sql.replace("FROM photos", "FROM (SELECT * FROM photos) AS photos")
+    assert outcome(photos, sql, ()) == outcome(photos, slow, ())
+    assert len(outcome(photos, sql, ())) == 6
+
+
 def test_few_rows_by_an_index_are_compared_one_by_one(photos: Connection) -> None:
     fill(photos, 300)
     sql = searched("WHERE album = 3 " + BEST)

@@ -75,6 +75,8 @@ def lower_ranked(lowering: Lowering, query: Query) -> str:
         plan = lowering.searches[ranking.search]
         if plan.limit is None:
             with _noted(lowering.context):
+                if _count(query, ranking.search) > 1:
+                    raise Declined("the same SEARCH stands in the text more than once")
                 lowering.narrowed[ranking.search] = _narrow_ranking(lowering, ranking, plan)
     return lower(lowering, query) if lowering.narrowed else sql
 
@@ -275,6 +277,12 @@ def has_searches_only(query: Query) -> bool:
     """Return whether a query can be lowered again: a CONVERT in it would run again."""
     statements = [part for part in query.parts if not isinstance(part, (str, Parameter))]
     return all(isinstance(each, Search) and has_searches_only(each.query) for each in statements)
+
+
+def _count(query: Query, search: Search) -> int:
+    """Return how often a SEARCH stands in a query: what narrows it narrows each."""
+    inner = [part for part in query.parts if isinstance(part, Search)]
+    return inner.count(search) + sum(_count(each.query, search) for each in inner)
 
 
 @contextmanager
