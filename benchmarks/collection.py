@@ -16,7 +16,7 @@ import argparse
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from thanosql_dbapi.database import Database
 from thanosql_dbapi.registry import Registry, VectorColumn
 from thanosql_dbapi.search.watching import watch
 
+from .measure import machine
 from .tiny_clip import DIMENSION, make_model
 
 if TYPE_CHECKING:
@@ -257,6 +258,23 @@ def _clip_vectors(
     coordinates[:, 1] = 0.7 * rest
     coordinates[:, 2:] = own * rest[:, None]
     return coordinates @ basis
+
+
+def run(times: Callable[[Collection, int], None], *, runs: int = 7) -> None:
+    """Read the command line of a benchmark over a collection, and time what it times.
+
+    Args:
+        times: Prints the times of a collection for a number of runs; its text is the help.
+        runs: Runs when the command line does not say.
+    """
+    parser = argparse.ArgumentParser(description=times.__doc__)
+    parser.add_argument("--rows", type=int, default=25_000)
+    parser.add_argument("--kind", choices=KINDS, default="clip")
+    parser.add_argument("--runs", type=int, default=runs)
+    parser.add_argument("--folder", type=Path, help="where collections are kept")
+    given = parser.parse_args()
+    print(machine("numpy", "sqlite-vec"))
+    times(collection(given.rows, given.kind, folder=given.folder), given.runs)
 
 
 def main() -> None:

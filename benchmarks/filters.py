@@ -6,11 +6,8 @@ inside SEARCH and outside. Ours stands against the scan of the same statement.
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
-from .collection import FILTERS, KINDS, TEXT, Collection, collection
-from .measure import compare, machine
+from .collection import FILTERS, TEXT, Collection, run
+from .measure import compare
 
 _INSIDE = (
     f"SELECT photo_id, sim FROM (SEARCH IMAGE text='{TEXT}' USING m OPTIONS (result_col='sim')"
@@ -40,17 +37,5 @@ def times(made: Collection, runs: int) -> None:
     quick.close()
 
 
-def main() -> None:
-    """Time searches with a condition."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--rows", type=int, default=25_000)
-    parser.add_argument("--kind", choices=KINDS, default="clip")
-    parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--folder", type=Path, help="where collections are kept")
-    given = parser.parse_args()
-    print(machine("numpy", "sqlite-vec"))
-    times(collection(given.rows, given.kind, folder=given.folder), given.runs)
-
-
 if __name__ == "__main__":
-    main()
+    run(times)

@@ -7,14 +7,12 @@ The collection is put back as it was.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from .collection import COLUMN, KINDS, Collection, collection
-from .measure import machine, report
+from .collection import COLUMN, Collection, run
+from .measure import report
 from .search import SQL
 
 
@@ -66,17 +64,5 @@ def times(made: Collection, runs: int) -> None:
     )
 
 
-def main() -> None:
-    """Time searches after writes."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--rows", type=int, default=25_000)
-    parser.add_argument("--kind", choices=KINDS, default="clip")
-    parser.add_argument("--runs", type=int, default=15)
-    parser.add_argument("--folder", type=Path, help="where collections are kept")
-    given = parser.parse_args()
-    print(machine("numpy", "sqlite-vec"))
-    times(collection(given.rows, given.kind, folder=given.folder), given.runs)
-
-
 if __name__ == "__main__":
-    main()
+    run(times, runs=15)

@@ -6,13 +6,10 @@ against numpy's product over the vectors of rows fetched so.
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 
-from .collection import COLUMN, KINDS, TEXT, Collection, collection
-from .measure import compare, machine
+from .collection import COLUMN, TEXT, Collection, run
+from .measure import compare
 
 _SEARCH = f"SEARCH IMAGE text='{TEXT}' USING m AS {{}}"
 _ALL = "SELECT * FROM photos"
@@ -51,17 +48,5 @@ def times(made: Collection, runs: int) -> None:
     connection.close()
 
 
-def main() -> None:
-    """Time the full search."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--rows", type=int, default=25_000)
-    parser.add_argument("--kind", choices=KINDS, default="clip")
-    parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--folder", type=Path, help="where collections are kept")
-    given = parser.parse_args()
-    print(machine("numpy", "sqlite-vec"))
-    times(collection(given.rows, given.kind, folder=given.folder), given.runs)
-
-
 if __name__ == "__main__":
-    main()
+    run(times)

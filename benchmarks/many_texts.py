@@ -5,11 +5,8 @@ What counts is the price of each added text, as a share of the time that one alo
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
-from .collection import KINDS, TEXT, Collection, collection
-from .measure import compare, machine
+from .collection import TEXT, Collection, run
+from .measure import compare
 
 _TEXTS = (TEXT, "a dog on a chair", "gloomy photos", "바다와 하늘")
 _SEARCH = "SEARCH IMAGE texts=[{}] USING m AS SELECT * FROM photos"
@@ -40,17 +37,5 @@ def times(made: Collection, runs: int) -> None:
     connection.close()
 
 
-def main() -> None:
-    """Time searches for several texts."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--rows", type=int, default=25_000)
-    parser.add_argument("--kind", choices=KINDS, default="clip")
-    parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--folder", type=Path, help="where collections are kept")
-    given = parser.parse_args()
-    print(machine("numpy", "sqlite-vec"))
-    times(collection(given.rows, given.kind, folder=given.folder), given.runs)
-
-
 if __name__ == "__main__":
-    main()
+    run(times)

@@ -44,11 +44,14 @@ Probe = Callable[[list[int], int], list[float]]
 class Declined(Exception):  # noqa: N818 - no error: the scan answers
     """Why the matrix does not answer.
 
-    Attributes:
+    Args:
+        reason: The reason.
         was_dear: Whether it took time to find out, which the same statement is to be spared.
     """
 
-    was_dear = False
+    def __init__(self, reason: str, *, was_dear: bool = False) -> None:
+        super().__init__(reason)
+        self.was_dear = was_dear
 
 
 @dataclass(frozen=True)
@@ -91,14 +94,12 @@ class Matrices:
         limit: Bytes a matrix may have; 0 turns them all off.
         can_write: Whether side files may be written.
         on_device: Takes a matrix's codes to a GPU; None where there is none.
-        is_off: Why none may be used any more on this connection, or None.
     """
 
     file: Path | None
     limit: int
     can_write: bool = True
     on_device: Callable[[NDArray[np.int8]], Products | None] = lambda codes: None
-    is_off: str | None = None
     _entries: dict[tuple[TableName, str, int], _Entry] = field(default_factory=dict)
 
     def current(self, database: Database, table: TableName, column: str, dimension: int) -> Current:
@@ -113,8 +114,6 @@ class Matrices:
         Raises:
             Declined: There is none that could be trusted.
         """
-        if self.is_off:
-            raise Declined(self.is_off)
         if self.limit <= 0:
             raise Declined("cache_bytes=0 turns the matrix off")
         entry = self._entry(database, table, column, dimension)
@@ -169,7 +168,7 @@ class Matrices:
                 return entry.matrix, set()
         entry.matrix = None
         if entry.too_large:
-            raise Declined(f"the matrix would have more than cache_bytes={self.limit:,}")
+            raise self._too_large()
         entry.matrix, entry.is_checked = self._read(database, entry, column, watch), True
         return entry.matrix, set()
 
@@ -204,7 +203,7 @@ class Matrices:
             matrix = read_matrix(database, column, mark, limit=self.limit)
         except MemoryError:
             entry.too_large = True
-            raise Declined(f"the matrix would have more than cache_bytes={self.limit:,}") from None
+            raise self._too_large() from None
         if not database.connection.in_transaction:
             self._share(matrix, watch, column)
         return matrix
@@ -249,6 +248,9 @@ class Matrices:
         if self.file is not None:
             _shared[self._key(watch, column)] = matrix
 
+    def _too_large(self) -> Declined:
+        return Declined(f"the matrix would have more than cache_bytes={self.limit:,}")
+
     # -- any other column ---------------------------------------------------------------------
 
     def _unwatched(self, database: Database, entry: _Entry, column: Column) -> Matrix:
@@ -266,7 +268,7 @@ class Matrices:
             )
         if entry.matrix is None:
             if entry.too_large:
-                raise Declined(f"the matrix would have more than cache_bytes={self.limit:,}")
+                raise self._too_large()
             try:
                 entry.matrix = read_matrix(database, column, None, limit=self.limit)
             except MemoryError:
@@ -318,6 +320,4 @@ def best_rows(
             return rows, values, asked
         asked, most = asked * 8, max(len(matrix) // 50, 500) + len(changed)
         was_dear = True
-    reason = Declined("too many rows would have to be compared one by one")
-    reason.was_dear = was_dear
-    raise reason
+    raise Declined("too many rows would have to be compared one by one", was_dear=was_dear)

@@ -12,7 +12,6 @@ Source: https://www.sqlite.org/lang_createtrigger.html
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..database import Database
@@ -157,19 +156,6 @@ def changes_since(database: Database, column_id: int, mark: Mark, limit: int) ->
     if not rows or (rows[0][0], rows[0][2]) != (mark.number, mark.token) or len(rows) > limit + 1:
         return None
     return {row[1] for row in rows[1:] if row[1] is not None}
-
-
-def watched_tables(database: Database) -> Iterator[tuple[int, str]]:
-    """Yield (column_id, table) of the triggers that are there, whole sets or not."""
-    seen = set()
-    for name, table in database.rows(
-        "SELECT name, tbl_name FROM main.sqlite_master WHERE type = 'trigger' AND name GLOB ?",
-        (f"{_PREFIX}*",),
-    ):
-        match = _NAME.fullmatch(name)
-        if match and (match[1], table) not in seen:
-            seen.add((match[1], table))
-            yield int(match[1]), table
 
 
 def _triggers(watch: Watch) -> dict[str, str]:

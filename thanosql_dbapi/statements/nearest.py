@@ -198,12 +198,13 @@ def _narrowed(
 ) -> list[int]:
     """Bind the candidates to the condition's placeholder, and return them."""
     database, bindings = lowering.context.database, lowering.bindings
-    narrow, wide = question.similarities(condition), question.similarities("")
+    narrow = question.similarities(condition)
     if habit.by_index is None:
-        habit.by_index = _is_by_index(database, wide, bindings)
+        habit.by_index = _is_by_index(database, question.similarities(""), bindings)
     if habit.by_index and habit.trusted == 0:
         # To compare what an index finds is as quick up to about so many rows.
-        _require_many(database, wide, bindings, max(100, len(current.matrix) // 60))
+        many = max(100, len(current.matrix) // 60)
+        _require_many(database, question.similarities(""), bindings, many)
         habit.trusted = _PATIENCE
     habit.trusted = max(0, habit.trusted - 1)
 
@@ -242,9 +243,7 @@ def _require_many(database: Database, sql: str, bindings: dict[str, Any], count:
     """Raise Declined when an index finds only a few rows: then they are all compared."""
     row = database.row(f"SELECT count(*) FROM (SELECT 1 FROM ({sql}\n) LIMIT {count})", bindings)
     if row is None or row[0] < count:
-        reason = Declined("an index finds its few rows")
-        reason.was_dear = True
-        raise reason
+        raise Declined("an index finds its few rows", was_dear=True)
 
 
 def _table_filter(search: Search, plan: SearchPlan) -> Filter:
