@@ -445,6 +445,22 @@ def test_the_matrix_can_be_limited_and_turned_off(template: Path, tmp_path: Path
             check(connection)
 
 
+def test_the_limit_holds_while_the_table_grows(template: Path, tmp_path: Path) -> None:
+    file = tmp_path / "photos.db"
+    shutil.copy(template / "photos.db", file)
+    limit = 4000 * (DIMENSION + 20)
+    with closing(
+        thanosql_dbapi.connect(file, workspace=template, progress=False, cache_bytes=limit)
+    ) as connection:
+        fill(connection, 3500)
+        assert note(connection).startswith("the matrix, of 3,501 rows;")
+        connection.executemany(INSERT, [(f"n{n}", 1, vector(9000 + n)) for n in range(1200)])
+        assert note(connection) == (
+            f"a scan: the matrix would have more than cache_bytes={limit:,}"
+        )
+        check(connection)
+
+
 def test_a_table_without_triggers_is_searched_twice_before(photos: Connection) -> None:
     fill(photos, 100)
     photos.execute("CREATE TABLE copied AS SELECT * FROM photos")

@@ -164,8 +164,13 @@ class Matrices:
             if len(changed) <= MOST_CHANGES:
                 return entry.matrix, changed
             if len(changed) < len(entry.matrix) // 2:
-                entry.matrix = self._patched(database, entry.matrix, column, watch, changed)
-                return entry.matrix, set()
+                patched = self._patched(database, entry.matrix, column, watch, changed)
+                if patched.nbytes > self.limit:
+                    entry.matrix, entry.too_large = None, True
+                    raise self._too_large()
+                self._keep(database, patched, watch, column)
+                entry.matrix = patched
+                return patched, set()
         entry.matrix = None
         if entry.too_large:
             raise self._too_large()
@@ -189,9 +194,7 @@ class Matrices:
         mark = last_mark(database, watch.column_id)
         rows = sorted(changed)
         fresh = read_matrix(database, column, mark, mean=matrix.vectors.mean, rows=rows)
-        patched = matrix.patched(fresh, changed)
-        self._keep(database, patched, watch, column)
-        return patched
+        return matrix.patched(fresh, changed)
 
     def _read(self, database: Database, entry: _Entry, column: Column, watch: Watch) -> Matrix:
         # The mark first: what changes while the rows are read is then looked at again.
