@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import thanosql_dbapi as thanosql
-from thanosql_dbapi.database import Database
-from thanosql_dbapi.registry import Registry, VectorColumn
-from thanosql_dbapi.search.watching import watch
+from thanosql_dbapi.stores.sqlite.database import Database
+from thanosql_dbapi.stores.sqlite.registry import Registry, VectorColumn
+from thanosql_dbapi.stores.sqlite.topk.change_log import watch
 
 from .measure import machine
 from .tiny_clip import DIMENSION, make_model

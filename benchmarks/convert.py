@@ -25,10 +25,10 @@ import numpy as np
 from PIL import Image
 
 import thanosql_dbapi
-from thanosql_dbapi.embedding.clip import Encoder
+from thanosql_dbapi.embedding.batches import _cores
 from thanosql_dbapi.embedding.images import open_image
-from thanosql_dbapi.embedding.pipeline import _cores
-from thanosql_dbapi.sources.storybook import MODEL_FOLDER
+from thanosql_dbapi.models.clip import Encoder
+from thanosql_dbapi.storybook import MODEL_FOLDER
 
 from .measure import compare, machine
 from .models import vit_b32

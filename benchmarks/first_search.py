@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 import thanosql_dbapi
-from thanosql_dbapi.query_store import NAME
+from thanosql_dbapi.models.query_store import NAME
 
 from .measure import machine, shown
 from .models import vit_b32

@@ -164,7 +164,7 @@ class _Dependents:
     def _watch_anew(self, lost: set[str]) -> None:
         """Void what readers know of the vectors: the copied rows may have other row ids.
 
-        The triggers and the log are those of ``thanosql_dbapi.search.watching``, which come in
+        The triggers and the log are those of ``stores.sqlite.topk.change_log``, which come in
         sets. Written through SQLAlchemy's connection, which may be an async one.
         """
         own: dict[int, list[str]] = {}

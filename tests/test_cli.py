@@ -18,12 +18,12 @@ import pytest
 from PIL import Image
 
 import thanosql
-from thanosql_dbapi import demo, shell
-from thanosql_dbapi.__main__ import main
 from thanosql_dbapi.language import parse
-from thanosql_dbapi.session import open_database
-from thanosql_dbapi.sources.storybook import MODEL_FOLDER
-from thanosql_dbapi.terminal import Terminal
+from thanosql_dbapi.storybook import MODEL_FOLDER
+from thanosql_dbapi.ui import demo, shell
+from thanosql_dbapi.ui.cli import main
+from thanosql_dbapi.ui.session import open_database
+from thanosql_dbapi.ui.terminal import Terminal
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -160,7 +160,7 @@ def test_ours_are_the_names_it_exits_with(program: Program, monkeypatch) -> None
     def interrupted(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("thanosql_dbapi.__main__.open_database", interrupted)
+    monkeypatch.setattr("thanosql_dbapi.ui.cli.open_database", interrupted)
     assert program("x.db", "SELECT 1").status == 130
 
 

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 import thanosql_dbapi
-from thanosql_dbapi import display, formats, gallery, terminal
 from thanosql_dbapi.errors import ProgrammingError, StatementError
-from thanosql_dbapi.session import open_database, run, searches, statements_of
+from thanosql_dbapi.ui import display, formats, gallery, terminal
+from thanosql_dbapi.ui.session import open_database, run, searches, statements_of
 
 VECTOR = np.asarray([0.1, -0.25, 3.0, 1.0], dtype=np.float32)
 

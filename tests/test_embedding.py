@@ -18,12 +18,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from thanosql_dbapi.embedding import images, pipeline
-from thanosql_dbapi.embedding.clip import Encoder, load_encoder, resolve_device
-from thanosql_dbapi.embedding.folder import inspect_folder
+from thanosql_dbapi.embedding import batches, images
+from thanosql_dbapi.embedding.batches import Batch, embed_rows, embed_texts_rows
 from thanosql_dbapi.embedding.images import open_image
-from thanosql_dbapi.embedding.pipeline import Batch, embed_rows, embed_texts_rows
-from thanosql_dbapi.embedding.weights import adopt_weights
 from thanosql_dbapi.errors import (
     MediaError,
     ModelError,
@@ -31,6 +28,9 @@ from thanosql_dbapi.errors import (
     SourceError,
     WorkspaceError,
 )
+from thanosql_dbapi.models.clip import Encoder, load_encoder, resolve_device
+from thanosql_dbapi.models.folder import inspect_folder
+from thanosql_dbapi.models.weights import adopt_weights
 from thanosql_dbapi.workspace import Workspace
 
 TEXTS = ["a black cat", "", "a dog on a chair " * 20, "검은 고양이", "gloomy\nphotos 🐈"]
@@ -296,7 +296,7 @@ def test_facts_of_a_folder(clip_folder: Path) -> None:
 def test_facts_need_no_torch(clip_folder: Path) -> None:
     code = (
         "import sys; from pathlib import Path;"
-        "from thanosql_dbapi.embedding.folder import inspect_folder;"
+        "from thanosql_dbapi.models.folder import inspect_folder;"
         f"inspect_folder(Path({str(clip_folder)!r}));"
         "print(sorted({'torch', 'transformers', 'PIL'} & sys.modules.keys()))"
     )
@@ -749,11 +749,11 @@ def test_only_a_few_batches_are_read_ahead() -> None:
 
 
 def test_a_batch_of_large_blobs_ends_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "BATCH_BYTES", 1000)
+    monkeypatch.setattr(batches, "BATCH_BYTES", 1000)
     content = encoded(grey(7))
     rows = [(n, content + bytes(400 - len(content))) for n in range(8)]
-    batches = list(embed_rows(Fake(), rows, read=opened, batch_size=6))
-    assert [batch.keys for batch in batches] == [[0, 1, 2], [3, 4, 5], [6, 7]]
+    parts = list(embed_rows(Fake(), rows, read=opened, batch_size=6))
+    assert [batch.keys for batch in parts] == [[0, 1, 2], [3, 4, 5], [6, 7]]
 
 
 def test_the_model_works_on_while_the_caller_writes() -> None:

@@ -542,10 +542,10 @@ class TestSideFile:
     @pytest.fixture
     def reopened(self, template: Path) -> Callable[[Path], Any]:
         """Open a database in a process that does not know it yet."""
-        from thanosql_dbapi.search import nearest
+        from thanosql_dbapi.stores.sqlite.topk import matrices
 
         def opened(file: Path, **options: Any) -> Any:
-            nearest._shared.clear()
+            matrices._shared.clear()
             return closing(
                 thanosql_dbapi.connect(file, workspace=template, progress=False, **options)
             )
@@ -639,13 +639,13 @@ class TestSideFile:
         assert not side.exists()
 
     def test_a_closed_connection_lets_go_of_it(self, file: Path, reopened: Any) -> None:
-        from thanosql_dbapi.search import nearest
+        from thanosql_dbapi.stores.sqlite.topk import matrices
 
         with reopened(file) as connection:
             check(connection)
-            assert str(file) in {key[0] for key in nearest._shared}
+            assert str(file) in {key[0] for key in matrices._shared}
             connection.close()
-            assert str(file) not in {key[0] for key in nearest._shared}
+            assert str(file) not in {key[0] for key in matrices._shared}
 
     def test_one_matrix_serves_the_connections_of_a_process(
         self, file: Path, reopened: Any
@@ -662,8 +662,8 @@ class TestSideFile:
 
 def test_a_device_gives_the_same_products() -> None:
     # No GPU here: torch's own processor stands in for one.
-    from thanosql_dbapi.embedding.products import DeviceProducts
-    from thanosql_dbapi.search.quantized import quantize
+    from thanosql_dbapi.stores.sqlite.topk.gpu import DeviceProducts
+    from thanosql_dbapi.stores.sqlite.topk.quantized import quantize
 
     rng = np.random.default_rng(0)
     vectors = quantize(rng.standard_normal((3000, 512), dtype=np.float32))

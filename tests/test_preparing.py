@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from thanosql_dbapi.embedding.clip import Encoder
 from thanosql_dbapi.embedding.images import open_image
-from thanosql_dbapi.embedding.preparing import load_preparation
 from thanosql_dbapi.errors import ModelError
-from thanosql_dbapi.sources.storybook import MODEL_FOLDER
+from thanosql_dbapi.models.clip import Encoder
+from thanosql_dbapi.models.preprocessing import load_preparation
+from thanosql_dbapi.storybook import MODEL_FOLDER
 
 SETTINGS = [
     {},

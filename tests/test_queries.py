@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import thanosql
-from thanosql_dbapi.embedding.cache import Query, VectorCache, queries, query_vector
-from thanosql_dbapi.query_store import NAME, QueryStore
+from thanosql_dbapi.models.query_cache import Query, VectorCache, queries, query_vector
+from thanosql_dbapi.models.query_store import NAME, QueryStore
 
 HEAVY = {"torch", "transformers"}
 ASK = """

@@ -530,7 +530,7 @@ def test_a_model_that_is_none(tmp_path: Path, clip_folder: Path) -> None:
 
 
 def test_storybook_clip_comes_with_the_package(tmp_path: Path) -> None:
-    from thanosql_dbapi.sources import storybook
+    from thanosql_dbapi import storybook
 
     if not getattr(storybook, "MODEL_FOLDER", Path("none")).is_dir():
         pytest.skip("the model is not trained yet")

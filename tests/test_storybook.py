@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from thanosql_dbapi.sources.storybook import MODEL_FOLDER, write_dataset
-from thanosql_dbapi.sources.storybook.captions import codes, fits, meant, say
-from thanosql_dbapi.sources.storybook.drawing import Painter
-from thanosql_dbapi.sources.storybook.world import (
+from thanosql_dbapi.storybook import MODEL_FOLDER, write_dataset
+from thanosql_dbapi.storybook.captions import codes, fits, meant, say
+from thanosql_dbapi.storybook.drawing import Painter
+from thanosql_dbapi.storybook.world import (
     COLOURS,
     MOODS,
     PLACES,
@@ -29,7 +29,7 @@ from thanosql_dbapi.sources.storybook.world import (
 )
 
 if TYPE_CHECKING:
-    from thanosql_dbapi.sources.storybook.quality import Reader
+    from thanosql_dbapi.storybook.quality import Reader
 
 COLUMNS = ["photo_id", "image_path", "photo_image_url", "photo_description", "ai_description"]
 
@@ -125,7 +125,7 @@ def test_a_script_without_a_main_guard_may_draw_on_all_cores(tmp_path: Path) -> 
         "import sys; sys.path[:0] = [sys.argv[1]]\n"
         "from pathlib import Path\n"
         "print('once')\n"
-        "from thanosql_dbapi.sources.storybook import dataset\n"
+        "from thanosql_dbapi.storybook import dataset\n"
         "dataset._WORTH_A_WORKER = 4\n"
         "dataset.cores = lambda: 2\n"
         "dataset.write_dataset(Path(sys.argv[2]), rows=8, seed=5)\n",
@@ -195,7 +195,7 @@ def test_every_fitting_pair_is_right_in_the_loss() -> None:
     """Two captions that fit both pictures: equal closeness is the best there is."""
     import torch
 
-    from thanosql_dbapi.sources.storybook.reading import contrast
+    from thanosql_dbapi.storybook.reading import contrast
 
     fits = torch.ones(2, 2)
     level, tilted = torch.zeros(2, 2), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
@@ -209,7 +209,7 @@ def test_every_fitting_pair_is_right_in_the_loss() -> None:
 
 @pytest.fixture(scope="module")
 def reader() -> Reader:
-    from thanosql_dbapi.sources.storybook.quality import Reader
+    from thanosql_dbapi.storybook.quality import Reader
 
     return Reader(MODEL_FOLDER)
 
@@ -299,7 +299,7 @@ def test_case_does_not_matter(reader: Reader) -> None:
 
 
 def test_searches_find_what_was_asked_for(reader: Reader) -> None:
-    from thanosql_dbapi.sources.storybook.quality import pictures, score
+    from thanosql_dbapi.storybook.quality import pictures, score
 
     rows, seed = 300, 77
     scenes = [sample_scene(seed, i) for i in range(rows)]

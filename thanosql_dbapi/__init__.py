@@ -61,7 +61,7 @@ from .errors import (
 )
 from .explanation import Explanation, explain
 from .progress import ProgressSetting
-from .standin import is_foreign, options_of, relay, with_abilities_of
+from .sqlite3_compat import is_foreign, options_of, relay, with_abilities_of
 from .vectors import to_vector
 from .workspace import StrPath
 
@@ -165,7 +165,7 @@ ROWID = _TypeObject({"ROWID"})
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Register the magics: ``%load_ext thanosql`` calls this."""
-    from .notebook import load_ipython_extension as load
+    from .ui.notebook import load_ipython_extension as load
 
     load(shell)
 

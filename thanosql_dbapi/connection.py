@@ -10,17 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from . import extension
 from .cursor import UNSETTLED, Cursor
-from .database import Database
 from .errors import Error, ProgrammingError, clip
 from .language import names_are_in_text
-from .location import PAGE_SIZE, locate
 from .progress import Progress, ProgressSetting
-from .registry import Registry
-from .search import functions
 from .settings import DEFAULT_CACHE_BYTES, Settings, State
-from .standin import (
+from .sqlite3_compat import (
     adapt_default_types,
     is_foreign,
     may_warn,
@@ -28,13 +23,17 @@ from .standin import (
     relay,
     with_abilities_of,
 )
+from .stores.sqlite import extension, functions
+from .stores.sqlite.database import Database
+from .stores.sqlite.location import PAGE_SIZE, locate
+from .stores.sqlite.registry import Registry
 from .vectors import register_adapter
 from .workspace import StrPath, Workspace
 
 if TYPE_CHECKING:
-    from .database import Parameters
     from .explanation import Explanation
     from .statements import Context
+    from .stores.sqlite.database import Parameters
 
 Description = tuple[tuple[Any, ...], ...]
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from . import language
 from .errors import ProgrammingError
-from .standin import NAMES_ARE_WARNED_OF, relay, warns_of_names
+from .sqlite3_compat import NAMES_ARE_WARNED_OF, relay, warns_of_names
 from .vectors import Decoder
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .connection import Connection
-    from .database import Parameters
     from .language.tree import Tree
+    from .stores.sqlite.database import Parameters
 
 # Looked up once: a point query takes two microseconds in all.
 _execute = sqlite3.Cursor.execute

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .connection import Connection
-    from .database import Parameters
+    from .stores.sqlite.database import Parameters
 
 
 _SQLITE_ALONE = (
@@ -71,7 +71,7 @@ def explain(
     """
     if connection is not None:
         return connection.explain(sql, parameters)
-    from .session import open_database
+    from .ui.session import open_database
 
     opened = open_database()
     try:

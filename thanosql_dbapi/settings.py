@@ -13,7 +13,7 @@ from .progress import Progress
 from .workspace import StrPath, Workspace
 
 if TYPE_CHECKING:
-    from .search.nearest import Matrices
+    from .stores.sqlite.topk.matrices import Matrices
 
 DEFAULT_CACHE_BYTES = 4 * 2**30
 """For some 8 million vectors of 512 numbers."""

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..embedding.folder import PICKLE_SUFFIXES, ModelFacts, inspect_folder
 from ..errors import Error, ModelError, SourceError, clip
+from ..models.folder import PICKLE_SUFFIXES, ModelFacts, inspect_folder
 from ..progress import Progress
 from .archive import check_sha256, file_sha256, unpack
 from .catalog import DATASET, Entry
@@ -97,7 +97,7 @@ def fetch_model(
 
 
 def _adopt(folder: Path) -> None:
-    from ..embedding.weights import adopt_weights
+    from ..models.weights import adopt_weights
 
     if not (folder / "model.safetensors").is_file():
         adopt_weights(folder)
@@ -222,7 +222,7 @@ def _copy_model(source: Path, folder: Path, entry: Entry) -> None:
 
 
 def _storybook_clip() -> Path:
-    from .storybook import MODEL_FOLDER
+    from ..storybook import MODEL_FOLDER
 
     return MODEL_FOLDER
 
@@ -255,7 +255,7 @@ def _no_settings(entry: Entry, options: dict[str, Any]) -> dict[str, int]:
 def _draw_storybook(
     entry: Entry, folder: Path, settings: dict[str, int], progress: Progress
 ) -> None:
-    from .storybook.dataset import write_dataset
+    from ..storybook.dataset import write_dataset
 
     rows = settings.get("rows")
     with progress.track(f"draw {entry.name}", rows or 2000, "image") as advance:

@@ -44,7 +44,7 @@ from .search import lower_search
 from .staging import drop_staging
 
 if TYPE_CHECKING:
-    from ..database import Parameters
+    from ..stores.sqlite.database import Parameters
 
 __all__ = ["Context", "prepare"]
 

@@ -10,7 +10,7 @@ from ..language.tree import Option, Parameter, Statement, Tree, Value
 from ..language.walk import parameters_of
 
 if TYPE_CHECKING:
-    from ..database import Parameters
+    from ..stores.sqlite.database import Parameters
 
 
 class Arguments:

@@ -8,24 +8,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from ..database import Database
 from ..errors import ModelError, ProgrammingError, clip
-from ..query_store import NAME, QueryStore
-from ..registry import Model, Registry
-from ..search.nearest import Matrices
+from ..models.provenance import read_receipt
+from ..models.query_store import NAME, QueryStore
 from ..settings import Settings, State
+from ..stores.sqlite.database import Database
+from ..stores.sqlite.registry import Model, Registry
+from ..stores.sqlite.topk.matrices import Matrices
 from ..workspace import Workspace
-from .receipt import read_receipt
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from ..embedding.clip import Encoder
-    from ..embedding.encoder import Pixels
-    from ..search.quantized import Products
+    from ..models.clip import Encoder
+    from ..models.protocol import Pixels
     from ..sources.catalog import Catalog
+    from ..stores.sqlite.topk.quantized import Products
 
 QueryValue = Union[str, bytes, bytearray, memoryview]
 
@@ -109,7 +109,7 @@ class Context:
         Raises:
             ModelError: Its folder is missing or is not what was registered.
         """
-        from ..embedding.clip import load_encoder
+        from ..models.clip import load_encoder
 
         folder = self.model_folder(model)
         return load_encoder(folder, device=self.settings.device, fingerprint=model.fingerprint)
@@ -164,7 +164,7 @@ class Context:
         if not isinstance(value, accepted):
             expected = "a text" if kind == "text" else "an image as path, URL or bytes"
             raise ProgrammingError(f"expected {expected}, got {clip(value)}")
-        from ..embedding.cache import Query, query_vector
+        from ..models.query_cache import Query, query_vector
 
         folder = self.model_folder(model)
 
@@ -177,7 +177,7 @@ class Context:
             return query_vector(
                 asked(text), store, lambda: self.encoder(model).embed_texts([text]).tobytes()
             )
-        from ..embedding.preparing import load_preparation
+        from ..models.preprocessing import load_preparation
 
         preparation = load_preparation(folder)
         image = self.read_image(value, least_side_px=preparation.least_side_px)
@@ -188,6 +188,6 @@ class Context:
 
 
 def _on_device(device: str | None, codes: NDArray[np.int8]) -> Products | None:
-    from ..embedding.products import gpu_products
+    from ..stores.sqlite.topk.gpu import gpu_products
 
     return gpu_products(codes, device)

@@ -11,7 +11,7 @@ from ..errors import ConvertWarning, NotSupportedError, OperationalError, clip, 
 from ..language.names import quote_name, quote_text, same_name
 from ..language.outline import tables_read
 from ..language.tree import Convert, Query, TableName
-from ..registry import VectorColumn
+from ..stores.sqlite.registry import VectorColumn
 from . import inplace
 from .filling import Plan, add_watched_column, fill
 from .query import Lowering, lower

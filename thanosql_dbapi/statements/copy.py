@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
-from ..database import Database
 from ..errors import OperationalError, clip
 from ..language.names import quote_name, same_name
 from ..language.tree import Copy
@@ -23,6 +22,7 @@ from ..sources.tables import (
     open_table,
     records_table,
 )
+from ..stores.sqlite.database import Database
 from .arguments import Arguments
 from .context import Context
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from ..errors import MediaWarning, clip, warn_user
 from ..language.names import same_name
-from ..registry import Model, VectorColumn
-from ..search.watching import find_watch, watch
+from ..stores.sqlite.registry import Model, VectorColumn
+from ..stores.sqlite.topk.change_log import find_watch, watch
 from .context import Context
 
 if TYPE_CHECKING:
-    from ..embedding.pipeline import Failure
+    from ..embedding.batches import Failure
 
 SHOWN_FAILURES = 5
 
@@ -79,7 +79,7 @@ def fill(
     Raises:
         MediaError: An image cannot be read and the plan stops on errors.
     """
-    from ..embedding.pipeline import embed_rows, embed_texts_rows
+    from ..embedding.batches import embed_rows, embed_texts_rows
 
     failures: list[Failure[int]] = []
     encoder = context.encoder(plan.model)

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from ..database import Database
 from ..errors import (
     MediaWarning,
     NotSupportedError,
@@ -23,7 +22,8 @@ from ..errors import (
 from ..language.names import quote_name, same_name
 from ..language.outline import outline
 from ..language.tree import Convert, TableName
-from ..search.watching import shorten
+from ..stores.sqlite.database import Database
+from ..stores.sqlite.topk.change_log import shorten
 from .context import Context
 from .filling import SHOWN_FAILURES, Plan, add_watched_column, fill
 from .query import Lowering, lower

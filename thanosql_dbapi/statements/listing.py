@@ -6,7 +6,7 @@ import json
 
 from ..language.names import quote_text
 from ..language.tree import List
-from ..registry import PREFIX
+from ..stores.sqlite.registry import PREFIX
 from .query import Lowering
 
 

@@ -6,15 +6,15 @@ import re
 import shutil
 from pathlib import Path
 
-from ..embedding.folder import inspect_folder
 from ..errors import ModelError, SourceError, clip
 from ..language.tree import DeleteModel, Statement, UploadModel
-from ..registry import Model
+from ..models.folder import inspect_folder
+from ..models.provenance import Receipt, read_receipt, write_receipt
 from ..sources.catalog import Entry
 from ..sources.fetch import fetch_model
+from ..stores.sqlite.registry import Model
 from .arguments import Arguments
 from .context import Context
-from .receipt import Receipt, read_receipt, write_receipt
 
 UPLOAD_BASE = "clipen"
 

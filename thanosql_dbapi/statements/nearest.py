@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..database import Database
 from ..language.names import quote_name, same_name
 from ..language.ranking import (
     Bound,
@@ -27,8 +26,9 @@ from ..language.ranking import (
 )
 from ..language.select_core import Filter
 from ..language.tree import Parameter, Query, Search
-from ..search.nearest import Current, Declined, best_rows
 from ..settings import Habit
+from ..stores.sqlite.database import Database
+from ..stores.sqlite.topk.matrices import Current, Declined, best_rows
 from ..vectors import to_vector
 from .query import Lowering, lower
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..language.names import quote_name
-from ..registry import Model
-from ..search.select import search_select, similarity
+from ..stores.sqlite.registry import Model
+from ..stores.sqlite.similarity import search_select, similarity
 
 
 @dataclass(frozen=True)

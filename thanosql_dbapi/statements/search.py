@@ -8,7 +8,7 @@ from ..errors import OperationalError, clip
 from ..language.names import quote_name, quote_text, same_name
 from ..language.outline import tables_read
 from ..language.tree import Search, Value
-from ..registry import Model, VectorColumn
+from ..stores.sqlite.registry import Model, VectorColumn
 from .nearest import narrow_search
 from .plan import SearchPlan
 from .query import Lowering, lower

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..database import Database, row_id_name
 from ..errors import OperationalError, clip
 from ..language.names import quote_name, same_name
 from ..language.outline import outline
 from ..language.tree import Query
+from ..stores.sqlite.database import Database, row_id_name
 from .context import Context
 from .query import Lowering
 

@@ -1,0 +1,1 @@
+"""Model folders, and the encoders that turn texts and images into vectors. Knows no SQL."""

@@ -1,0 +1,172 @@
+"""Plain SQL on the driver's own behalf, whatever the user has set on the connection.
+
+A user may change ``row_factory``, ``text_factory`` and transaction control as sqlite3 allows; what
+the driver asks for itself must not depend on it. This module knows SQLite, and no ThanoSQL.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ...language.names import quote_name
+
+if TYPE_CHECKING:
+    from sqlite3 import _Parameters  # the standard library's stub has it alone
+
+    Parameters = _Parameters
+
+_SAVEPOINT = "thanosql_statement"
+_MOST_VARIABLES = 999
+"""The limit before SQLite 3.32; more make nothing quicker."""
+
+
+class Database:
+    """The SQLite database behind one connection.
+
+    Args:
+        connection: An open connection; the object is meant to live for one statement only.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
+        """Return all rows as plain tuples with text as str."""
+        with self._text_as_str():
+            return sqlite3.Cursor(self.connection).execute(sql, parameters).fetchall()
+
+    def row(self, sql: str, parameters: Parameters = ()) -> tuple[Any, ...] | None:
+        """Return the first row, or None when there is none."""
+        with self._text_as_str():
+            cursor = sqlite3.Cursor(self.connection).execute(sql, parameters)
+            row: tuple[Any, ...] | None = cursor.fetchone()
+            cursor.close()
+            return row
+
+    def stream(
+        self, sql: str, parameters: Parameters = (), size: int = 1000
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield rows as plain tuples, reading ``size`` at a time."""
+        cursor = sqlite3.Cursor(self.connection)
+        try:
+            with self._text_as_str():
+                chunk = cursor.execute(sql, parameters).fetchmany(size)
+            while chunk:
+                yield from chunk
+                with self._text_as_str():
+                    chunk = cursor.fetchmany(size)
+        finally:
+            cursor.close()
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> int:
+        """Execute a statement that returns no rows, and return the number of rows it changed."""
+        cursor = sqlite3.Cursor(self.connection)
+        count = cursor.execute(sql, parameters).rowcount
+        cursor.close()
+        return count
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Execute a statement once for each row of parameters."""
+        cursor = sqlite3.Cursor(self.connection)
+        cursor.executemany(sql, rows)
+        cursor.close()
+
+    def most_variables(self) -> int:
+        """Return how many parameters one statement may have, as far as every SQLite can."""
+        if sys.version_info < (3, 11):
+            return _MOST_VARIABLES
+        limit = self.connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+        return min(limit, _MOST_VARIABLES)
+
+    @contextmanager
+    def atomic(self) -> Iterator[None]:
+        """Make the block all or nothing.
+
+        Inside a transaction the block joins it, guarded by a savepoint. Outside one it is a
+        transaction of its own, committed at the end.
+        """
+        if self.connection.in_transaction:
+            begin, commit = f"SAVEPOINT {_SAVEPOINT}", [f"RELEASE {_SAVEPOINT}"]
+            undo = [f"ROLLBACK TO {_SAVEPOINT}", f"RELEASE {_SAVEPOINT}"]
+        else:
+            begin, commit, undo = "BEGIN IMMEDIATE", ["COMMIT"], ["ROLLBACK"]
+        self.execute(begin)
+        try:
+            yield
+        except BaseException:
+            # SQLite itself rolls back on some errors (a full disk); then nothing is left to undo.
+            if self.connection.in_transaction:
+                for sql in undo:
+                    self.execute(sql)
+            raise
+        for sql in commit:
+            self.execute(sql)
+
+    def columns(self, sql: str, parameters: Parameters = ()) -> list[str]:
+        """Return the names of a query's columns without running it to its rows."""
+        cursor = sqlite3.Cursor(self.connection)
+        with self._text_as_str():
+            cursor.execute(f"SELECT * FROM ({sql}\n) LIMIT 0", parameters)
+        names = [column[0] for column in cursor.description]
+        cursor.close()
+        return names
+
+    def table_columns(self, schema: str | None, table: str) -> list[tuple[str, str]]:
+        """Return (name, declared type) of a table's or view's columns; empty if there is none."""
+        where = "" if schema is None else f"{quote_name(schema)}."
+        return [
+            (row[1], row[2]) for row in self.rows(f"PRAGMA {where}table_info({quote_name(table)})")
+        ]
+
+    def row_id(self, schema: str, table: str) -> str | None:
+        """Return a name of a table's row id that no column has taken; None where it has none."""
+        name = row_id_name(column for column, _ in self.table_columns(schema, table))
+        if name is None:
+            return None
+        try:
+            self.columns(f"SELECT {name} FROM {quote_name(schema, table)}")
+        except sqlite3.OperationalError:
+            return None  # a WITHOUT ROWID table
+        return name
+
+    def find_table(self, schema: str | None, table: str) -> tuple[str, str, str] | None:
+        """Return (schema, name, type) of a table or view as SQLite would resolve it, or None.
+
+        ``type`` is ``"table"`` or ``"view"``; ``name`` is spelled as it was created.
+        """
+        attached = [row[1] for row in self.rows("PRAGMA database_list")]
+        # The order of SQLite's own search: temp, main, then the attached ones.
+        order = [schema] if schema else sorted(attached, key=lambda name: name != "temp")
+        for name in order:
+            if name.lower() not in (each.lower() for each in (*attached, "temp")):
+                continue
+            row = self.row(
+                f"SELECT name, type FROM {quote_name(name)}.sqlite_master"
+                " WHERE type IN ('table', 'view') AND name = ? COLLATE NOCASE",
+                (table,),
+            )
+            if row:
+                return name, row[0], row[1]
+        return None
+
+    @contextmanager
+    def _text_as_str(self) -> Iterator[None]:
+        factory = self.connection.text_factory
+        self.connection.text_factory = str
+        try:
+            yield
+        finally:
+            self.connection.text_factory = factory
+
+
+def row_id_name(columns: Iterable[str]) -> str | None:
+    """Return a name of the row id that no column of the table has taken, or None.
+
+    Source: https://www.sqlite.org/lang_createtable.html#rowid
+    """
+    taken = {column.lower() for column in columns}
+    return next((name for name in ("rowid", "_rowid_", "oid") if name not in taken), None)

@@ -1,0 +1,88 @@
+"""The SQL functions of every connection: embed_text, embed_image, cosine_similarity.
+
+They are what SEARCH becomes, and what tools with an SQL parser of their own write instead of it::
+
+    SELECT *, cosine_similarity(clip_clipen, embed_text('clip', 'a black cat')) AS similarity
+    FROM photos ORDER BY similarity DESC LIMIT 5
+
+They are deterministic, so SQLite calls ``embed_text`` once a statement, not once a row
+(https://www.sqlite.org/deterministic.html).
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from ...errors import DataError, clip
+from ...vectors import to_vector
+
+Embed = Callable[[str, str, Any], Any]
+Failed = Callable[[BaseException], None]
+
+
+def register(connection: sqlite3.Connection, embed: Embed, failed: Failed) -> None:
+    """Give a connection the functions.
+
+    Args:
+        connection: The connection.
+        embed: ``embed(kind, model, value)`` returns the vector's BLOB; kind is text or image.
+        failed: Gets the exception of a function that fails: SQLite keeps no message.
+    """
+
+    def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            try:
+                return function(*arguments)
+            except BaseException as error:
+                failed(error)
+                raise
+
+        return call
+
+    def embed_text(model: str, text: Any) -> Any:
+        return embed("text", model, text)
+
+    def embed_image(model: str, image: Any) -> Any:
+        return embed("image", model, image)
+
+    for function, arity in ((embed_text, 2), (embed_image, 2), (cosine_similarity, 2)):
+        connection.create_function(function.__name__, arity, guarded(function), deterministic=True)
+
+
+def cosine_similarity(one: Any, other: Any) -> float | None:
+    """Return the cosine of the angle between two vectors, -1 to 1.
+
+    Args:
+        one: float32 BLOB, or None.
+        other: float32 BLOB of the same length, or None.
+
+    Returns:
+        The similarity; None where a vector is None or has no direction (all zeros, or not finite).
+
+    Raises:
+        DataError: An argument is no vector, or the lengths differ.
+
+    Example:
+        >>> import numpy as np
+        >>> cosine_similarity(np.float32([1, 0]).tobytes(), np.float32([3, 4]).tobytes())
+        0.6
+    """
+    if one is None or other is None:
+        return None
+    import numpy as np
+
+    for value in (one, other):
+        if not isinstance(value, bytes):
+            raise DataError(f"cosine_similarity: expected vectors as BLOBs, got {clip(value)}")
+    a, b = to_vector(one).astype(np.float64), to_vector(other).astype(np.float64)
+    if len(a) != len(b):
+        raise DataError(
+            f"cosine_similarity: vectors of {len(a)} and {len(b)} dimensions; they come from"
+            " different models"
+        )
+    with np.errstate(invalid="ignore"):
+        cosine = float(a.dot(b)) / (float(np.sqrt(a.dot(a) * b.dot(b))) or math.nan)
+    return None if math.isnan(cosine) else max(-1.0, min(1.0, round(cosine, 9)))

@@ -1,0 +1,198 @@
+"""What a database knows of models and vector columns: two small tables in the user's own file.
+
+``thanosql_models`` names the models that statements may use. ``thanosql_vectors`` says which
+columns hold vectors, of which model. Both are made at the first need, so that a database without
+either stays as it is; both are plain tables that any SQLite client may read.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ...errors import ModelError, clip
+from ...language.names import same_name
+from .database import Database
+
+PREFIX = "thanosql_"
+
+_MODELS = """
+CREATE TABLE IF NOT EXISTS main.thanosql_models (
+    name TEXT PRIMARY KEY COLLATE NOCASE NOT NULL,
+    base TEXT NOT NULL,
+    source TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    dimension INTEGER NOT NULL
+)"""
+_VECTORS = """
+CREATE TABLE IF NOT EXISTS main.thanosql_vectors (
+    schema_name TEXT NOT NULL COLLATE NOCASE,
+    table_name TEXT NOT NULL COLLATE NOCASE,
+    column_name TEXT NOT NULL COLLATE NOCASE,
+    model TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    dimension INTEGER NOT NULL,
+    source_column TEXT NOT NULL,
+    source_type TEXT NOT NULL,
+    id INTEGER PRIMARY KEY,
+    UNIQUE (schema_name, table_name, column_name)
+)"""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A registered model.
+
+    Attributes:
+        name: The name statements use.
+        base: Base algorithm, e.g. ``clipen``; with the name it names the vector column.
+        source: Where it came from, e.g. ``hf:openai/clip-vit-base-patch32@…``.
+        folder: Its transformers folder, relative to the workspace where it lies inside.
+        fingerprint: sha256 over weights, configuration and tokenizer, hexadecimal.
+        dimension: Length of its vectors.
+    """
+
+    name: str
+    base: str
+    source: str
+    folder: str
+    fingerprint: str
+    dimension: int
+
+    @property
+    def column(self) -> str:
+        """Default name of its vector column."""
+        return f"{self.name}_{self.base}"
+
+    def path(self, workspace: Path) -> Path:
+        """Return the absolute folder."""
+        return workspace / self.folder
+
+
+@dataclass(frozen=True)
+class VectorColumn:
+    """A column that CONVERT filled.
+
+    Attributes:
+        schema_name: ``main`` or the name under which its database was attached.
+        table_name: Its table, or ``""`` for a column that a CREATE TABLE … AS or INSERT copied.
+        column_name: The column.
+        model: Name of the model at the time.
+        fingerprint: That model's fingerprint; vectors of different fingerprints do not compare.
+        dimension: Length of the vectors.
+        source_column: Column with the images or texts.
+        source_type: ``"image"`` or ``"text"``.
+    """
+
+    schema_name: str
+    table_name: str
+    column_name: str
+    model: str
+    fingerprint: str
+    dimension: int
+    source_column: str
+    source_type: str
+
+
+class Registry:
+    """The registered models and vector columns of a database."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def models(self) -> list[Model]:
+        """Return the registered models by name."""
+        return [Model(*row) for row in self._read("thanosql_models", Model, "name")]
+
+    def find_model(self, name: str) -> Model | None:
+        """Return the model of this name, or None."""
+        return next((model for model in self.models() if same_name(model.name, name)), None)
+
+    def model(self, name: str) -> Model:
+        """Return the model of this name.
+
+        Raises:
+            ModelError: No such model; the message names the nearest one and the statement that
+                gets a model.
+        """
+        known = self.models()
+        for model in known:
+            if same_name(model.name, name):
+                return model
+        raise ModelError(
+            f"no model {clip(name)} in this database{_nearest(name, [m.name for m in known])};"
+            f" GET THANOSQL MODEL {name} gets one of the catalog"
+            " (LIST THANOSQL MODEL shows which), UPLOAD MODEL registers a folder of yours"
+        )
+
+    def add_model(self, model: Model) -> None:
+        """Register a model, in place of one of the same name."""
+        self.database.execute(_MODELS)
+        self.database.execute(
+            "INSERT OR REPLACE INTO main.thanosql_models"
+            " (name, base, source, folder, fingerprint, dimension) VALUES (?, ?, ?, ?, ?, ?)",
+            astuple(model),
+        )
+
+    def remove_model(self, name: str) -> None:
+        """Forget a model; the vectors it made stay."""
+        self.database.execute("DELETE FROM main.thanosql_models WHERE name = ?", (name,))
+
+    def vector_columns(self) -> list[VectorColumn]:
+        """Return all registered vector columns."""
+        rows = self._read("thanosql_vectors", VectorColumn, "table_name, column_name")
+        return [VectorColumn(*row) for row in rows]
+
+    def find_vector_column(self, schema: str, table: str, column: str) -> VectorColumn | None:
+        """Return one vector column, or None when it is not registered."""
+        wanted = (schema.lower(), table.lower(), column.lower())
+        for known in self.vector_columns():
+            names = (known.schema_name, known.table_name, known.column_name)
+            if tuple(name.lower() for name in names) == wanted:
+                return known
+        return None
+
+    def add_vector_column(self, column: VectorColumn) -> int:
+        """Register a vector column, or change what is said of it, and return its lasting id."""
+        self.database.execute(_VECTORS)
+        names = [field.name for field in fields(VectorColumn)]
+        self.database.execute(
+            f"INSERT INTO main.thanosql_vectors ({', '.join(names)})"
+            f" VALUES ({', '.join('?' * len(names))})"
+            " ON CONFLICT (schema_name, table_name, column_name) DO UPDATE SET "
+            + ", ".join(f"{name} = excluded.{name}" for name in names[3:]),
+            astuple(column),
+        )
+        row = self.database.row(
+            "SELECT id FROM main.thanosql_vectors"
+            " WHERE schema_name = ? AND table_name = ? AND column_name = ?",
+            astuple(column)[:3],
+        )
+        assert row is not None
+        return int(row[0])
+
+    def vector_names(self) -> dict[str, int]:
+        """Return the names a result's vector column may have, lower case, and their lengths."""
+        names = {model.column.lower(): model.dimension for model in self.models()}
+        names |= {each.column_name.lower(): each.dimension for each in self.vector_columns()}
+        return names
+
+    def _read(self, table: str, kind: type, order: str) -> Iterable[tuple[Any, ...]]:
+        known = self.database.row(
+            "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = ?", (table,)
+        )
+        if not known:
+            return []
+        names = ", ".join(field.name for field in fields(kind))
+        return self.database.rows(f"SELECT {names} FROM main.{table} ORDER BY {order}")
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    if not known:
+        return ", which has none yet"
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f" (it has {', '.join(known)})"

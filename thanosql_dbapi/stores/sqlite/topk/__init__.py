@@ -1,0 +1,1 @@
+"""The most similar rows of a vector column without a scan: rounded vectors name candidates."""

@@ -1,0 +1,330 @@
+"""The vectors of one column in memory, and which of its rows can be among the best.
+
+A matrix never answers by itself: it names candidates, and SQLite compares those with the query and
+puts them in order. What it must get right is to leave nobody out.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....language.names import quote_name
+from ..database import Database
+from .change_log import Mark
+from .quantized import Quantized, quantize
+
+if TYPE_CHECKING:
+    from .quantized import Floats, Products
+
+    RowIds = NDArray[np.int64]
+
+ROW_OVERHEAD = 20  # bytes a row beside its codes: row id, scale, error, length
+_CHUNK_BYTES = 16 * 2**20
+_SAMPLE = 1000
+_BLOCK = 64
+_SHORTEST, _LONGEST = 1e-12, 1e12  # squared in float32, what lies beyond is no number any more
+
+Append = Callable[["NDArray[np.int8]"], None]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A vector column of an ordinary table in ``main``.
+
+    Attributes:
+        table: The table.
+        name: The column.
+        row_id: A name of the table's row id that no column has taken.
+        dimension: Length of its vectors; what has another length has no similarity.
+    """
+
+    table: str
+    name: str
+    row_id: str
+    dimension: int
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """The vectors of a column as they were at a mark of its log.
+
+    Attributes:
+        mark: The mark, or None where there is no log.
+        row_ids: int64 array (n,), ascending.
+        vectors: Row i is that of ``row_ids[i]``.
+        odd: Rows whose vectors do not fit in: not finite, too short or too long. Each is always a
+            candidate.
+        is_even: Whether every value of the column is NULL or a vector of its dimension.
+    """
+
+    mark: Mark | None
+    row_ids: RowIds
+    vectors: Quantized
+    odd: frozenset[int] = frozenset()
+    is_even: bool = True
+
+    def __len__(self) -> int:
+        return len(self.row_ids)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory, mapped files included."""
+        return self.vectors.nbytes + self.row_ids.nbytes
+
+    def candidates(
+        self,
+        query: Floats,
+        changed: Collection[int],
+        wanted: int,
+        products: Products | None = None,
+    ) -> Iterator[tuple[list[int], float]]:
+        """Yield larger and larger sets of rows that hold the best.
+
+        Args:
+            query: float32 array (dimension,).
+            changed: Rows that have changed since the mark; each is always a candidate.
+            wanted: How many of the best rows the first set must hold, >= 1; each one after it
+                holds eight times as many.
+            products: See :meth:`Quantized.bounds`.
+
+        Yields:
+            (row ids, floor): every other row has a similarity below the floor.
+        """
+        lower, upper = self.vectors.bounds(query, products)
+        for bounds in (lower, upper):
+            bounds[self._places(changed)] = -np.inf
+        always = {*changed, *self.odd}
+        while wanted < len(self):
+            floor = _largest(lower, wanted)
+            rows = np.flatnonzero(upper >= floor)
+            narrow_lower, narrow_upper = self.vectors.narrow_bounds(query, rows)
+            if wanted <= len(rows):
+                narrow_lower[~np.isfinite(lower[rows])] = -np.inf
+                floor = max(floor, float(np.partition(narrow_lower, -wanted)[-wanted]))
+                rows = rows[narrow_upper >= floor]
+            yield sorted(always.union(self.row_ids[rows].tolist())), floor
+            wanted *= 8
+
+    def patched(self, fresh: Matrix, changed: Collection[int]) -> Matrix:
+        """Return the matrix with some rows taken anew.
+
+        Args:
+            fresh: These rows as they are now, rounded with this matrix's mean.
+            changed: Which they are, the deleted ones among them.
+        """
+        kept = np.ones(len(self), bool)
+        kept[self._places(changed)] = False
+        row_ids = np.concatenate([self.row_ids[kept], fresh.row_ids])
+        order = np.argsort(row_ids, kind="stable")
+
+        def merged(old: NDArray, new: NDArray) -> NDArray:  # type: ignore[type-arg]
+            return np.concatenate([old[kept], new])[order]
+
+        old, new = self.vectors, fresh.vectors
+        vectors = Quantized(
+            old.mean,
+            merged(old.codes, new.codes),
+            merged(old.scale, new.scale),
+            merged(old.error, new.error),
+            merged(old.length, new.length),
+        )
+        odd = self.odd.difference(changed) | fresh.odd
+        return Matrix(fresh.mark, row_ids[order], vectors, odd, self.is_even and fresh.is_even)
+
+    def agrees(self, database: Database, column: Column, changed: Collection[int]) -> bool:
+        """Return whether a few rows of the table, the last among them, are as they are here.
+
+        A VACUUM or a reload from a dump may number the rows anew, in their order. Then the last
+        one has another number.
+
+        Args:
+            database: The database.
+            column: The column.
+            changed: Rows that may be otherwise.
+        """
+        kept = np.ones(len(self), bool)
+        kept[self._places(changed)] = False
+        places = np.flatnonzero(kept)
+        if not len(places):
+            return True
+        places = np.unique([*places[:: max(1, len(places) // 16)], places[-1]])
+        rows = self.row_ids[places].tolist()
+        now = read_matrix(database, column, None, mean=self.vectors.mean, rows=rows)
+        if now.row_ids.tolist() != rows:
+            return False
+        # Two ways of summing can put a number on either side of a half.
+        difference = now.vectors.codes - self.vectors.codes[places].astype(np.int16)
+        others = {*changed, *self.odd}
+        return bool((abs(difference) <= 1).all()) and _last(database, column, others) == rows[-1]
+
+    def _places(self, row_ids: Collection[int]) -> NDArray[np.intp]:
+        if not row_ids:
+            return np.empty(0, np.intp)
+        wanted = np.fromiter(row_ids, np.int64, len(row_ids))
+        places = np.searchsorted(self.row_ids, wanted)
+        places[places == len(self)] = 0
+        found: NDArray[np.intp] = (
+            places[self.row_ids[places] == wanted] if len(self) else places[:0]
+        )
+        return found
+
+
+def read_matrix(
+    database: Database,
+    column: Column,
+    mark: Mark | None,
+    *,
+    mean: Floats | None = None,
+    rows: Sequence[int] | None = None,
+    append: Append | None = None,
+    limit: int | None = None,
+) -> Matrix:
+    """Read a column's vectors.
+
+    Args:
+        database: The database.
+        column: The column.
+        mark: The log's mark from before the reading.
+        mean: The mean to round with. Default: that of a sample.
+        rows: Only these rows, ascending; they should be few.
+        append: Takes the codes as they are read, in place of the matrix, whose own are then empty.
+        limit: Most bytes the matrix may have.
+
+    Raises:
+        MemoryError: It would have more.
+    """
+    if mean is None:
+        sample = [vectors for _, vectors, _ in _read(database, column, _sample(database, column))]
+        mean = quantize(_clean(np.concatenate([_none(column), *sample]))[0]).mean
+    pieces = [quantize(_none(column), mean)]
+    row_ids, odd = [np.empty(0, np.int64)], set[int]()
+    total, is_even = 0, True
+    for ids, vectors, others in _read(database, column, rows):
+        is_even = is_even and not others
+        clean, is_clean = _clean(vectors)
+        odd.update(ids[~is_clean].tolist())
+        row_ids.append(ids[is_clean])
+        piece = quantize(clean, mean)
+        if append is not None:
+            append(piece.codes)
+            piece = Quantized(mean, pieces[0].codes, piece.scale, piece.error, piece.length)
+        pieces.append(piece)
+        total += len(ids) * (column.dimension + ROW_OVERHEAD)
+        if limit is not None and total > limit:
+            raise MemoryError(f"more than {limit:,} bytes")
+    whole = Quantized(
+        mean,
+        np.concatenate([piece.codes for piece in pieces]),
+        np.concatenate([piece.scale for piece in pieces]),
+        np.concatenate([piece.error for piece in pieces]),
+        np.concatenate([piece.length for piece in pieces]),
+    )
+    return Matrix(mark, np.concatenate(row_ids), whole, frozenset(odd), is_even)
+
+
+def _read(
+    database: Database, column: Column, rows: Sequence[int] | None
+) -> Iterator[tuple[RowIds, Floats, int]]:
+    """Yield row ids, their vectors and a number of other values, some thousand rows at a time.
+
+    SQLite itself puts the BLOBs end to end: a row at a time through Python takes three times as
+    long. group_concat makes text of them, which in a UTF-8 database is the same bytes.
+    """
+    vector, row_id = quote_name(column.name), column.row_id
+    size = 4 * column.dimension
+    some = f" AND {row_id} IN (SELECT value FROM json_each(:rows))" if rows is not None else ""
+    select = (
+        f"SELECT {row_id} AS r, {vector} AS v,"
+        f" typeof({vector}) = 'blob' AND length({vector}) = {size} AS fits"
+        f" FROM {quote_name('main', column.table)}"
+        f" WHERE {row_id} > :last AND {vector} IS NOT NULL{some}"
+        f" ORDER BY {row_id} LIMIT {max(1, _CHUNK_BYTES // size)}"
+    )
+    if database.rows("PRAGMA encoding") == [("UTF-8",)]:
+        ends, joined = "max(r)", "CAST(group_concat(v, '') FILTER (WHERE fits) AS BLOB)"
+        select = (
+            f"SELECT {ends}, json_group_array(r) FILTER (WHERE fits), {joined}, sum(NOT fits)"
+            f" FROM ({select})"
+        )
+        read = database.row
+    else:
+        read = functools.partial(_joined, database)
+    last = -(2**63)
+    given = {} if rows is None else {"rows": json.dumps(list(rows))}
+    while (row := read(select, {"last": last, **given})) and row[0] is not None:
+        last, ids, blob, others = row
+        vectors = np.frombuffer(blob or b"", "<f4").reshape(-1, column.dimension)
+        yield np.array(json.loads(ids), np.int64), vectors, others
+
+
+def _joined(database: Database, sql: str, parameters: dict[str, Any]) -> tuple[Any, ...]:
+    """Return in one row what the rows of a SELECT hold, as SQLite's functions do it."""
+    rows = database.rows(sql, parameters)
+    fit = [row for row in rows if row[2]]
+    ids = json.dumps([row[0] for row in fit])
+    return rows[-1][0] if rows else None, ids, b"".join(row[1] for row in fit), len(rows) - len(fit)
+
+
+def _sample(database: Database, column: Column) -> list[int]:
+    """Return the ids of rows that lie evenly between the first and the last."""
+    table, row_id = quote_name("main", column.table), column.row_id
+    ends = database.row(f"SELECT min({row_id}), max({row_id}) FROM {table}")
+    if not ends or ends[0] is None:
+        return []
+    first, last = ends
+    step = max(1, (last - first) // _SAMPLE)
+    wanted = json.dumps(list(range(first, last + 1, step)))
+    found = database.rows(
+        f"SELECT (SELECT {row_id} FROM {table} WHERE {row_id} >= value ORDER BY {row_id} LIMIT 1)"
+        " FROM json_each(?)",
+        (wanted,),
+    )
+    return sorted({row[0] for row in found})
+
+
+def _last(database: Database, column: Column, but: Collection[int]) -> int | None:
+    vector, row_id = quote_name(column.name), column.row_id
+    row = database.row(
+        f"SELECT {row_id} FROM {quote_name('main', column.table)} WHERE typeof({vector}) = 'blob'"
+        f" AND length({vector}) = ? AND {row_id} NOT IN (SELECT value FROM json_each(?))"
+        f" ORDER BY {row_id} DESC LIMIT 1",
+        (4 * column.dimension, json.dumps(list(but))),
+    )
+    return row[0] if row else None
+
+
+def most_rows(database: Database, column: Column) -> int:
+    """Return a number of rows that a table has at most, if its row ids begin at 1 or above."""
+    row = database.row(f"SELECT max({column.row_id}) FROM {quote_name('main', column.table)}")
+    return row[0] or 0 if row else 0
+
+
+def _clean(vectors: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    is_clean = (lengths > _SHORTEST) & (lengths < _LONGEST)  # False for NaN
+    return vectors if is_clean.all() else vectors[is_clean], is_clean
+
+
+def _none(column: Column) -> Floats:
+    return np.empty((0, column.dimension), np.float32)
+
+
+def _largest(values: Floats, count: int) -> float:
+    """Return a number that at least ``count`` values reach, and hardly more.
+
+    Among the maxima of blocks, the n-th largest is at most the n-th largest of all.
+    """
+    blocks = len(values) // _BLOCK
+    if blocks > 100 * count:
+        tail = values[blocks * _BLOCK :]
+        maxima = values[: blocks * _BLOCK].reshape(blocks, _BLOCK).max(axis=1)
+        values = np.concatenate([maxima, tail])
+    return float(np.partition(values, -count)[-count])

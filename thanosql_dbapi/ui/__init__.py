@@ -1,0 +1,1 @@
+"""What people see: notebook, shell, command line, gallery. Nothing below imports this room."""

@@ -1,0 +1,188 @@
+"""The command line: ``thanosql demo``, ``thanosql photos.db``, ``thanosql photos.db "SQL"``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sqlite3
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+
+from .._version import __version__
+from ..connection import Connection
+from ..errors import ProgrammingError
+from .session import brief_warnings, is_interrupted, open_database, run, statements_of
+
+_DESCRIPTION = "Ask your pictures a question in SQL."
+_EPILOG = """\
+Without SQL the database opens in a small shell, or runs the statements on standard input.
+
+  thanosql demo                      see it work: the tutorial on drawn pictures
+  thanosql photos.db                 a shell
+  thanosql photos.db "LIST MODEL"    one statement
+  thanosql photos.db "SELECT * FROM photos" --csv > photos.csv
+  thanosql photos.db < script.sql    several
+"""
+_INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program.
+
+    Args:
+        arguments: What stands after its name; None takes them from ``sys.argv``.
+
+    Returns:
+        The exit status: 0, 1 for a statement that failed, 130 after Ctrl-C.
+
+    Raises:
+        SystemExit: argparse's, with status 2, for arguments that make no sense.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _demo(given[1:]) if given[:1] == ["demo"] else _database(given)
+    except (sqlite3.Error, sqlite3.Warning, KeyboardInterrupt) as error:
+        if is_interrupted(error):
+            return _INTERRUPTED
+        _terminal().error(error)
+        return 1
+    except BrokenPipeError:
+        # Whoever read the output has had enough (head, a pager). Python would complain once more
+        # when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="thanosql",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"thanosql {__version__}")
+    parser.add_argument(
+        "database",
+        nargs="?",
+        metavar="DATABASE",
+        help="a file or URL; default: THANOSQL_DATABASE, else thanosql.db in the workspace",
+    )
+    parser.add_argument("sql", nargs="?", metavar="SQL", help="a statement to run")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--csv", action="store_true", help="print the result as CSV")
+    output.add_argument("--json", action="store_true", help="print the result as JSON")
+    _add_options(parser)
+    return parser
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--workspace",
+        metavar="DIR",
+        help="where relative paths start and where data sets and models are kept;"
+        " default: the database's folder",
+    )
+    parser.add_argument(
+        "--allow",
+        metavar="DIR",
+        action="append",
+        help="a further folder that statements may read files from; may be repeated",
+    )
+    parser.add_argument("--catalog", metavar="FILE", help="catalog of data sets and models")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1 or mps; default: the best there is")
+    parser.add_argument(
+        "--network", action="store_true", default=None, help="let rows name images by http(s) URL"
+    )
+    parser.add_argument(
+        "--offline", action="store_true", default=None, help="never use the network"
+    )
+
+
+def _database(given: list[str]) -> int:
+    parser = _parser()
+    options = parser.parse_args(given)
+    connection = open_database(
+        options.database,
+        workspace=options.workspace,
+        allowed_directories=options.allow,
+        catalog=options.catalog,
+        device=options.device,
+        network=options.network,
+        offline=options.offline,
+    )
+    with closing(connection):
+        if options.csv or options.json:
+            sql = options.sql if options.sql is not None else sys.stdin.read()
+            return _export(connection, sql, as_json=options.json)
+        return _shell(connection, options.sql)
+
+
+def _shell(connection: Connection, sql: str | None) -> int:
+    from .shell import ROWS_SHOWN, Shell
+    from .terminal import Terminal
+
+    if sql is not None:
+        return int(not Shell(connection, Terminal()).run_script(sql))
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return int(not Shell(connection, Terminal()).run_script(sys.stdin.read()))
+    Shell(connection, Terminal(ROWS_SHOWN, "; .rows all shows all")).interact()
+    return 0
+
+
+def _export(connection: Connection, text: str, *, as_json: bool) -> int:
+    from .formats import write_csv, write_json
+
+    statements = statements_of(text)
+    if len(statements) != 1:
+        raise ProgrammingError(
+            f"--csv and --json take one statement, and there are {len(statements)}"
+        )
+    with brief_warnings(_terminal().warn):
+        outcome = run(connection, statements[0])
+    names: list[str] = outcome.names or []
+    if as_json:
+        write_json(sys.stdout, names, outcome.rows)
+    elif outcome.names is not None:
+        _keep_line_ends(sys.stdout)
+        write_csv(sys.stdout, names, outcome.rows)
+    sys.stdout.flush()
+    return 0
+
+
+def _demo(given: list[str]) -> int:
+    from .demo import run_demo
+
+    parser = argparse.ArgumentParser(
+        prog="thanosql demo",
+        description="Run the tutorial on the built-in drawn pictures, in a new folder: no network,"
+        " under a minute.",
+    )
+    parser.add_argument(
+        "folder", nargs="?", metavar="FOLDER", help="a new folder; default: thanosql-demo"
+    )
+    parser.add_argument("--rows", type=_at_least_one, default=2000, help="number of pictures")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1 or mps; default: the best there is")
+    options = parser.parse_args(given)
+    run_demo(_terminal(), options.folder, rows=options.rows, device=options.device)
+    return 0
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
+    return number
+
+
+def _terminal() -> Any:
+    from .terminal import Terminal
+
+    return Terminal()
+
+
+def _keep_line_ends(file: Any) -> None:
+    """Stop a text file from turning line feeds into what the system likes."""
+    if hasattr(file, "reconfigure"):
+        file.reconfigure(newline="")

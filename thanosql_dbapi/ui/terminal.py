@@ -1,0 +1,204 @@
+"""How results look in a terminal: tables, pictures where it can show them, errors in red.
+
+Where the output is no terminal the same is plain text: nothing cut off, no colours.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TextIO
+
+from ..connection import Connection
+from . import display
+from .session import Outcome
+
+if TYPE_CHECKING:
+    from pygments.lexer import Lexer
+    from rich.console import Console
+    from rich.table import Table
+
+KEYWORDS = (
+    *("AUDIO", "BUILD", "CONVERT", "COPY", "DATASET", "EVALUATE", "FIT", "GET", "IMAGE", "LIST"),
+    *("MODEL", "OPTIONS", "PREDICT", "PRINT", "SEARCH", "TEXT", "THANOSQL", "UPLOAD", "USING"),
+    "VIDEO",
+)
+"""The words of ThanoSQL that are none of SQL."""
+
+_UNCUT = 100_000
+_KITTY_CHUNK = 4096
+
+
+class Terminal:
+    """Standard output and standard error, as one program uses them.
+
+    Args:
+        limit: Most rows of a table to show, None for all.
+        hint: What to add where there are more.
+    """
+
+    def __init__(self, limit: int | None = None, hint: str = "") -> None:
+        self.limit = limit
+        self.hint = hint
+        self.console = _console(sys.stdout)
+        self.errors = _console(sys.stderr)
+
+    def show(self, connection: Connection, outcome: Outcome) -> None:
+        """Show what a statement came to: a table, pictures, or ``Success``."""
+        if outcome.names is None:
+            self.say("Success", "green")
+        elif outcome.is_print:
+            self.show_pictures(connection, outcome)
+        else:
+            rows = outcome.rows[: self.limit]
+            self.console.print(table(outcome.names, rows))
+            left = len(outcome.rows) - len(rows)
+            if left:
+                self.say(f"… and {left:,} rows more{self.hint}", "dim")
+
+    def show_pictures(self, connection: Connection, outcome: Outcome) -> None:
+        """Show the pictures of a PRINT: the path of each, and itself where the terminal can."""
+        protocol = image_protocol(os.environ) if self.console.is_terminal else None
+        for picture in display.pictures(connection, outcome):
+            self.say(picture.name)
+            if picture.reason:
+                self.warn("cannot be shown", picture.reason)
+            elif protocol and picture.image:
+                self.console.file.write(inline_image(display.thumbnail(picture.image), protocol))
+                self.console.file.flush()
+
+    def say(self, text: str, style: str = "") -> None:
+        """Print one text as it is."""
+        self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+    def say_code(self, code: str, lexer: Lexer | None = None) -> None:
+        """Print code, coloured where the terminal can; SQL unless told otherwise."""
+        from pygments import highlight
+        from pygments.formatters import TerminalFormatter
+
+        if self.console.color_system:
+            # Not rich's own way with code, which cuts off what is wider than the terminal.
+            code = str(highlight(code, lexer or sql_lexer(), TerminalFormatter())).rstrip("\n")
+        print(code, file=self.console.file)
+
+    def warn(self, what: str, message: str) -> None:
+        """Print a warning to standard error."""
+        self._complain(what, message, "yellow")
+
+    def error(self, error: BaseException) -> None:
+        """Print an error's kind and message to standard error; the message keeps its lines."""
+        self._complain(type(error).__name__, str(error), "red")
+
+    def _complain(self, what: str, message: str, style: str) -> None:
+        self.errors.print(
+            f"{what}: {message}", style=style, markup=False, highlight=False, soft_wrap=True
+        )
+
+
+def table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """Return a result as an aligned table; a terminal too narrow for a value gets its beginning.
+
+    Args:
+        names: Names of the columns.
+        rows: Rows of that many values.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    # The texts refuse to wrap, not the columns: of columns rich then narrows the widest first.
+    for index, name in enumerate(names):
+        values = [row[index] for row in rows if row[index] is not None]
+        is_number = bool(values) and all(isinstance(value, (int, float)) for value in values)
+        made.add_column(
+            Text(name, style="bold", no_wrap=True, overflow="ellipsis"),
+            justify="right" if is_number else "left",
+            # A number with an ellipsis would be another number.
+            min_width=max(len(display.cell(value)) for value in values) if is_number else None,
+        )
+    for row in rows:
+        cells = [(display.cell(value), "dim" if value is None else "") for value in row]
+        made.add_row(*(Text(c, style=s, no_wrap=True, overflow="ellipsis") for c, s in cells))
+    return made
+
+
+def image_protocol(environment: Mapping[str, str]) -> str | None:
+    """Return how this terminal takes pictures: ``"kitty"``, ``"iterm"``, or None.
+
+    Asked of the environment alone: a question to the terminal itself would leave its answer in
+    the input of one that does not understand it. Within tmux and screen pictures get lost.
+    """
+    if environment.get("TMUX") or environment.get("STY"):
+        return None
+    program = environment.get("TERM_PROGRAM", "")
+    if (
+        environment.get("KITTY_WINDOW_ID")
+        or environment.get("TERM") in ("xterm-kitty", "xterm-ghostty")
+        or program == "ghostty"
+    ):
+        return "kitty"
+    if program in ("iTerm.app", "WezTerm", "rio") or environment.get("LC_TERMINAL") == "iTerm2":
+        return "iterm"
+    return None
+
+
+def inline_image(jpeg: bytes, protocol: str) -> str:
+    """Return what makes a terminal show a picture, 240 pixels wide.
+
+    Source: https://sw.kovidgoyal.net/kitty/graphics-protocol/ and
+    https://iterm2.com/documentation-images.html
+    """
+    if protocol == "iterm":
+        data = base64.b64encode(jpeg).decode()
+        options = f"inline=1;width={display.WIDTH_PX}px;size={len(jpeg)};preserveAspectRatio=1"
+        return f"\x1b]1337;File={options}:{data}\a\n"
+    return "".join(_kitty_chunks(_png(jpeg))) + "\n"
+
+
+@lru_cache(maxsize=1)
+def sql_lexer() -> Lexer:
+    """Return the pygments lexer of SQL with ThanoSQL's words as keywords."""
+    from pygments.lexers.sql import SqlLexer
+    from pygments.token import Keyword, Name
+
+    class ThanosqlLexer(SqlLexer):
+        name = "ThanoSQL"
+
+        def get_tokens_unprocessed(self, *args: Any) -> Iterator[tuple[int, Any, str]]:
+            for index, kind, value in super().get_tokens_unprocessed(*args):
+                is_ours = kind is Name and value.upper() in KEYWORDS
+                yield index, Keyword if is_ours else kind, value
+
+    return ThanosqlLexer()
+
+
+def _console(file: TextIO) -> Console:
+    from rich.console import Console
+
+    console = Console(file=file, highlight=False)
+    return console if console.is_terminal else Console(file=file, highlight=False, width=_UNCUT)
+
+
+def _png(jpeg: bytes) -> bytes:
+    from PIL import Image
+    from PIL.Image import Resampling
+
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(jpeg)) as image:
+        # Kitty shows a picture's own pixels, where iTerm scales it.
+        height = max(1, round(image.height * display.WIDTH_PX / image.width))
+        image.resize((display.WIDTH_PX, height), Resampling.LANCZOS).save(file, "PNG")
+    return file.getvalue()
+
+
+def _kitty_chunks(png: bytes) -> Iterator[str]:
+    data = base64.b64encode(png).decode()
+    for begin in range(0, len(data), _KITTY_CHUNK):
+        first = "a=T,f=100,q=2," if begin == 0 else ""
+        more = int(begin + _KITTY_CHUNK < len(data))
+        yield f"\x1b_G{first}m={more};{data[begin : begin + _KITTY_CHUNK]}\x1b\\"
