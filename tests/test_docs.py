@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 import thanosql
-from thanosql_dbapi.language.options import STATEMENT_OPTIONS, SYNONYMS
+from thanosql_dbapi.language import grammar
 from thanosql_dbapi.ui.session import brief_warnings, open_database, run, statements_of
 from thanosql_dbapi.ui.terminal import Terminal
 
@@ -154,18 +154,20 @@ def test_the_options_documented_are_those_that_parse(page: str) -> None:
         title = section.splitlines()[0]
         parsed = {
             name
-            for statement, options in STATEMENT_OPTIONS.items()
-            if statement in title or (title in ("SEARCH", "PRINT") and title in statement)
-            for name in options or ()
+            for spec in grammar.SPECS.values()
+            if spec.label in title or (title in ("SEARCH", "PRINT") and title in spec.words)
+            for option in spec.options or ()
+            for name in (option.name, *option.older)
         }
-        parsed |= {old for old, new in SYNONYMS.items() if new in parsed}
         assert documented == parsed, title
 
 
 @pytest.mark.parametrize("page", ["language.md", "language.ko.md"])
 def test_every_statement_and_function_is_documented(page: str) -> None:
     text = text_of(page)
-    for name in (*STATEMENT_OPTIONS, *(f"`{name}(" for name in FUNCTIONS)):
+    statements = {spec.label for spec in grammar.SPECS.values() if spec.is_supported}
+    statements -= {each for each in statements if each.startswith("LIST")}
+    for name in ("LIST", *statements, *(f"`{name}(" for name in FUNCTIONS)):
         assert name in text
 
 

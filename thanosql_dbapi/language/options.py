@@ -1,83 +1,36 @@
-"""Option values, and the OPTIONS clause: which statement takes which."""
+"""The OPTIONS clause, by the option specs of a statement; and the values in it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from ..errors import StatementError, clip
+from .grammar import StatementSpec
 from .lexer import Kind
 from .names import unquote
 from .reader import Reader, nearest
 from .tree import Option, Parameter, Scalar, Value
 
-_CONVERT = (
-    "image_col",
-    "text_col",
-    "convert_type",
-    "table_name",
-    "result_col",
-    "batch_size",
-    "if_exists",
-    "overwrite",
-    "on_error",
-)
-_SEARCH = ("emb_col", "result_col", "top_k", "threshold", "search_by", "search_input")
-_PRINT = ("image_col", "audio_col", "video_col", "base_dir", "limit")
-
-STATEMENT_OPTIONS: Mapping[str, tuple[str, ...] | None] = MappingProxyType(
-    {
-        "GET THANOSQL DATASET": ("overwrite", "rows", "seed"),
-        "GET THANOSQL MODEL": ("overwrite", "model_name"),
-        "COPY": ("overwrite", "if_exists"),
-        "CONVERT": _CONVERT,
-        "SEARCH IMAGE": _SEARCH,
-        "SEARCH TEXT": _SEARCH,
-        "PRINT IMAGE": _PRINT,
-        "PRINT AUDIO": _PRINT,
-        "PRINT VIDEO": _PRINT,
-        "UPLOAD MODEL": ("framework", "overwrite"),
-        "DELETE MODEL": (),
-        "LIST": (),
-        "BUILD MODEL": None,
-        "FIT MODEL": None,
-        "PREDICT": None,
-        "EVALUATE": None,
-    }
-)
-"""The options of each statement by its opening words; None where any name is taken."""
-
-SYNONYMS: Mapping[str, str] = MappingProxyType(
-    {
-        "column_name": "result_col",
-        "search_input_type": "search_by",
-        "image_column": "image_col",
-        "audio_column": "audio_col",
-        "video_column": "video_col",
-    }
-)
-"""Older spellings of options, and today's."""
-
 _CONSTANTS: Mapping[str, Scalar] = {"TRUE": True, "FALSE": False, "NULL": None, "NONE": None}
 
 
-def read_options(reader: Reader, label: str) -> tuple[Option, ...]:
+def read_options(reader: Reader, spec: StatementSpec) -> tuple[Option, ...]:
     """Read ``(name = value, …)``, the part of the clause after the word OPTIONS.
 
     Args:
         reader: Stands after OPTIONS.
-        label: The statement, a key of STATEMENT_OPTIONS or one that begins with LIST.
+        spec: The statement.
 
     Raises:
         StatementError: The clause does not parse, or an option is unknown or repeated.
     """
-    known = STATEMENT_OPTIONS[label.split()[0] if label.startswith("LIST") else label]
+    label = spec.label
     opening = reader.peek()
     if not reader.take_symbol("("):
         raise reader.expected(label, "'(' after OPTIONS")
     options: dict[str, Option] = {}
     while not reader.take_symbol(")"):
-        option, written = _read_option(reader, label, known)
+        option, written = _read_option(reader, spec)
         if option.name in options:
             hint = None
             if written != option.name:
@@ -92,34 +45,32 @@ def read_options(reader: Reader, label: str) -> tuple[Option, ...]:
     return tuple(options.values())
 
 
-def _read_option(reader: Reader, label: str, known: tuple[str, ...] | None) -> tuple[Option, str]:
+def _read_option(reader: Reader, spec: StatementSpec) -> tuple[Option, str]:
     """Read ``name = value``; return the option under today's name, and the name as written."""
-    token = reader.take()
+    token, label = reader.take(), spec.label
     if token.kind not in {Kind.NAME, Kind.QUOTED, Kind.STRING}:
         raise reader.expected(label, "the name of an option or ')'", token)
     written = unquote(token.text).lower()
     name = written
-    if known is not None:
-        if SYNONYMS.get(written) in known:
-            name = SYNONYMS[written]
-        if name not in known:
-            raise reader.error(
-                f"{label}: unknown option {clip(unquote(token.text))}",
-                token,
-                _known_options(label, written, known),
-            )
+    if spec.options is not None:
+        known = spec.option(written)
+        if known is None:
+            message = f"{label}: unknown option {clip(unquote(token.text))}"
+            raise reader.error(message, token, _known_options(spec, written))
+        name = known.name
     if not reader.take_symbol("="):
         raise reader.expected(label, f"'=' after the option {clip(written)}")
     return Option(name, read_value(reader, label, written), token.start), written
 
 
-def _known_options(label: str, name: str, known: tuple[str, ...]) -> str:
-    if not known:
-        return f"{label} takes no options"
-    older = [old for old, new in SYNONYMS.items() if new in known]
-    near = nearest(name, (*known, *older))
+def _known_options(spec: StatementSpec, name: str) -> str:
+    options = spec.options or ()
+    if not options:
+        return f"{spec.label} takes no options"
+    names = [each.name for each in options]
+    near = nearest(name, (*names, *(old for each in options for old in each.older)))
     suggestion = f"did you mean {near!r}? " if near else ""
-    return f"{suggestion}{label} takes {', '.join(known)}"
+    return f"{suggestion}{spec.label} takes {', '.join(names)}"
 
 
 def read_value(reader: Reader, label: str, name: str) -> Value:

@@ -6,14 +6,26 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from ..errors import clip
+from . import grammar
+from .grammar import Shape, StatementSpec
 from .lexer import Kind, Token
 from .options import read_options, read_value
 from .query import QueryParser
 from .reader import Reader, nearest
 from .recognition import FOLLOWERS
 from .searching import VALUE_NAMES
-from .tree import Option, Parameter, Query, QueryShaped, TableName, Tree, Unsupported, Value
-from .verbs import QUERY_SHAPED, AnyStatement, UnsupportedError, rule_of
+from .tree import (
+    Option,
+    Parameter,
+    Query,
+    QueryShaped,
+    Statement,
+    TableName,
+    Tree,
+    Unsupported,
+    Value,
+)
+from .verbs import UnsupportedError, read_statement, spec_of
 
 # Far more than anyone writes, far less than Python's recursion limit allows.
 _DEEPEST = 40
@@ -73,7 +85,7 @@ class Parser:
         if is_creation:
             self._refuse_create_using()
         tree: Tree | None
-        if is_statement and reader.peek().word not in QUERY_SHAPED:
+        if is_statement and reader.peek().word not in grammar.query_words():
             tree = cast("Tree", self.statement(is_nested=False))
         else:
             tree = QueryParser(reader, self._subquery, opens_with_ours=is_statement).read()
@@ -85,7 +97,7 @@ class Parser:
             raise reader.expected("one statement at a time", "the end of the statement")
         return tree
 
-    def statement(self, *, is_nested: bool = True) -> AnyStatement:
+    def statement(self, *, is_nested: bool = True) -> Statement:
         """Read one statement of ours, from its verb on.
 
         Args:
@@ -96,11 +108,11 @@ class Parser:
         if self._depth == _DEEPEST:
             raise reader.error(f"expected at most {_DEEPEST} statements inside each other", begin)
         self._depth += 1
-        label, read = rule_of(reader)
-        if is_nested and begin.word not in QUERY_SHAPED:
-            message = f"{label} stands alone, it cannot be part of another statement"
+        spec = spec_of(reader)
+        if is_nested and spec.shape is not Shape.QUERY:
+            message = f"{spec.label} stands alone, it cannot be part of another statement"
             raise reader.error(message, begin, "run it first, by itself")
-        statement = read(self, label)
+        statement = read_statement(self, spec)
         self._depth -= 1
         return replace(statement, offset=begin.start, end=reader.end)
 
@@ -117,34 +129,31 @@ class Parser:
         openings: list[Token] = []
         while opening := reader.take_symbol("("):
             openings.append(opening)
-        if reader.peek().word not in {"SELECT", "VALUES", "WITH"} | QUERY_SHAPED:
+        ours = grammar.query_words()
+        if reader.peek().word not in {"SELECT", "VALUES", "WITH"} | ours:
             hint = "write SELECT * FROM and the table" if reader.peek().kind is Kind.NAME else None
             raise reader.expected(label, "a query after AS", hint=hint)
-        is_ours = reader.peek().word in QUERY_SHAPED
+        is_ours = reader.peek().word in ours
         query = QueryParser(reader, self._subquery, is_nested=True, opens_with_ours=is_ours).read()
         for opening in reversed(openings):
             if not reader.take_symbol(")"):
                 raise reader.error("this '(' is never closed", opening)
         return cast("Query", query)
 
-    def clauses(
-        self, label: str, *required: str, optional: str = "", takes_values: bool = False
-    ) -> Clauses:
+    def clauses(self, spec: StatementSpec) -> Clauses:
         """Read a statement's clauses, in any order, to its end.
 
         Args:
-            label: The statement, for messages.
-            required: The words of the clauses that must be there.
-            optional: The word of one that may, besides OPTIONS. AS takes a name there.
-            takes_values: ``text=…`` and the like may stand among the clauses.
+            spec: The statement: its required clauses, its alias, its options.
 
         Raises:
             StatementError: A clause is missing, comes twice or does not parse, or something else
                 follows.
         """
-        reader = self.reader
+        reader, label, required = self.reader, spec.label, spec.clauses
         found = Clauses()
-        waiting = [*required, optional] if optional else [*required]
+        is_aliased = "ALIAS" in spec.fields
+        waiting = [*required, "AS"] if is_aliased else [*required]
         waiting.append("OPTIONS")
         done: list[str] = []
         while True:
@@ -153,36 +162,36 @@ class Parser:
                 self._check_order(label, required, done, token)
                 waiting.remove(token.word)
                 done.append(token.word)
-                self._clause(label, token.word, found, is_alias=optional == "AS")
+                self._clause(spec, token.word, found, is_alias=is_aliased)
             elif token.word in done:
                 raise reader.error(f"{label}: {token.word} is given twice", token)
-            elif takes_values and self._is_value(token):
+            elif spec.takes_values and self._is_value(token):
                 found.values += (self._value(label),)
             else:
                 break
         missing = [word for word in waiting if word in required]
         if missing:
             what = _CLAUSES[missing[0]]
-            if takes_values and not found.values and not done:
+            if spec.takes_values and not found.values and not done:
                 what = f"text=…, image=… or {what}"
             raise reader.expected(label, what, words=waiting)
-        self.finish(label, waiting)
+        self.finish(spec, waiting)
         return found
 
-    def finish(self, label: str, words: list[str] | None = None) -> None:
+    def finish(self, spec: StatementSpec, words: list[str]) -> None:
         """Check that the statement ends here.
 
         Args:
-            label: The statement, for messages.
+            spec: The statement.
             words: What could stand here all the same.
         """
         token = self.reader.peek()
         if token.text in {"", ";"}:
             return
-        is_query = label.split()[0] in QUERY_SHAPED
+        is_query = spec.shape is Shape.QUERY
         if is_query and (token.text == ")" or token.word in FOLLOWERS):
             return
-        raise self.reader.expected(label, "the end of the statement", words=words or ())
+        raise self.reader.expected(spec.label, "the end of the statement", words=words)
 
     def _check_order(
         self, label: str, required: tuple[str, ...], done: list[str], token: Token
@@ -193,13 +202,13 @@ class Parser:
         if is_open_query and missing:
             raise self.reader.expected(label, _CLAUSES[missing[0]], words=())
 
-    def _clause(self, label: str, word: str, found: Clauses, *, is_alias: bool) -> None:
-        reader = self.reader
+    def _clause(self, spec: StatementSpec, word: str, found: Clauses, *, is_alias: bool) -> None:
+        reader, label = self.reader, spec.label
         reader.take()
         if word == "USING":
             found.using = reader.name(label, "a model after USING")
         elif word == "OPTIONS":
-            found.options = read_options(reader, label)
+            found.options = read_options(reader, spec)
         elif word == "FROM":
             found.source = self._source(label)
         elif is_alias:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import StatementError
+from . import grammar
 from .lexer import Kind, Token
 from .reader import Reader
 from .recognition import begins_statement
-from .screening import FIRST_WORDS
 from .tree import Part, Query, QueryShaped
 
 _MAIN_VERBS = frozenset({"SELECT", "VALUES", "INSERT", "REPLACE", "UPDATE", "DELETE"})
@@ -138,7 +138,7 @@ class QueryParser:
         """Tell whether a statement of ours begins here."""
         reader = self._reader
         word = reader.peek().word
-        if word not in FIRST_WORDS and word != "DELETE":
+        if word not in grammar.first_words() and word != "DELETE":
             return False
         level, last = self._levels[-1], self._last
         if last is None and self._opens_with_ours:

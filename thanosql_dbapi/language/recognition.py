@@ -1,4 +1,4 @@
-"""Which texts, and which places in a text, are ThanoSQL: the verbs are no reserved words.
+"""Which places in a text are ThanoSQL: none of the language's words is reserved.
 
 A statement of ours begins at the beginning of a text or where SQL takes a subquery. At the
 beginning its first word decides, since no statement of SQLite begins so (``DELETE MODEL`` takes
@@ -9,11 +9,10 @@ one exception is ``FROM (LIST MODEL)``, which SQLite could read as a table ``lis
 
 from __future__ import annotations
 
+from . import grammar
+from .grammar import StatementSpec
 from .lexer import Kind, Token
 from .reader import Reader, nearest
-from .screening import FIRST_WORDS
-
-MEDIA = ("IMAGE", "TEXT", "AUDIO", "VIDEO", "KEYWORD")
 
 _COMPOUND = frozenset({"UNION", "INTERSECT", "EXCEPT"})
 FOLLOWERS = _COMPOUND | {"ORDER", "LIMIT", "ON", "RETURNING"}
@@ -29,32 +28,40 @@ def begins_statement(reader: Reader, *, is_certain: bool) -> bool:
             after a parenthesis, which may hold names as well.
     """
     word = reader.peek().word
-    if word not in FIRST_WORDS and word != "DELETE":
+    if any(_fits(reader, spec, is_certain=is_certain) for spec in grammar.specs_of(word)):
+        return True
+    return word == "SEARCH" and _is_misspelt_search(reader, is_certain=is_certain)
+
+
+def _fits(reader: Reader, spec: StatementSpec, *, is_certain: bool) -> bool:
+    """Tell whether the next tokens can only be the beginning of this statement."""
+    at = len(spec.words)
+    if any(reader.peek(index).word != word for index, word in enumerate(spec.words)):
         return False
-    if word == "SEARCH":
-        return _is_search(reader, is_certain=is_certain)
-    if word == "LIST":
-        return _is_list(reader, is_certain=is_certain)
-    if word == "FUNCTION":
-        return reader.peek(2).text == "." and reader.peek(1).kind is Kind.NAME
-    if word == "PRINT":
-        is_medium = reader.peek(1).word in {"IMAGE", "AUDIO", "VIDEO"}
-        return is_medium and (reader.peek(2).word == "AS" or _is_clause(reader, 2))
-    if word == "GET":
-        return reader.peek(1).word == "THANOSQL" and reader.peek(2).word in {"MODEL", "DATASET"}
-    if word == "COPY":
-        is_from = reader.peek(2).word == "FROM"
-        return _is_name(reader.peek(1)) and (is_from or _is_clause(reader, 2))
-    if word in {"UPLOAD", "BUILD", "FIT", "DELETE"}:
-        is_model = reader.peek(1).word == "MODEL" and _is_name(reader.peek(2))
-        is_clause = _is_clause(reader, 3) or reader.peek(3).word == "FROM"
-        return is_model and (is_clause or word == "DELETE")
-    is_clause = reader.peek(1).word in {"USING", "OPTIONS"}
-    return is_clause if is_certain else _is_clause(reader, 1)
+    if spec.words == ("FUNCTION",):
+        return reader.peek(at).kind is Kind.NAME and reader.peek(at + 1).text == "."
+    if spec.subject:
+        # COPY, a table and FROM; DELETE MODEL and a name.
+        is_from = reader.peek(at + 1).word == "FROM" and "FROM" in spec.fields
+        is_clause = is_from or _is_clause(reader, at + 1) or not spec.clauses
+        return _is_name(reader.peek(at)) and (is_clause or at == 3)
+    if not spec.clauses and spec.is_supported:
+        return at > 2 or is_certain or _is_over(reader.peek(at))
+    if spec.takes_values or spec.words[0] == "SEARCH":
+        return _is_value(reader, at, is_certain=is_certain) or _is_clause(reader, at)
+    if at > 1 and reader.peek(at).word == "AS":
+        return True
+    if is_certain and at == 1:
+        return reader.peek(at).word in {"USING", "OPTIONS"}
+    return _is_clause(reader, at)
 
 
 def _is_name(token: Token) -> bool:
     return token.kind in {Kind.NAME, Kind.QUOTED, Kind.STRING}
+
+
+def _is_over(token: Token) -> bool:
+    return token.text in {")", ";", ""} or token.word in _COMPOUND
 
 
 def _is_clause(reader: Reader, distance: int) -> bool:
@@ -67,28 +74,20 @@ def _is_clause(reader: Reader, distance: int) -> bool:
     return (word == "USING" and _is_name(after)) or (word == "OPTIONS" and after.text == "(")
 
 
-def _is_search(reader: Reader, *, is_certain: bool) -> bool:
-    medium = reader.peek(1)
+def _is_value(reader: Reader, distance: int, *, is_certain: bool) -> bool:
+    value = reader.peek(distance)
+    is_assigned = value.kind is Kind.NAME and reader.peek(distance + 1).text == "="
+    is_literal = value.kind in {Kind.STRING, Kind.PARAMETER}
+    return is_assigned or is_certain or value.word == "AS" or is_literal
+
+
+def _is_misspelt_search(reader: Reader, *, is_certain: bool) -> bool:
+    """Tell whether SEARCH is there without its medium, or with a misspelt one."""
     if _is_clause(reader, 1):
         return True
-    value = reader.peek(2)
-    is_value = value.kind is Kind.NAME and reader.peek(3).text == "="
-    if medium.word in MEDIA:
-        is_value = (
-            is_value
-            or is_certain
-            or value.word == "AS"
-            or value.kind in {Kind.STRING, Kind.PARAMETER}
-        )
-    elif not medium.word or nearest(medium.word, MEDIA) is None or medium.word == "MATCH":
+    medium, value = reader.peek(1), reader.peek(2)
+    media = tuple(spec.words[1] for spec in grammar.specs_of("SEARCH"))
+    if not medium.word or medium.word == "MATCH" or nearest(medium.word, media) is None:
         return False
-    return is_value or _is_clause(reader, 2)
-
-
-def _is_list(reader: Reader, *, is_certain: bool) -> bool:
-    what, after = reader.peek(1), reader.peek(2)
-    if what.word == "THANOSQL" and after.word in {"MODEL", "DATASET"}:
-        return True
-    is_listed = what.word in {"MODEL", "TABLE", "THANOSQL_MODEL", "THANOSQL_DATASET"}
-    is_over = after.text in {")", ";", ""} or after.word in _COMPOUND
-    return is_listed and (is_certain or is_over)
+    is_assigned = value.kind is Kind.NAME and reader.peek(3).text == "="
+    return is_assigned or _is_clause(reader, 2)

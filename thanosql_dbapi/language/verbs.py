@@ -1,48 +1,26 @@
-"""The table of verbs: which words open a statement, and which function reads the rest of it.
+"""From a spec of ``grammar`` to a node of ``tree``: opening words, clauses, and the node's fields.
 
-A new statement is a dataclass in ``tree``, its options in ``options``, and a line and a function
-here.
+Most statements are read by their spec alone. What a spec cannot say has a function in
+:data:`_FINISH`: the two spellings of SEARCH's values, and the two of GET's alias.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, NoReturn, Union
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from ..errors import StatementError
+from . import grammar, tree
+from .grammar import StatementSpec
 from .lexer import Kind
 from .reader import Reader, nearest, one_of
 from .searching import LATER_KINDS, sought
-from .tree import (
-    BuildModel,
-    Convert,
-    Copy,
-    DeleteModel,
-    Evaluate,
-    FitModel,
-    GetDataset,
-    GetModel,
-    List,
-    Predict,
-    Print,
-    QueryShaped,
-    Search,
-    Unsupported,
-    UploadModel,
-)
+from .tree import Statement, Unsupported
 
 if TYPE_CHECKING:
-    from .parser import Parser
+    from .parser import Clauses, Parser
 
-AnyStatement = Union[
-    QueryShaped, GetDataset, GetModel, Copy, Print, UploadModel, DeleteModel, BuildModel, FitModel
-]
-Rule = Callable[["Parser", str], AnyStatement]
-
-QUERY_SHAPED = frozenset(
-    {"SEARCH", "CONVERT", "PREDICT", "EVALUATE", "LIST", "TRANSFORM", "GENERATE", "FUNCTION"}
-)
-"""The verbs of statements that can stand where SQL takes a query."""
+Fields = dict[str, Any]
 
 
 class UnsupportedError(Exception):
@@ -53,108 +31,88 @@ class UnsupportedError(Exception):
         self.statement = statement
 
 
-def _get_dataset(parser: Parser, label: str) -> GetDataset:
-    name = parser.reader.name(label, "the name of a data set")
-    return GetDataset(name, options=parser.clauses(label).options)
+def spec_of(reader: Reader) -> StatementSpec:
+    """Take the words that open a statement, and return its spec.
+
+    Raises:
+        StatementError: The words after the verb are not those of a statement.
+    """
+    words: tuple[str, ...] = (reader.take().word,)
+    while words not in grammar.SPECS:
+        word = reader.peek().word
+        if not any(phrase[: len(words) + 1] == (*words, word) for phrase in grammar.SPECS):
+            raise _unknown_word(reader, words)
+        reader.take()
+        words = (*words, word)
+    return grammar.SPECS[words]
 
 
-def _get_model(parser: Parser, label: str) -> GetModel:
-    """Read the rest; ``OPTIONS (model_name='x')`` and ``AS x`` say the same."""
-    name = parser.reader.name(label, "the name of a model")
-    found = parser.clauses(label, optional="AS")
+def read_statement(parser: Parser, spec: StatementSpec) -> Statement:
+    """Read the rest of a statement, after its opening words.
+
+    Raises:
+        StatementError: It does not parse.
+        UnsupportedError: The driver does not run it.
+    """
+    reader, label = parser.reader, spec.label
+    if not spec.is_supported:
+        _refuse(parser, label)
+    if spec.takes_values and reader.peek().text == "=":
+        word = spec.words[-1].lower()
+        message = f"{spec.words[0]}: expected IMAGE or TEXT before {word}="
+        raise reader.error(message, reader.end - len(word), f"write SEARCH IMAGE {word}=…")
+    begin = reader.peek().start
+    fields: Fields = dict(spec.fixed)
+    if spec.subject == "a table":
+        fields[spec.fields["SUBJECT"]] = parser.table(label)
+    elif spec.subject:
+        fields[spec.fields["SUBJECT"]] = reader.name(label, spec.subject)
+    found = parser.clauses(spec)
+    values = {"USING": found.using, "AS": found.query, "FROM": found.source, "ALIAS": found.alias}
+    fields.update((spec.fields[word], values[word]) for word in values if word in spec.fields)
+    fields["options"] = found.options
+    finish = _FINISH.get(spec.node)
+    if finish is not None:
+        finish(parser, spec, found, begin, fields)
+    node = getattr(tree, spec.node) if isinstance(spec.node, str) else spec.node
+    return cast("Statement", node(**fields))
+
+
+def _finish_search(
+    parser: Parser, spec: StatementSpec, found: Clauses, begin: int, fields: Fields
+) -> None:
+    for option in found.options:
+        if option.name == "search_by" and str(option.value).lower() in LATER_KINDS:
+            raise UnsupportedError(Unsupported(f"{spec.label} by {option.value}", offset=begin))
+    values = sought(parser.reader, spec.label, found.values, found.options)
+    fields.update(
+        texts=values.texts, images=values.images, ranked=values.ranked, options=values.options
+    )
+
+
+def _finish_get_model(
+    parser: Parser, spec: StatementSpec, found: Clauses, begin: int, fields: Fields
+) -> None:
+    """Make one name of ``OPTIONS (model_name='x')`` and ``AS x``, which say the same."""
     alias, rest = found.alias, []
     for option in found.options:
         if option.name != "model_name" or not isinstance(option.value, str):
             rest.append(option)
         elif alias is not None and alias != option.value:
-            message = f"{label}: expected one name, found {option.value!r} and AS {alias!r}"
+            message = f"{spec.label}: expected one name, found {option.value!r} and AS {alias!r}"
             raise parser.reader.error(message, option.offset)
         else:
             alias = option.value
-    return GetModel(name, alias, options=tuple(rest))
+    fields.update(alias=alias, options=tuple(rest))
 
 
-def _copy(parser: Parser, label: str) -> Copy:
-    table = parser.table(label)
-    found = parser.clauses(label, "FROM")
-    return Copy(table, found.source, options=found.options)
+_FINISH: Mapping[str | type, Callable[[Parser, StatementSpec, Clauses, int, Fields], None]] = {
+    "Search": _finish_search,
+    "GetModel": _finish_get_model,
+}
 
 
-def _convert(parser: Parser, label: str) -> Convert:
-    found = parser.clauses(label, "USING", "AS")
-    return Convert(found.using, found.query, options=found.options)
-
-
-def _search(parser: Parser, label: str) -> Search:
-    reader = parser.reader
-    word = label.split()[1].lower()
-    if reader.peek().text == "=":
-        message = f"SEARCH: expected IMAGE or TEXT before {word}="
-        raise reader.error(message, reader.end - len(word), f"write SEARCH IMAGE {word}=…")
-    begin = reader.peek().start
-    found = parser.clauses(label, "USING", "AS", takes_values=True)
-    for option in found.options:
-        is_later = str(option.value).lower() in LATER_KINDS
-        if option.name == "search_by" and is_later:
-            raise UnsupportedError(Unsupported(f"{label} by {option.value}", offset=begin))
-    values = sought(reader, label, found.values, found.options)
-    return Search(
-        word,
-        values.texts,
-        values.images,
-        found.using,
-        found.query,
-        values.ranked,
-        options=values.options,
-    )
-
-
-def _predict(parser: Parser, label: str) -> Predict:
-    found = parser.clauses(label, "USING", "AS")
-    return Predict(found.using, found.query, options=found.options)
-
-
-def _evaluate(parser: Parser, label: str) -> Evaluate:
-    found = parser.clauses(label, "USING", "AS")
-    return Evaluate(found.using, found.query, options=found.options)
-
-
-def _list(parser: Parser, label: str) -> List:
-    what = " ".join(label.split()[1:]).replace("_", " ").lower()
-    parser.clauses(label)
-    return List(what)
-
-
-def _print(parser: Parser, label: str) -> Print:
-    found = parser.clauses(label, "AS")
-    return Print(label.split()[1].lower(), found.query, options=found.options)
-
-
-def _upload_model(parser: Parser, label: str) -> UploadModel:
-    name = parser.reader.name(label, "a name for the model")
-    found = parser.clauses(label, "FROM")
-    return UploadModel(name, found.source, options=found.options)
-
-
-def _delete_model(parser: Parser, label: str) -> DeleteModel:
-    name = parser.reader.name(label, "the name of a model")
-    parser.clauses(label)
-    return DeleteModel(name)
-
-
-def _build_model(parser: Parser, label: str) -> BuildModel:
-    name = parser.reader.name(label, "a name for the model")
-    found = parser.clauses(label, "USING", "AS")
-    return BuildModel(name, found.using, found.query, options=found.options)
-
-
-def _fit_model(parser: Parser, label: str) -> FitModel:
-    name = parser.reader.name(label, "a name for the model")
-    found = parser.clauses(label, "USING", "AS")
-    return FitModel(name, found.using, found.query, options=found.options)
-
-
-def _unsupported(parser: Parser, label: str) -> NoReturn:
+def _refuse(parser: Parser, label: str) -> NoReturn:
     reader = parser.reader
     if label == "FUNCTION" and reader.peek().kind is Kind.NAME:
         label = f"FUNCTION {reader.take().text}"
@@ -163,57 +121,9 @@ def _unsupported(parser: Parser, label: str) -> NoReturn:
     raise UnsupportedError(Unsupported(label, end=len(reader.sql)))
 
 
-RULES: Mapping[tuple[str, ...], Rule] = {
-    ("GET", "THANOSQL", "DATASET"): _get_dataset,
-    ("GET", "THANOSQL", "MODEL"): _get_model,
-    ("COPY",): _copy,
-    ("CONVERT",): _convert,
-    ("SEARCH", "IMAGE"): _search,
-    ("SEARCH", "TEXT"): _search,
-    ("SEARCH", "AUDIO"): _unsupported,
-    ("SEARCH", "VIDEO"): _unsupported,
-    ("SEARCH", "KEYWORD"): _unsupported,
-    ("PRINT", "IMAGE"): _print,
-    ("PRINT", "AUDIO"): _print,
-    ("PRINT", "VIDEO"): _print,
-    ("LIST", "MODEL"): _list,
-    ("LIST", "TABLE"): _list,
-    ("LIST", "THANOSQL", "MODEL"): _list,
-    ("LIST", "THANOSQL", "DATASET"): _list,
-    ("LIST", "THANOSQL_MODEL"): _list,
-    ("LIST", "THANOSQL_DATASET"): _list,
-    ("UPLOAD", "MODEL"): _upload_model,
-    ("DELETE", "MODEL"): _delete_model,
-    ("BUILD", "MODEL"): _build_model,
-    ("FIT", "MODEL"): _fit_model,
-    ("PREDICT",): _predict,
-    ("EVALUATE",): _evaluate,
-    ("FUNCTION",): _unsupported,
-    ("TRANSFORM",): _unsupported,
-    ("GENERATE",): _unsupported,
-}
-"""The opening words of every statement, and its rule."""
-
-
-def rule_of(reader: Reader) -> tuple[str, Rule]:
-    """Take the words that open a statement; return them as one text, and the rule.
-
-    Raises:
-        StatementError: The words after the verb are not those of a statement.
-    """
-    words: tuple[str, ...] = (reader.take().word,)
-    while words not in RULES:
-        word = reader.peek().word
-        if not any(phrase[: len(words) + 1] == (*words, word) for phrase in RULES):
-            raise _unknown_word(reader, words)
-        reader.take()
-        words = (*words, word)
-    return " ".join(words), RULES[words]
-
-
 def _unknown_word(reader: Reader, words: tuple[str, ...]) -> StatementError:
-    following = dict.fromkeys(_following(words))
-    known = [word for word in following if "_" not in word]
+    following = dict.fromkeys(_following(words, every=True))
+    known = list(dict.fromkeys(_following(words)))
     token = reader.peek()
     hint = None
     if token.kind is Kind.NAME:
@@ -222,7 +132,8 @@ def _unknown_word(reader: Reader, words: tuple[str, ...]) -> StatementError:
     return reader.expected(" ".join(words), one_of(known), hint=hint)
 
 
-def _following(words: tuple[str, ...]) -> Iterator[str]:
-    for phrase, rule in RULES.items():
-        if phrase[: len(words)] == words and rule is not _unsupported:
+def _following(words: tuple[str, ...], *, every: bool = False) -> Iterator[str]:
+    for phrase, spec in grammar.SPECS.items():
+        is_shown = spec.is_supported and (every or not spec.is_older)
+        if phrase[: len(words)] == words and is_shown:
             yield phrase[len(words)]

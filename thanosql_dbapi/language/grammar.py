@@ -1,0 +1,301 @@
+"""The statements of ThanoSQL, one ``StatementSpec`` each: the single source of what is ours.
+
+Recognition of first words and subqueries, the parser, option errors, "rows or Success",
+completion and keywords of the shell, the sqlglot dialect and the option tables of the manual all
+read these specs. A new statement is a dataclass in ``tree``, a spec here (or :func:`register`),
+and a handler in ``statements``.
+
+The module is imported by plain SQL too, so it imports nothing but the standard library: a spec
+names its tree class, and the parser looks it up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+
+class Shape(Enum):
+    """What a statement returns, and where it can stand."""
+
+    QUERY = "query"
+    """Rows; it can stand wherever SQL takes a query."""
+    SHOWN = "shown"
+    """Rows; it stands alone."""
+    ACTION = "action"
+    """No rows ("Success"); it stands alone."""
+
+
+class Kind(Enum):
+    """The type of an option's value."""
+
+    TEXT = "text"
+    FLAG = "True or False"
+    INTEGER = "whole number"
+    NUMBER = "number"
+    CHOICE = "one of a few words"
+    VALUE = "value"
+
+
+class OptionSpec(NamedTuple):
+    """One option of a statement.
+
+    Attributes:
+        name: Its name today.
+        kind: The type of its value.
+        default: Its value where it is not given or NULL; None stands for "none" or "depends".
+        choices: For ``Kind.CHOICE``, the words, in lower case.
+        minimum: For ``Kind.INTEGER``, the least value.
+        older: Spellings of older manuals.
+    """
+
+    name: str
+    kind: Kind = Kind.TEXT
+    default: Any = None
+    choices: tuple[str, ...] = ()
+    minimum: int | None = None
+    older: tuple[str, ...] = ()
+
+
+class StatementSpec(NamedTuple):
+    """One statement.
+
+    Attributes:
+        words: The words that open it, e.g. ``("SEARCH", "IMAGE")``.
+        node: Its class in ``tree``, or the name of that class.
+        shape: What it returns and where it can stand.
+        subject: What name follows the opening words, for messages: ``"the name of a model"``;
+            empty where none does. ``"a table"`` takes a schema.
+        fields: Clause to field of the node: ``SUBJECT``, ``USING``, ``AS``, ``FROM``, ``ALIAS``
+            (an optional AS and a name). All but ``ALIAS`` are required.
+        fixed: Fields that the opening words decide, e.g. ``{"medium": "image"}``.
+        options: What stands in OPTIONS; None takes any name.
+        takes_values: Whether ``text=…`` and the like may stand among the clauses.
+        is_supported: False for a statement that is only recognised, to be refused by name.
+        is_older: Whether it is another spelling of a statement, left out of messages.
+    """
+
+    words: tuple[str, ...]
+    node: str | type
+    shape: Shape = Shape.ACTION
+    subject: str = ""
+    fields: Mapping[str, str] = MappingProxyType({})
+    fixed: Mapping[str, Any] = MappingProxyType({})
+    options: tuple[OptionSpec, ...] | None = ()
+    takes_values: bool = False
+    is_supported: bool = True
+    is_older: bool = False
+
+    @property
+    def label(self) -> str:
+        """The statement in messages, e.g. ``"SEARCH IMAGE"``."""
+        return " ".join(self.words)
+
+    @property
+    def clauses(self) -> tuple[str, ...]:
+        """The words of the clauses that must be there, in their usual order."""
+        return tuple(word for word in ("USING", "FROM", "AS") if word in self.fields)
+
+    def option(self, name: str) -> OptionSpec | None:
+        """Return the option of a name, older spellings included; None where there is none."""
+        for each in self.options or ():
+            if name == each.name or name in each.older:
+                return each
+        return None
+
+
+_OVERWRITE = OptionSpec("overwrite", Kind.FLAG, False)
+_RESULT_COL = OptionSpec("result_col", older=("column_name",))
+_IF_EXISTS = OptionSpec("if_exists", Kind.CHOICE, "fail", ("fail", "replace", "append"))
+_SEARCH = (
+    OptionSpec("emb_col"),
+    _RESULT_COL,
+    OptionSpec("top_k", Kind.INTEGER, minimum=1),
+    OptionSpec("threshold", Kind.NUMBER),
+    OptionSpec("search_by", Kind.CHOICE, None, ("text", "image"), older=("search_input_type",)),
+    OptionSpec("search_input", Kind.VALUE),
+)
+_CONVERT = (
+    OptionSpec("image_col", default="image_path", older=("image_column",)),
+    OptionSpec("text_col", default="text"),
+    OptionSpec("convert_type", Kind.CHOICE, "image", ("image", "text")),
+    OptionSpec("table_name"),
+    _RESULT_COL,
+    OptionSpec("batch_size", Kind.INTEGER, minimum=1),
+    _IF_EXISTS,
+    _OVERWRITE,
+    OptionSpec("on_error", Kind.CHOICE, "null", ("null", "fail")),
+)
+_PRINT = (
+    OptionSpec("image_col", default="image_path", older=("image_column",)),
+    OptionSpec("audio_col", default="audio_path", older=("audio_column",)),
+    OptionSpec("video_col", default="video_path", older=("video_column",)),
+    OptionSpec("base_dir"),
+    OptionSpec("limit", Kind.INTEGER, minimum=0),
+)
+
+_USING_AS = {"USING": "model", "AS": "query"}
+_NEW_MODEL = "a name for the model"
+
+
+def _search(medium: str) -> StatementSpec:
+    return StatementSpec(
+        ("SEARCH", medium.upper()), "Search", Shape.QUERY, "", _USING_AS, {"medium": medium},
+        _SEARCH, takes_values=True,
+    )  # fmt: skip
+
+
+def _print(medium: str) -> StatementSpec:
+    return StatementSpec(
+        ("PRINT", medium.upper()), "Print", Shape.SHOWN, "", {"AS": "query"}, {"medium": medium},
+        _PRINT,
+    )  # fmt: skip
+
+
+def _list(*words: str, is_older: bool = False) -> StatementSpec:
+    what = " ".join(words).replace("_", " ").lower()
+    return StatementSpec(
+        ("LIST", *words), "List", Shape.QUERY, fixed={"what": what}, is_older=is_older
+    )
+
+
+def _refused(*words: str) -> StatementSpec:
+    return StatementSpec(words, "Unsupported", Shape.QUERY, is_supported=False)
+
+
+SPECS: dict[tuple[str, ...], StatementSpec] = {}
+"""Every statement by its opening words, in the order of messages."""
+
+_changed: list[Callable[[], None]] = []
+
+
+def register(*specs: StatementSpec) -> None:
+    """Add statements to the language, for this process.
+
+    Example:
+        >>> register(StatementSpec(("LIST", "CAPTIONS"), "List", Shape.QUERY,
+        ...     fixed={"what": "captions"}))
+        >>> ("LIST", "CAPTIONS") in SPECS
+        True
+        >>> unregister(("LIST", "CAPTIONS"))
+    """
+    SPECS.update((spec.words, spec) for spec in specs)
+    for forget in _changed:
+        forget()
+
+
+def unregister(words: tuple[str, ...]) -> None:
+    """Take a statement out of the language again."""
+    del SPECS[words]
+    for forget in _changed:
+        forget()
+
+
+def when_changed(forget: Callable[[], None]) -> None:
+    """Have a function called whenever the language changes: it forgets what it derived."""
+    _changed.append(forget)
+
+
+def first_words() -> frozenset[str]:
+    """Return the words that begin a statement of ours; DELETE, which SQL has too, left out."""
+    return frozenset(words[0] for words in SPECS) - {"DELETE"}
+
+
+def query_words() -> frozenset[str]:
+    """Return the first words of statements that can stand where SQL takes a query."""
+    return frozenset(words[0] for words, spec in SPECS.items() if spec.shape is Shape.QUERY)
+
+
+def specs_of(first: str) -> Iterator[StatementSpec]:
+    """Yield the statements that begin with a word."""
+    return (spec for words, spec in SPECS.items() if words[0] == first)
+
+
+def keywords() -> frozenset[str]:
+    """Return every word that the language adds to SQL, for completion and colours."""
+    words = {word for phrase in SPECS for word in phrase}
+    words |= {clause for spec in SPECS.values() for clause in spec.clauses}
+    return frozenset(words | {"OPTIONS"})
+
+
+def subquery_pattern() -> str:
+    r"""Return a regular expression that every text with a subquery of ours matches.
+
+    What stands between two words may be a comment, so a comment after a first word matches too.
+    """
+    choices = []
+    for first in sorted({words[0] for words in SPECS}):
+        seconds = set()
+        for spec in specs_of(first):
+            if len(spec.words) > 1:
+                seconds.add(rf"{spec.words[1].lower()}\b")
+            elif spec.subject:
+                seconds.add(r"""["`\['a-z]""")
+            else:
+                seconds.add(r"(?:using|options)\b")
+        if first == "SEARCH":  # a medium may be misspelt
+            seconds = {r"""["`\[]?[a-z]"""}
+        elif first == "FUNCTION":
+            seconds = {"[a-z]"}
+        choices.append(rf"{first.lower()}(?:\s+(?:{'|'.join(sorted(seconds))})|\s*/\*|\s*--)")
+    return rf"\b(?:{'|'.join(choices)})"
+
+
+register(
+    StatementSpec(
+        ("GET", "THANOSQL", "DATASET"), "GetDataset", Shape.ACTION, "the name of a data set",
+        {"SUBJECT": "name"}, options=(
+            _OVERWRITE,
+            OptionSpec("rows", Kind.INTEGER, minimum=1),
+            OptionSpec("seed", Kind.INTEGER, minimum=0),
+        ),
+    ),
+    StatementSpec(
+        ("GET", "THANOSQL", "MODEL"), "GetModel", Shape.ACTION, "the name of a model",
+        {"SUBJECT": "name", "ALIAS": "alias"}, options=(_OVERWRITE, OptionSpec("model_name")),
+    ),
+    StatementSpec(
+        ("COPY",), "Copy", Shape.ACTION, "a table", {"SUBJECT": "table", "FROM": "source"},
+        options=(_OVERWRITE, _IF_EXISTS),
+    ),
+    StatementSpec(("CONVERT",), "Convert", Shape.QUERY, "", _USING_AS, options=_CONVERT),
+    _search("image"),
+    _search("text"),
+    _refused("SEARCH", "AUDIO"),
+    _refused("SEARCH", "VIDEO"),
+    _refused("SEARCH", "KEYWORD"),
+    _print("image"),
+    _print("audio"),
+    _print("video"),
+    _list("MODEL"),
+    _list("TABLE"),
+    _list("THANOSQL", "MODEL"),
+    _list("THANOSQL", "DATASET"),
+    _list("THANOSQL_MODEL", is_older=True),
+    _list("THANOSQL_DATASET", is_older=True),
+    StatementSpec(
+        ("UPLOAD", "MODEL"), "UploadModel", Shape.ACTION, _NEW_MODEL,
+        {"SUBJECT": "name", "FROM": "source"}, options=(
+            OptionSpec("framework", Kind.CHOICE, "pytorch", ("pytorch",)), _OVERWRITE,
+        ),
+    ),
+    StatementSpec(
+        ("DELETE", "MODEL"), "DeleteModel", Shape.ACTION, "the name of a model",
+        {"SUBJECT": "name"},
+    ),
+    StatementSpec(
+        ("BUILD", "MODEL"), "BuildModel", Shape.ACTION, _NEW_MODEL,
+        {"SUBJECT": "name", "USING": "base", "AS": "query"}, options=None,
+    ),
+    StatementSpec(
+        ("FIT", "MODEL"), "FitModel", Shape.ACTION, _NEW_MODEL,
+        {"SUBJECT": "name", "USING": "model", "AS": "query"}, options=None,
+    ),
+    StatementSpec(("PREDICT",), "Predict", Shape.QUERY, "", _USING_AS, options=None),
+    StatementSpec(("EVALUATE",), "Evaluate", Shape.QUERY, "", _USING_AS, options=None),
+    _refused("FUNCTION"),
+    _refused("TRANSFORM"),
+    _refused("GENERATE"),
+)  # fmt: skip
