@@ -10,7 +10,7 @@ from . import grammar
 from .lexer import Kind, Token
 from .reader import Reader
 from .recognition import begins_statement
-from .tree import Part, Query, QueryShaped
+from .tree import STATEMENT, Part, Query, QueryShaped
 
 _MAIN_VERBS = frozenset({"SELECT", "VALUES", "INSERT", "REPLACE", "UPDATE", "DELETE"})
 
@@ -48,6 +48,8 @@ class QueryParser:
         self._opens_with_ours = opens_with_ours
         self._levels = [_Level(None)]
         self._parts: list[Part] = []
+        self._tokens: list[tuple[int, Token]] = []  # of the query, with offsets in their part
+        self._pending: list[Token] = []  # of the part that is being read
         self._last: Token | None = None
         self._before_last: Token | None = None
         self._header = ""  # "VIEW" or "TABLE" before its AS, "TRIGGER"
@@ -69,25 +71,41 @@ class QueryParser:
         while not self._is_over():
             if self._is_place():
                 self._text(mark, self._reader.peek().start)
-                self._parts.append(self._statement())
+                statement = self._statement()
+                self._tokens.append((len(self._parts), STATEMENT))
+                self._parts.append(statement)
                 mark = end = self._reader.end
                 continue
             token = self._reader.take()
             if token.kind is Kind.PARAMETER:
                 self._text(mark, token.start)
+                self._tokens.append((len(self._parts), token._replace(start=0)))
                 self._parts.append(self._reader.parameter(token))
                 mark = token.end
+            else:
+                self._pending.append(token)
             self._follow(token)
             end = token.end
         self._text(mark, end)
         self._check()
         if not self._found:
             return None
-        return Query(tuple(self._parts), self._verb or "SELECT", begin, end)
+        lexed = (*self._tokens, (-1, Token(Kind.END, "", 0, "")))
+        return Query(tuple(self._parts), self._verb or "SELECT", begin, end, lexed)
 
     def _text(self, begin: int, end: int) -> None:
+        """Make a part of the text between two offsets, and give its tokens their places in it."""
+        number = len(self._parts)
+        self._tokens += [(number, each._replace(start=each.start - begin)) for each in self._pending]
+        self._pending.clear()
         if begin < end:
             self._parts.append(self._reader.sql[begin:end])
+
+    def _take(self) -> Token:
+        """Take a token of the query."""
+        token = self._reader.take()
+        self._pending.append(token)
+        return token
 
     def _read_header(self) -> bool:
         """Go past what comes before the query; return False for SQL that holds none.
@@ -98,22 +116,22 @@ class QueryParser:
         reader = self._reader
         if reader.peek().word == "EXPLAIN":
             self._verb = "EXPLAIN"
-            reader.take()
+            self._take()
             if reader.peek().word == "QUERY" and reader.peek(1).word == "PLAN":
-                reader.take()
-                reader.take()
+                self._take()
+                self._take()
         if reader.peek().word != "CREATE":
             return True
-        reader.take()
+        self._take()
         if reader.peek().word in {"TEMP", "TEMPORARY"}:
-            reader.take()
-        self._header = reader.take().word
+            self._take()
+        self._header = self._take().word
         self._verb = self._verb or f"CREATE {self._header}"
         if self._header != "TABLE":
             self._last = reader.peek()
             return self._header in {"VIEW", "TRIGGER"}
         while reader.peek().kind is not Kind.END and reader.peek().word != "AS":
-            if reader.take().text in {"(", ";"}:
+            if self._take().text in {"(", ";"}:
                 return False
         return True
 
@@ -130,7 +148,7 @@ class QueryParser:
             return True
         # A trigger's body keeps its semicolons and ends with "; END".
         if self._reader.peek(1).word == "END" and self._reader.peek(2).text in {";", ""}:
-            self._follow(self._reader.take())
+            self._follow(self._take())
             self._header = ""
         return False
 

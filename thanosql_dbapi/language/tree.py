@@ -12,7 +12,10 @@ other statement (GET, COPY, PRINT …) stands alone.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Union
+
+from .lexer import Kind, Token, tokens
 
 Scalar = Union[str, int, float, bool, None]
 
@@ -152,6 +155,30 @@ class Query:
     verb: str = field(default="SELECT", compare=False)
     offset: int = field(default=0, compare=False, repr=False)
     end: int = field(default=0, compare=False, repr=False)
+    lexed: tuple[tuple[int, Token], ...] | None = field(default=None, compare=False, repr=False)
+
+    @cached_property
+    def tokens(self) -> tuple[tuple[int, Token], ...]:
+        """Number of the part, and the token with its offset in that part; the last is END.
+
+        A statement of ours counts as one token of kind UNKNOWN. The parser has kept them; only a
+        query that was put together by a program is lexed here.
+        """
+        if self.lexed is not None:
+            return self.lexed
+        found: list[tuple[int, Token]] = []
+        for number, part in enumerate(self.parts):
+            if isinstance(part, str):
+                found += [(number, each) for each in tokens(part) if each.kind is not Kind.END]
+            elif isinstance(part, Parameter):
+                found.append((number, Token(Kind.PARAMETER, part.text, 0, "")))
+            else:
+                found.append((number, STATEMENT))
+        return (*found, (-1, Token(Kind.END, "", 0, "")))
+
+
+STATEMENT = Token(Kind.UNKNOWN, "", 0, "")
+"""Stands for a statement of ours among the tokens of the query around it."""
 
 
 @dataclass(frozen=True)

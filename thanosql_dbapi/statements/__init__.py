@@ -1,8 +1,8 @@
-"""What ThanoSQL statements do: one handler a statement, from tree to plain SQL.
+"""What ThanoSQL statements do: one handler a statement, from tree to plan, and its work.
 
-A handler does its work (a download, a table, embeddings) and says which plain SQL answers the
-statement. A new verb is a dataclass in ``language.tree``, a rule in the parser, and a handler
-here: in :data:`_RULES` where it stands in a query, in :data:`_HANDLERS` where it stands alone.
+A statement that stands in a query has a handler in ``resolve.HANDLERS``: what it decides before any
+SQL is written, and what work it does. One that stands alone has its function in :data:`ACTIONS`. A
+new statement is a dataclass in ``language.tree``, a spec in ``language.grammar`` and a handler here.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotSupportedError
-from ..language.outline import common_names
-from ..language.ranking import function_ranking
 from ..language.tree import (
     BuildModel,
     Convert,
@@ -30,27 +28,39 @@ from ..language.tree import (
     Unsupported,
     UploadModel,
 )
-from ..language.walk import is_bare
-from .arguments import Arguments, Bindings
+from ..planning.arguments import Arguments
+from ..stores.sqlite.compile import Compiled
 from .context import Context
-from .convert import lower_convert
+from .convert import SELECTS as CONVERT_SELECTS
+from .convert import perform_convert, resolve_convert
 from .copy import copy
 from .get import get_dataset, get_model
-from .listing import lower_list
+from .listing import resolve_list
 from .models import delete_model, upload_model
-from .nearest import is_search_only, lower_call, lower_ranked
-from .query import Lowering
-from .search import lower_search
+from .resolve import register, resolve
+from .search import resolve_search
 from .staging import drop_staging
+from .topk import compile_best, compile_ranked, is_search_only
 
 if TYPE_CHECKING:
     from ..stores.sqlite.database import Parameters
 
-__all__ = ["Context", "prepare"]
+__all__ = ["ACTIONS", "Context", "may_make_columns", "register", "run"]
 
-Prepared = tuple[str, "Parameters"]
-_NO_ROWS: Prepared = ("", {})
 _ATTEMPTS = 3
+
+register(Search, resolve_search)
+register(Convert, resolve_convert, perform_convert, CONVERT_SELECTS)
+register(List, resolve_list)
+
+ACTIONS: dict[type, Callable[[Context, Arguments, Any], None]] = {
+    GetDataset: get_dataset,
+    GetModel: get_model,
+    Copy: copy,
+    UploadModel: upload_model,
+    DeleteModel: delete_model,
+}
+"""For each class of ``language.tree`` that stands alone and returns no rows, what it does."""
 
 
 def run(
@@ -63,7 +73,7 @@ def run(
     """Do what a statement asks, and execute the plain SQL of its result.
 
     A search finds candidates first and compares them then. When another connection has committed
-    in between, it begins anew, so that its rows are those of one moment.
+    in between, the candidates are found again, so that its rows are those of one moment.
 
     Args:
         context: The connection.
@@ -72,30 +82,25 @@ def run(
         tree: The same, parsed.
         parameters: What the caller bound.
     """
-    for attempt in range(1, _ATTEMPTS + 1):
-        context.may_narrow = attempt < _ATTEMPTS
-        execute(*_prepare(context, sql, tree, parameters))
-        if not context.is_outrun():
-            return
-
-
-def _prepare(context: Context, sql: str, tree: Tree, parameters: Parameters) -> Prepared:
-    """Do what a statement asks, and return the plain SQL and parameters of its result.
-
-    Args:
-        context: The connection.
-        sql: The statement's text.
-        tree: The same, parsed.
-        parameters: What the caller bound.
-
-    Returns:
-        SQL to execute and its named parameters; empty SQL where the statement returns no rows.
-    """
     drop_staging(context)
-    context.state.notes.clear()
-    context.state.read_version = None
     arguments = Arguments(sql, tree, parameters)
-    return _HANDLERS[type(tree)](context, arguments, tree)
+    if isinstance(tree, Print):
+        if tree.medium != "image":
+            raise NotSupportedError(
+                f"PRINT {tree.medium.upper()} is not supported yet; PRINT IMAGE is"
+            )
+        tree = tree.query
+    if isinstance(tree, Query):
+        _run_query(context, execute, arguments, tree)
+    elif isinstance(tree, Ranked):
+        _run_ranked(context, execute, arguments, tree)
+    else:
+        context.state.notes.clear()
+        action = ACTIONS.get(type(tree))
+        if action is None:
+            raise _not_supported(tree)
+        action(context, arguments, tree)
+        execute("", {})
 
 
 def may_make_columns(tree: Tree) -> bool:
@@ -107,74 +112,47 @@ def may_make_columns(tree: Tree) -> bool:
     return not (isinstance(tree, Query) and is_search_only(tree))
 
 
-def _query(context: Context, arguments: Arguments, query: Query) -> Prepared:
-    bindings = Bindings(arguments)
-    lowering = Lowering(
-        context, arguments, bindings, query.verb, is_bare(query), _RULES, common_names(query)
-    )
-    # What writes, or embeds images, cannot begin anew when another connection has committed.
-    is_steady = context.database.connection.in_transaction
-    lowering.may_narrow = context.may_narrow and (is_steady or is_search_only(query))
-    return lower_ranked(lowering, query), bindings
+def _run_query(
+    context: Context, execute: Callable[[str, Parameters], object], arguments: Arguments, query: Query
+) -> None:
+    context.begin()
+    plan = resolve(context, arguments, query)
+    # What writes, or embeds rows, cannot begin again when another connection has committed.
+    is_steady = context.database.connection.in_transaction or is_search_only(query)
+    for attempt in range(1, _ATTEMPTS + 1):
+        if attempt > 1:
+            context.begin()
+        may_narrow = is_steady and attempt < _ATTEMPTS
+        execute(*compile_best(context, arguments, plan, may_narrow=may_narrow))
+        if not is_search_only(query) or not context.is_outrun():
+            return
 
 
-def _ranked(context: Context, arguments: Arguments, statement: Ranked) -> Prepared:
-    bindings = Bindings(arguments)
-    lowering = Lowering(context, arguments, bindings, "SELECT", False, _RULES)
-    lowering.may_narrow = context.may_narrow
-    ranking = function_ranking(statement.query)
-    assert ranking is not None
-    sql = lower_call(lowering, ranking)
-    return (arguments.sql, arguments.supplied) if sql is None else (sql, bindings)
+def _run_ranked(
+    context: Context,
+    execute: Callable[[str, Parameters], object],
+    arguments: Arguments,
+    statement: Ranked,
+) -> None:
+    for attempt in range(1, _ATTEMPTS + 1):
+        context.begin()
+        may_narrow = attempt < _ATTEMPTS
+        found = compile_ranked(context, arguments, statement, may_narrow=may_narrow)
+        execute(*(found or Compiled(arguments.sql, arguments.supplied)))
+        if not context.is_outrun():
+            return
 
 
-def _print(context: Context, arguments: Arguments, statement: Print) -> Prepared:
-    if statement.medium != "image":
-        raise NotSupportedError(
-            f"PRINT {statement.medium.upper()} is not supported yet; PRINT IMAGE is"
+def _not_supported(tree: Tree) -> NotSupportedError:
+    if isinstance(tree, (BuildModel, FitModel)):
+        verb = "BUILD" if isinstance(tree, BuildModel) else "FIT"
+        return NotSupportedError(
+            f"{verb} MODEL is not supported yet; GET THANOSQL MODEL gets a trained model, UPLOAD"
+            " MODEL registers a transformers CLIP folder of yours"
         )
-    return _query(context, arguments, statement.query)
-
-
-def _train(context: Context, arguments: Arguments, statement: BuildModel | FitModel) -> Prepared:
-    verb = "BUILD" if isinstance(statement, BuildModel) else "FIT"
-    raise NotSupportedError(
-        f"{verb} MODEL is not supported yet; GET THANOSQL MODEL gets a trained model, UPLOAD MODEL"
-        " registers a transformers CLIP folder of yours"
-    )
-
-
-def _unsupported(context: Context, arguments: Arguments, statement: Unsupported) -> Prepared:
-    raise NotSupportedError(
-        f"{statement.what} is not supported; of ThanoSQL this driver runs GET, COPY, CONVERT,"
+    what = tree.what if isinstance(tree, Unsupported) else type(tree).__name__
+    return NotSupportedError(
+        f"{what} is not supported; of ThanoSQL this driver runs GET, COPY, CONVERT,"
         " SEARCH IMAGE, SEARCH TEXT, PRINT IMAGE, LIST, UPLOAD MODEL and DELETE MODEL with CLIP"
         " models"
     )
-
-
-def _without_rows(handler: Callable[[Context, Arguments, Any], None]) -> Callable[..., Prepared]:
-    def run(context: Context, arguments: Arguments, statement: Any) -> Prepared:
-        handler(context, arguments, statement)
-        return _NO_ROWS
-
-    return run
-
-
-_RULES: dict[type, Callable[[Lowering, Any], str]] = {
-    Search: lower_search,
-    Convert: lower_convert,
-    List: lower_list,
-}
-_HANDLERS: dict[type, Callable[[Context, Arguments, Any], Prepared]] = {
-    Query: _query,
-    Ranked: _ranked,
-    Print: _print,
-    GetDataset: _without_rows(get_dataset),
-    GetModel: _without_rows(get_model),
-    Copy: _without_rows(copy),
-    UploadModel: _without_rows(upload_model),
-    DeleteModel: _without_rows(delete_model),
-    BuildModel: _train,
-    FitModel: _train,
-    Unsupported: _unsupported,
-}

@@ -1,153 +1,202 @@
-"""SEARCH: checks the columns and the model, embeds the query values, and writes the SELECT."""
+"""SEARCH: checks the columns, the model and the names, and embeds the query values."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ..errors import OperationalError, clip
-from ..language.names import quote_name, quote_text, same_name
-from ..language.outline import tables_read
-from ..language.tree import Search, Value
+from ..language.names import quote_name, same_name
+from ..language.select import tables_read
+from ..language.topk import narrowing
+from ..language.tree import Query, Search, TableName, Value
+from ..planning.plans import QueryVector, SearchPlan
+from ..stores.sqlite.compile import Compiled
 from ..stores.sqlite.registry import Model, VectorColumn
-from .nearest import narrow_search
-from .plan import SearchPlan
-from .query import Lowering, lower
+from .context import Context
+from .resolve import Resolver, does_work
 
 DEFAULT_TOP_K = 1000
+_MOST_VIEWS = 50
 
 
-def lower_search(lowering: Lowering, statement: Search) -> str:
-    """Return the SELECT that a SEARCH stands for.
+def resolve_search(resolver: Resolver, statement: Search) -> SearchPlan:
+    """Return what a SEARCH will do.
 
     Raises:
         ModelError: No such model, or it cannot be loaded.
         MediaError: A query image cannot be read.
-        OperationalError: The rows have no embedding column, or one of another model.
+        OperationalError: The rows have no embedding column, or one of another model, or they have
+            a column of the name that the similarity is to get.
         StatementError: An option has a value of another kind.
     """
-    query = lower(lowering, lowering.narrowed.get(statement, statement.query))
-    plan = lowering.searches.get(statement)
-    if plan is None:
-        plan = lowering.searches[statement] = _plan(lowering, statement, query)
-        narrow_search(lowering, statement, plan)
-        query = lower(lowering, lowering.narrowed.get(statement, statement.query))
-    return plan.select(query)
-
-
-def _plan(lowering: Lowering, statement: Search, query: str) -> SearchPlan:
-    arguments = lowering.arguments
-    model = lowering.context.registry.model(statement.model)
+    arguments = resolver.arguments
+    model = resolver.context.registry.model(statement.model)
     column = arguments.text(statement, "emb_col", model.column)
-    _check_column(lowering, statement, query, column, model)
-    vectors = [
-        _query_vector(lowering, statement, model, kind, value)
-        for kind, value in _query_values(lowering, statement)
-    ]
-    if not vectors:
+    values = _query_values(resolver, statement)
+    if not values:
         raise arguments.error("SEARCH: no text and no image to search for", statement)
-    name = arguments.text(statement, "result_col")
-    if name is None and statement.ranked:
-        name = "search_result"
-    numbers = range(1, len(vectors) + 1)
-    if name is None:
-        names = [f"{column}_similarity{number}" for number in numbers]
-    else:
-        names = [name] if len(vectors) == 1 else [f"{name}{number}" for number in numbers]
-    limit = _top_k(lowering, statement)
+    names = _names(resolver, statement, column, len(values))
+    threshold = arguments.number(statement, "threshold")
+    limit = _top_k(resolver, statement)
+    _check_columns(resolver, statement, column, names, model)
     return SearchPlan(
-        model=model,
+        node=statement,
+        model=model.name,
+        fingerprint=model.fingerprint,
+        dimension=model.dimension,
         column=column,
-        vectors=tuple(vectors),
-        names=tuple(names),
-        threshold=arguments.number(statement, "threshold"),
+        vectors=tuple(_embed(resolver, statement, model, *each) for each in values),
+        names=names,
+        threshold=threshold,
         limit=limit,
         is_ranked=statement.ranked or limit is not None,
+        narrowing=None if does_work(statement.query) else narrowing(statement.query, column),
     )
 
 
-def _top_k(lowering: Lowering, statement: Search) -> int | None:
+def _names(
+    resolver: Resolver, statement: Search, column: str, count: int
+) -> tuple[str, ...]:
+    name = resolver.arguments.text(statement, "result_col")
+    if name is None and statement.ranked:
+        name = "search_result"
+    if name is not None and count == 1:
+        return (name,)
+    stem = f"{column}_similarity" if name is None else name
+    return tuple(f"{stem}{number}" for number in range(1, count + 1))
+
+
+def _top_k(resolver: Resolver, statement: Search) -> int | None:
     # The later form returns 1,000 rows unless told otherwise; `top_k=None` is how to say "all".
-    given = statement.option("top_k")
-    if given is None:
+    if statement.option("top_k") is None:
         return DEFAULT_TOP_K if statement.ranked else None
-    return lowering.arguments.integer(statement, "top_k", 1)
+    return resolver.arguments.integer(statement, "top_k", 1)
 
 
-def _query_values(lowering: Lowering, statement: Search) -> list[tuple[str, Value]]:
-    """Return (kind, value) of each query value, texts first; a bound list becomes its items."""
-    arguments = lowering.arguments
+def _query_values(resolver: Resolver, statement: Search) -> list[tuple[str, Value, Any]]:
+    """Return (kind, value as written, value) of each query value, texts first."""
+    arguments = resolver.arguments
     texts, images = statement.texts, statement.images
-    search_by = statement.option("search_by")
-    if search_by is not None:
+    if statement.option("search_by") is not None:
         # Only a bound `search_by` gets here: the parser has put any other in its place.
         kind = arguments.choice(statement, "search_by", ("text", "image"), "text")
         search_input = statement.option("search_input")
         values: tuple[Value, ...] = () if search_input is None else (search_input.value,)
         texts, images = (values, images) if kind == "text" else (texts, values)
-    pairs: list[tuple[str, Value]] = []
-    for kind, given in (("text", texts), ("image", images)):
-        for value in given:
-            bound = arguments.value(value)
-            spread = isinstance(bound, (list, tuple))
-            pairs.extend((kind, each) for each in (bound if spread else [value]))
-    return pairs
+    return [
+        (kind, written, value)
+        for kind, given in (("text", texts), ("image", images))
+        for written in given
+        for value in arguments.several(written)
+    ]
 
 
-def _query_vector(
-    lowering: Lowering, statement: Search, model: Model, kind: str, value: Value
-) -> tuple[str, bytes]:
-    """Return a query value's vector as SQL and as bytes; it is embedded here and now."""
-    bound: Any = lowering.arguments.value(value)
+def _embed(
+    resolver: Resolver, statement: Search, model: Model, kind: str, written: Value, value: Any
+) -> QueryVector:
     accepted = str if kind == "text" else (str, bytes, bytearray, memoryview)
-    if not isinstance(bound, accepted):
+    problem = ""
+    if not isinstance(value, accepted):
         expected = "a text" if kind == "text" else "a path, a URL or bytes"
-        raise lowering.arguments.error(
-            f"SEARCH: the {kind} to search for must be {expected}, got"
-            f" {'NULL' if bound is None else clip(bound)}",
-            statement,
-        )
+        problem = f"must be {expected}, got {'NULL' if value is None else clip(value)}"
+    elif kind == "text" and not value.strip():
+        problem = f"must say something, got {clip(value)}"
+    if problem:
+        raise resolver.arguments.error(f"SEARCH: the {kind} to search for {problem}", statement)
     # Errors inside an SQL function lose their message in SQLite; raised here, they arrive.
-    vector = lowering.context.embed_query(kind, model.name, bound)
+    vector = resolver.context.embed_query(kind, model.name, value)
     assert vector is not None
-    if not lowering.is_stored:
-        return lowering.bindings.add(vector), vector
-    # What is kept names the model and the value, not this moment's vector. A bound value SQLite
-    # itself refuses there.
-    written = quote_text(value) if isinstance(value, str) else lowering.bindings.add(bound)
-    return f"embed_{kind}({quote_text(model.name)}, {written})", vector
+    return QueryVector(kind, value, isinstance(written, str), vector)
 
 
-def _check_column(
-    lowering: Lowering, statement: Search, query: str, column: str, model: Model
+# -- the columns of the rows --------------------------------------------------------------------
+
+
+def _check_columns(
+    resolver: Resolver, statement: Search, column: str, added: tuple[str, ...], model: Model
 ) -> None:
-    context = lowering.context
-    try:
-        names = context.database.columns(query, lowering.bindings)
-    except OperationalError:
-        if lowering.is_whole:
-            raise
-        # The rows may come from a WITH or a row of the statement around: SQLite itself will tell.
+    compiled = resolver.compile_query(statement.query)
+    names = _columns(resolver, statement, compiled)
+    if names is None:
         return
     if not any(same_name(name, column) for name in names):
-        raise OperationalError(_missing_column(lowering, statement, column, names, model))
-    known = [
-        each for each in context.registry.vector_columns() if same_name(each.column_name, column)
-    ]
-    if known and all(each.fingerprint != model.fingerprint for each in known):
-        other = known[0]
-        again = (
-            f"model {clip(model.name)} has changed since; CONVERT the table again"
-            if same_name(other.model, model.name)
-            else f"search USING {other.model}, or CONVERT the table with {clip(model.name)}"
-        )
+        raise OperationalError(_missing_column(resolver, statement, column, names, model))
+    taken = [name for name in added if any(same_name(name, each) for each in names)]
+    if taken:
         raise OperationalError(
-            f"SEARCH USING {model.name}: column {clip(column)} holds vectors of model"
-            f" {clip(other.model)} ({other.dimension} dimensions), not of this one; {again}"
+            f"SEARCH USING {model.name}: the rows have a column {clip(taken[0])} already, and the"
+            " similarity would get the same name; name it with OPTIONS (result_col='…'), or leave"
+            " that column out of the query after AS"
         )
-    sample = context.database.row(
-        f"SELECT typeof({quote_name(column)}), length({quote_name(column)})"
-        f" FROM ({query}\n) WHERE {quote_name(column)} IS NOT NULL LIMIT 1",
-        lowering.bindings,
+    _check_model(resolver, statement, column, model)
+    if not does_work(statement.query):
+        _check_sample(resolver, compiled, column, model)
+
+
+def _columns(resolver: Resolver, statement: Search, compiled: Compiled) -> list[str] | None:
+    """Return the columns of a SEARCH's rows; None where only the SQL around it makes sense of it.
+
+    The rows may come from a WITH around the statement, or name columns of a row around it.
+    """
+    try:
+        return resolver.context.database.columns(*compiled)
+    except OperationalError:
+        if resolver.is_whole:
+            raise
+        return None
+
+
+def _check_model(resolver: Resolver, statement: Search, column: str, model: Model) -> None:
+    """Raise OperationalError where the vectors are known to be those of another model."""
+    context = resolver.context
+    named = [
+        each
+        for each in context.registry.vector_columns()
+        if same_name(each.column_name, column)
+    ]
+    own = _tables_of(context, statement.query)
+    read = [each for each in named if (each.schema_name.lower(), each.table_name.lower()) in own]
+    others = [each for each in read or named if each.fingerprint != model.fingerprint]
+    if not others or (not read and len(others) < len(named)):
+        return
+    other = others[0]
+    again = (
+        f"model {clip(model.name)} has changed since; CONVERT the table again"
+        if same_name(other.model, model.name)
+        else f"search USING {other.model}, or CONVERT the table with {clip(model.name)}"
+    )
+    raise OperationalError(
+        f"SEARCH USING {model.name}: column {clip(column)} holds vectors of model"
+        f" {clip(other.model)} ({other.dimension} dimensions), not of this one; {again}"
+    )
+
+
+def _tables_of(context: Context, query: Query) -> set[tuple[str, str]]:
+    """Return (schema, name) in lower case of every table that a query reads, through views too."""
+    found, waiting, seen = set(), [(None, each) for each in tables_read(query)], 0
+    while waiting and seen < _MOST_VIEWS:
+        seen += 1
+        schema, table = waiting.pop()
+        place = context.database.find_table(table.schema or schema, table.name)
+        if place is None:
+            continue
+        found.add((place[0].lower(), place[1].lower()))
+        if place[2] == "view":
+            row = context.database.row(
+                f"SELECT sql FROM {quote_name(place[0])}.sqlite_master WHERE name = ?", (place[1],)
+            )
+            if row and row[0]:
+                inner: set[TableName] = set(tables_read(Query((row[0],))))
+                waiting += [(place[0], each) for each in inner]
+    return found
+
+
+def _check_sample(resolver: Resolver, compiled: Compiled, column: str, model: Model) -> None:
+    name = quote_name(column)
+    sample = resolver.context.database.row(
+        f"SELECT typeof({name}), length({name}) FROM ({compiled.sql}\n)"
+        f" WHERE {name} IS NOT NULL LIMIT 1",
+        compiled.parameters,
     )
     if sample and sample != ("blob", 4 * model.dimension):
         kind, length = sample
@@ -160,17 +209,17 @@ def _check_column(
 
 
 def _missing_column(
-    lowering: Lowering, statement: Search, column: str, names: list[str], model: Model
+    resolver: Resolver, statement: Search, column: str, names: list[str], model: Model
 ) -> str:
     read = tables_read(statement.query)
     filled = [
         each
-        for each in lowering.context.registry.vector_columns()
+        for each in resolver.context.registry.vector_columns()
         if same_name(each.column_name, column)
         and any(same_name(each.table_name, table.name) for table in read)
     ]
     remedy = (
-        _where_it_went(lowering, filled[0], column)
+        _where_it_went(resolver, filled[0], column)
         if filled
         else f"CONVERT USING {model.name} OPTIONS (table_name='…') AS SELECT * FROM … makes it;"
         " or name another column with OPTIONS (emb_col='…')"
@@ -181,8 +230,8 @@ def _missing_column(
     )
 
 
-def _where_it_went(lowering: Lowering, filled: VectorColumn, column: str) -> str:
-    declared = lowering.context.database.table_columns(filled.schema_name, filled.table_name)
+def _where_it_went(resolver: Resolver, filled: VectorColumn, column: str) -> str:
+    declared = resolver.context.database.table_columns(filled.schema_name, filled.table_name)
     table = clip(filled.table_name)
     if any(same_name(name, column) for name, _ in declared):
         return f"table {table} has it: add it to the SELECT after AS"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
@@ -10,7 +12,9 @@ from ..language.tree import Option, Parameter, Statement, Tree, Value
 from ..language.walk import parameters_of
 
 if TYPE_CHECKING:
-    from ..stores.sqlite.database import Parameters
+    from sqlite3 import _Parameters as Parameters  # the standard library's stub has it alone
+
+LARGEST_INTEGER = 2**63 - 1
 
 
 class Arguments:
@@ -71,7 +75,7 @@ class Arguments:
     def flag(self, statement: Statement, name: str) -> bool:
         """Return an option that is True or False; not given is False."""
         value = self._option(
-            statement, name, "True or False", lambda value: value in (True, False), False
+            statement, name, "True or False", _is_flag, False
         )
         return bool(value)
 
@@ -99,10 +103,11 @@ class Arguments:
             statement,
             name,
             f"a whole number of at least {minimum}",
-            lambda value: type(value) is int and value >= minimum,
+            lambda value: _is_integer(value) and value >= minimum,
             default,
         )
-        return value
+        # SQLite's integers end here, and so does every number of rows.
+        return None if value is None else min(int(value), LARGEST_INTEGER)
 
     def number(self, statement: Statement, name: str) -> float | None:
         """Return an option that is a number."""
@@ -110,10 +115,20 @@ class Arguments:
             statement,
             name,
             "a number",
-            lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
+            lambda value: isinstance(value, numbers.Real) and not isinstance(value, bool),
             None,
         )
-        return None if value is None else float(value)
+        try:
+            return None if value is None else float(value)
+        except OverflowError:  # a whole number beyond what a float holds
+            return math.inf if value > 0 else -math.inf
+
+    def several(self, value: Value) -> list[Any]:
+        """Return a value as a list: a bound list, tuple or one-dimensional array is its items."""
+        bound = self.value(value)
+        if getattr(bound, "ndim", None) == 1:
+            bound = bound.tolist()
+        return list(bound) if isinstance(bound, (list, tuple)) else [bound]
 
     def _option(
         self,
@@ -145,26 +160,10 @@ class Arguments:
             ) from None
 
 
-class Bindings(dict[str, Any]):
-    """The named parameters of the plain SQL that a statement becomes.
+def _is_integer(value: Any) -> bool:
+    """Return whether a value is a whole number, numpy's included; True and False are none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
-    All placeholders of the source turn into ``:p1``, ``:p2`` … by their SQLite numbers, so that
-    clauses may change their order and every Python binds them alike; values of our own are
-    added as ``:v1``, ``:v2`` ….
-    """
 
-    def __init__(self, arguments: Arguments) -> None:
-        super().__init__()
-        self._arguments = arguments
-        self._added = 0
-
-    def place(self, parameter: Parameter) -> str:
-        """Return the placeholder that stands for a parameter of the source."""
-        self[f"p{parameter.number}"] = self._arguments.value(parameter)
-        return f":p{parameter.number}"
-
-    def add(self, value: Any) -> str:
-        """Return a placeholder for a value of our own."""
-        self._added += 1
-        self[f"v{self._added}"] = value
-        return f":v{self._added}"
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, (bool, numbers.Integral, float)) and value in (True, False)

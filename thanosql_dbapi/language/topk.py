@@ -1,0 +1,459 @@
+"""Which SELECTs are top-k similarity queries, so that candidate rows can answer for all rows.
+
+Two shapes, the first in two spellings, are told apart from the rest of SQL ::
+
+    SELECT … FROM (SEARCH … AS SELECT … FROM t [WHERE …]) [AS s] [WHERE …]
+        ORDER BY s.similarity DESC [, …] LIMIT k [OFFSET o]
+
+    WITH s AS (SEARCH … AS SELECT … FROM t [WHERE …])
+    SELECT … FROM s [WHERE …] ORDER BY s.similarity DESC [, …] LIMIT k [OFFSET o]
+
+    SELECT … FROM t [AS a] [WHERE …]
+        ORDER BY cosine_similarity(column, embed_text(…)) DESC [, …] LIMIT k [OFFSET o]
+
+at the outermost level or in parentheses. Invariant: the rows of such a SELECT are, one for one,
+rows of the table, and it gives the same rows each time it runs. What is not certain (a join,
+GROUP BY, DISTINCT, an aggregate, a window, a UNION, a function that is not known) has no such
+shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .functions import (
+    CLOCK_WORDS,
+    DATE_FUNCTIONS,
+    OWN_OPERATORS,
+    SCALAR_FUNCTIONS,
+    STEADY_AGGREGATES,
+)
+from .lexer import Kind, Token
+from .names import quote_name, unquote
+from .reader import Reader
+from .select import NAMES, Core, FromTable, Text, common_names, once_a_query, read
+from .tree import Parameter, Part, Query, Ranked, Search
+
+_FUNCTION = "COSINE_SIMILARITY"
+_ORDER = ("FROM", "WHERE", "ORDER", "LIMIT")
+
+# Words that an opening parenthesis may follow without being functions.
+_NO_FUNCTION = frozenset(
+    {"ALL", "AND", "AS", "BETWEEN", "BY", "CASE", "COLLATE", "DESC", "ASC", "ELSE", "EXISTS"}
+    | {"FROM", "GLOB", "IN", "IS", "LIKE", "LIMIT", "MATCH", "NOT", "NULL", "OR", "REGEXP"}
+    | {"SELECT", "THEN", "WHEN", "WHERE", "ESCAPE", "DISTINCT", "ON", "JOIN", "ORDER", "OFFSET"}
+    | {"USING", "VALUES", "UNION", "INTERSECT", "EXCEPT", "HAVING", "FILTER", "OVER", "WITH"}
+)
+
+Bound = int | Parameter
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """A piece of SQL that reads one table, and where one condition more can be put.
+
+    Attributes:
+        table: The table.
+        head: What comes before its WHERE clause.
+        condition: What stands after WHERE; empty where there is none.
+        tail: What comes after.
+    """
+
+    table: FromTable
+    head: tuple[Part, ...]
+    condition: tuple[Part, ...]
+    tail: tuple[Part, ...]
+
+    def parts(self, condition: str = "") -> tuple[Part, ...]:
+        """Return the SQL with one condition more, or as it was."""
+        given: tuple[Part, ...] = ()
+        if self.condition:
+            given = (" AND (", *self.condition, "\n)") if condition else self.condition
+        where = (f"\n WHERE {condition}",) if given or condition else ()
+        return (*self.head, *where, *given, " ", *self.tail)
+
+
+@dataclass(frozen=True)
+class SearchTopK:
+    """A SELECT of the first shape.
+
+    Attributes:
+        search: The SEARCH it reads.
+        similarity: The similarity column that it is ordered by.
+        rows: Its FROM and WHERE clauses.
+        limit: Rows wanted.
+        offset: Rows passed over before them.
+        is_inner: Whether a SELECT with rows of its own stands around it: a name in it may be of
+            that one.
+    """
+
+    search: Search
+    similarity: str
+    rows: tuple[Part, ...]
+    limit: Bound
+    offset: Bound
+    is_inner: bool
+
+
+@dataclass(frozen=True)
+class FunctionTopK:
+    """A SELECT of the second shape.
+
+    Attributes:
+        similarity: The call of the function that it is ordered by.
+        column: The vector column that is compared.
+        value: SQL of the vector it is compared with, which names no column.
+        whole: The text, with the place where the SELECT's rows can be narrowed.
+        rows: The same of its FROM and WHERE clauses alone.
+        limit: Rows wanted.
+        offset: Rows passed over before them.
+        is_inner: As for :class:`SearchTopK`.
+    """
+
+    similarity: tuple[Part, ...]
+    column: str
+    value: tuple[Part, ...]
+    whole: Narrowing
+    rows: Narrowing
+    limit: Bound
+    offset: Bound
+    is_inner: bool
+
+
+@once_a_query
+def searches_for_best(query: Query) -> tuple[SearchTopK, ...]:
+    """Return the SELECTs of a query that have the first shape."""
+    text = read(query)
+    found = []
+    for index, (number, token) in enumerate(text.tokens):
+        part = query.parts[number] if token.kind is Kind.UNKNOWN and number >= 0 else None
+        if not isinstance(part, Search) or index == 0:
+            continue
+        name = text.token(index - 3) if index > 2 and text.token(index - 2).word == "AS" else None
+        is_common = name is not None and unquote(name.text).lower() in common_names(query)
+        core = _main_core(text) if is_common else text.core_of(index - 1)
+        if core is None or not _is_row_for_row(core):
+            continue
+        source = _read_common(core, part, index) if is_common else _read_here(core, index)
+        shape = source and _search_shape(core, part, *source)
+        found += [shape] if shape else []
+    return tuple(found)
+
+
+def read_ranked(sql: str) -> Ranked | None:
+    """Return a plain text that has the second shape as a tree; None for any other text."""
+    reader, parts, lexed, end = Reader(sql), list[Part](), list[tuple[int, Token]](), 0
+    pending: list[Token] = []
+
+    def cut(start: int) -> None:
+        lexed.extend((len(parts), each._replace(start=each.start - end)) for each in pending)
+        pending.clear()
+        if sql[end:start]:
+            parts.append(sql[end:start])
+
+    while (token := reader.take()).kind is not Kind.END:
+        if token.kind is Kind.PARAMETER:
+            cut(token.start)
+            lexed.append((len(parts), token._replace(start=0)))
+            parts.append(reader.parameter(token))
+            end = token.end
+        else:
+            pending.append(token)
+    cut(len(sql))
+    lexed.append((-1, token))
+    query = Query(tuple(parts), lexed=tuple(lexed))
+    return Ranked(query) if function_for_best(query) else None
+
+
+@once_a_query
+def function_for_best(query: Query) -> FunctionTopK | None:
+    """Return the SELECT of a query that has the second shape; None when none or several have."""
+    text, found = read(query), {}
+    if any(token.word == "WITH" for _, token in text.tokens):
+        return None
+    for index, (_, token) in enumerate(text.tokens):
+        if token.word == _FUNCTION:
+            core = text.core_of(index)
+            shape = _function_shape(core) if _is_row_for_row(core) else None
+            if shape:
+                found[core.first] = shape
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
+def narrowing(query: Query, column: str) -> Narrowing | None:
+    """Return where to narrow ``SELECT … FROM t [WHERE …]``, all of whose rows are rows of ``t``.
+
+    Args:
+        query: The query of a SEARCH.
+        column: The column that must be the table's own in its result.
+    """
+    text = read(query)
+    core = text.levels[0].cores[0]
+    is_other = any(token.word == "WITH" for _, token in text.tokens) or core.has("ORDER", "LIMIT")
+    if is_other or not _is_row_for_row(core) or not _passes_on(core, column):
+        return None
+    return _narrowing(core, 0, len(text.tokens) - 1)
+
+
+# -- the invariant ------------------------------------------------------------------------------
+
+
+def _main_core(text: Text) -> Core | None:
+    """Return the SELECT that the WITH of the outermost level belongs to."""
+    cores = text.levels[0].cores
+    return cores[0] if len(cores) == 1 and cores[0].select is not None else None
+
+
+def _is_row_for_row(core: Core) -> bool:
+    """Return whether a SELECT's rows are its source's rows, one for one, the same each time."""
+    if core.select is None or core.level.is_compound or core.is_distinct:
+        return False
+    text, words = core.text, [word for word, _ in core.clauses]
+    if words[:1] != ["FROM"] or words != [word for word in _ORDER if word in words]:
+        return False
+    if any(text.token(index).text == ";" for index in range(core.select, _end(core))):
+        return False
+    return all(_is_steady(core, index) for index in range(core.select, _end(core)))
+
+
+def _end(core: Core) -> int:
+    """Return the end of a SELECT without the semicolons that may follow a statement."""
+    end = core.end
+    while end > core.first and core.text.token(end - 1).text == ";":
+        end -= 1
+    return end
+
+
+def _is_steady(core: Core, index: int) -> bool:
+    """Return whether a token is not, and does not call, what may answer differently each time."""
+    text = core.text
+    token, after = text.token(index), text.token(index + 1)
+    if token.kind is Kind.UNTERMINATED or token.word in CLOCK_WORDS | OWN_OPERATORS | {"OVER"}:
+        return False
+    if after.text != "(" or token.kind not in NAMES or token.word in _NO_FUNCTION:
+        return True
+    name = unquote(token.text).upper()
+    if text.token(index - 1).word in {"INTO", "AS"} or text.token(index - 1).text == ".":
+        return False
+    if name in DATE_FUNCTIONS:
+        inside = [text.token(each) for each in range(index + 2, text.closing[index + 1])]
+        asks = any(each.kind is Kind.PARAMETER or each.text.lower() == "'now'" for each in inside)
+        return bool(inside) and not asks
+    if text.level_of(index) is not core.level and _is_subquery(core, index):
+        return name in SCALAR_FUNCTIONS or name in STEADY_AGGREGATES
+    if name in {"MAX", "MIN"} and len(text.items(index + 2, text.closing[index + 1])) < 2:
+        return False
+    return name in SCALAR_FUNCTIONS
+
+
+def _is_subquery(core: Core, index: int) -> bool:
+    """Return whether a token stands in a SELECT inside of a SELECT."""
+    inside = [
+        level
+        for level in core.text.levels
+        if level.begin <= index < level.end and level.begin > core.level.begin
+    ]
+    return any(level.cores[0].select == level.begin for level in inside)
+
+
+def _passes_on(core: Core, column: str) -> bool:
+    """Return whether a column of the result is the table's own of that name."""
+    source, own = core.table(), 0
+    if source is None:
+        return False
+    for item in core.columns():
+        words = [core.text.token(index) for index in item]
+        if words[-1:] and words[-1].text == "*":
+            qualifier = plain_name([*words[:-1], Token(Kind.NAME, "_", 0, "_")])
+            own += qualifier is not None and qualifier[0] in (None, source.reference)
+        elif words and unquote(words[-1].text).lower() == column.lower():
+            name = plain_name(words)
+            if name is None or name[0] not in (None, source.reference):
+                return False
+            own += 1
+    return own == 1
+
+
+def _narrowing(core: Core, begin: int, end: int) -> Narrowing | None:
+    """Return where a SELECT's rows can be narrowed, in the text between two tokens around it."""
+    table, where, cut = core.table(), core.span("WHERE"), core.text.slice
+    if table is None:
+        return None
+    if not where:
+        at = core.span("FROM").stop
+        at = min(at, _end(core))
+        return Narrowing(table, cut(begin, at), (), cut(at, end))
+    stop = min(where.stop, _end(core))
+    condition = cut(where.start + 1, stop)
+    return Narrowing(table, cut(begin, where.start), condition, cut(stop, end))
+
+
+def plain_name(words: Sequence[Token]) -> tuple[str | None, str] | None:
+    """Return (qualifier quoted, name) where the tokens are one column's name."""
+    kinds = {Kind.NAME, Kind.QUOTED}
+    if len(words) == 1 and words[0].kind in kinds:
+        return None, unquote(words[0].text)
+    is_qualified = len(words) == 3 and words[1].text == "."
+    if is_qualified and words[0].kind in kinds and words[2].kind in kinds:
+        return quote_name(unquote(words[0].text)), unquote(words[2].text)
+    return None
+
+
+def _is_inner(core: Core) -> bool:
+    """Return whether a SELECT stands inside of another one's parentheses, FROM's excepted.
+
+    What stands after FROM cannot name columns of its neighbours; a subquery in an expression can.
+    """
+    text = core.text
+    for level in text.levels[1:]:
+        if level.begin <= core.first < level.end:
+            before = text.token(level.begin - 2)
+            outer = text.core_of(level.begin - 1)
+            is_source = any(source.begin == level.begin - 1 for source in outer.sources)
+            is_common = before.word == "AS" and outer.level.common
+            if outer.select is not None and not is_source and not is_common:
+                return True
+    return False
+
+
+# -- the shapes ---------------------------------------------------------------------------------
+
+def _search_shape(
+    core: Core, search: Search, alias: str | None, head: tuple[Part, ...]
+) -> SearchTopK | None:
+    ordered, bounds = _ordered_by(core), _limit(core)
+    if ordered is None or bounds is None:
+        return None
+    term = plain_name([core.text.token(index) for index in ordered])
+    if term is None or term[0] not in (None, alias):
+        return None
+    tail = core.text.slice(core.span("FROM").stop, core.span("ORDER").start)
+    return SearchTopK(search, term[1], (*head, " ", *tail), *bounds, _is_inner(core))
+
+
+def _read_here(core: Core, index: int) -> tuple[str | None, tuple[Part, ...]] | None:
+    """Return the alias and the text of ``FROM (SEARCH …) [[AS] alias]`` and nothing else."""
+    span, text = core.span("FROM"), core.text
+    words = [text.token(each) for each in span][1:]
+    if len(words) < 3 or words[0].text != "(" or words[2].text != ")":
+        return None
+    rest = words[4:] if words[3:] and words[3].word == "AS" else words[3:]
+    if len(rest) > 1 or (rest and rest[0].kind not in NAMES):
+        return None
+    if common_names(text.query).intersection(text.names(core.first, core.end)):
+        return None  # what it means by itself differs from what it means here
+    alias = quote_name(unquote(rest[0].text)) if rest else None
+    return alias, text.slice(span.start, span.stop)
+
+
+def _read_common(
+    core: Core, search: Search, index: int
+) -> tuple[str | None, tuple[Part, ...]] | None:
+    """Return the same for ``WITH name AS (SEARCH …) … FROM name [[AS] alias]``."""
+    text, source = core.text, core.table()
+    if source is None or source.table.schema is not None or core.select is None:
+        return None
+    own, name = source.table.name.lower(), unquote(text.token(index - 3).text).lower()
+    if own != name or text.names(0, len(text.tokens) - 1).count(own) != 2:
+        return None
+    others = common_names(text.query) - {own}
+    if others.intersection(text.names(core.select, core.end)):
+        return None
+    return source.reference, ("FROM (", search, f"\n) AS {source.reference}")
+
+
+def _function_shape(core: Core) -> FunctionTopK | None:
+    text, ordered, bounds = core.text, _ordered_by(core), _limit(core)
+    whole = _narrowing(core, 0, len(text.tokens) - 1)
+    rows = _narrowing(core, core.span("FROM").start, core.span("ORDER").start)
+    if ordered is None or bounds is None or whole is None or rows is None:
+        return None
+    call = _call(core, ordered, whole.table)
+    if call is None:
+        return None
+    similarity = text.slice(ordered.start, ordered.stop)
+    return FunctionTopK(similarity, *call, whole, rows, *bounds, _is_inner(core))
+
+
+def _call(core: Core, ordered: range, table: FromTable) -> tuple[str, tuple[Part, ...]] | None:
+    """Return the column and the value of ``cosine_similarity(column, value)``, in either order."""
+    text, begin = core.text, ordered.start + 2
+    if text.token(ordered.start).word != _FUNCTION or text.token(begin - 1).text != "(":
+        return None
+    end = text.closing[begin - 1]
+    arguments = text.items(begin, end)
+    if end + 1 != ordered.stop or len(arguments) != 2:
+        return None
+    for one, other in (arguments, arguments[::-1]):
+        column = plain_name([text.token(index) for index in one])
+        value = [text.token(index) for index in other]
+        if column and column[0] in (None, table.reference) and _is_constant(value):
+            return column[1], text.slice(other.start, other.stop)
+    return None
+
+
+def _is_constant(words: Sequence[Token]) -> bool:
+    """Return whether an expression is a vector that no row takes part in."""
+    for index, token in enumerate(words):
+        follows = words[index + 1].text if index + 1 < len(words) else ""
+        if token.kind in {Kind.STRING, Kind.PARAMETER, Kind.BLOB, Kind.NUMBER}:
+            continue
+        if token.text in {"(", ")", ","} or (token.word.startswith("EMBED_") and follows == "("):
+            continue
+        return False
+    return bool(words)
+
+
+def _ordered_by(core: Core) -> range | None:
+    """Return the tokens of the first thing ordered by, best first, an alias looked up."""
+    span = range(core.span("ORDER").start, min(core.span("ORDER").stop, _end(core)))
+    if len(span) < 4 or core.text.token(span.start + 1).word != "BY":
+        return None
+    first = core.text.items(span.start + 2, span.stop)[0]
+    words = [core.text.token(index).word for index in first]
+    for ending in (["DESC"], ["DESC", "NULLS", "LAST"]):
+        if words[-len(ending) :] == ending and len(words) > len(ending):
+            term = range(first.start, first.stop - len(ending))
+            break
+    else:
+        return None
+    name = plain_name([core.text.token(index) for index in term])
+    if name is None or name[0] is not None:
+        return term
+    return _unaliased(core, term, name[1])
+
+
+def _unaliased(core: Core, term: range, name: str) -> range | None:
+    """Return what an ORDER BY name stands for: a result column's expression goes first."""
+    for item in core.columns():
+        words = [core.text.token(index) for index in item]
+        if not words or unquote(words[-1].text).lower() != name.lower():
+            continue
+        if len(words) > 2 and words[-2].word == "AS":
+            return range(item.start, item.stop - 2)
+        plain = plain_name(words)
+        return None if plain is None else item
+    return term
+
+
+def _limit(core: Core) -> tuple[Bound, Bound] | None:
+    span = range(core.span("LIMIT").start, min(core.span("LIMIT").stop, _end(core)))
+    words = [core.text.token(index) for index in span][1:]
+    values = [_bound(core, index) for index in span][1:]
+    if len(words) == 1:
+        values = [*values, None, 0]
+    elif len(words) != 3 or (words[1].word or words[1].text) not in {"OFFSET", ","}:
+        return None
+    first, _, second = values
+    if first is None or second is None:
+        return None
+    return (second, first) if words[1:] and words[1].text == "," else (first, second)
+
+
+def _bound(core: Core, index: int) -> Bound | None:
+    number, token = core.text.tokens[index]
+    if token.kind is Kind.PARAMETER and number >= 0:
+        part = core.text.query.parts[number]
+        return part if isinstance(part, Parameter) else None
+    return int(token.text) if token.kind is Kind.NUMBER and token.text.isdecimal() else None

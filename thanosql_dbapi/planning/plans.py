@@ -1,0 +1,155 @@
+"""Plans: what a statement will do, decided once, before any SQL is written.
+
+``Plan`` is that of one text. It keeps the tree, and for each statement of ours in it a node plan by
+the statement's offset in the text, so that two equal statements have two. Nothing changes a plan;
+a store compiles it as often as it likes, with or without a restriction to candidate rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Union
+
+from ..language.topk import FunctionTopK, Narrowing, SearchTopK
+from ..language.tree import Query, Search
+
+
+@dataclass(frozen=True, eq=False)
+class QueryVector:
+    """One value that a SEARCH looks for, embedded.
+
+    Attributes:
+        kind: ``"text"`` or ``"image"``.
+        value: The value as written or bound.
+        is_written: Whether it stands in the text, so that a view can keep it.
+        vector: float32 BLOB of the model's dimension, unit length.
+    """
+
+    kind: str
+    value: Any
+    is_written: bool
+    vector: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class SearchPlan:
+    """A SEARCH, checked, its query values embedded.
+
+    Attributes:
+        node: The statement.
+        model: Name of the model.
+        fingerprint: The model's fingerprint.
+        dimension: Length of its vectors.
+        column: The embedding column.
+        vectors: The query values, in order, one or more.
+        names: The name of each similarity column.
+        threshold: Least first similarity, or None. NaN lets no row through.
+        limit: Most rows, or None.
+        is_ranked: Whether the rows come best first.
+        narrowing: Where its rows can be narrowed; None where they are not those of one table.
+    """
+
+    node: Search
+    model: str
+    fingerprint: str
+    dimension: int
+    column: str
+    vectors: tuple[QueryVector, ...]
+    names: tuple[str, ...]
+    threshold: float | None
+    limit: int | None
+    is_ranked: bool
+    narrowing: Narrowing | None
+
+
+@dataclass(frozen=True, eq=False)
+class RowsPlan:
+    """Rows that are known before any SQL runs, as those of LIST MODEL.
+
+    Attributes:
+        columns: Names.
+        rows: Values that JSON can say.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class TablesPlan:
+    """The tables and views of the database, as they are when the SQL runs."""
+
+
+NodePlan = Union[SearchPlan, RowsPlan, TablesPlan, Any]
+"""What is known of one statement; a new statement brings a class of its own."""
+
+
+@dataclass(frozen=True, eq=False)
+class TopK:
+    """One top-k similarity query of a text.
+
+    Attributes:
+        shape: How it is written: a SELECT around a SEARCH, a SELECT that calls the function, or
+            None for a SEARCH that keeps the best rows itself (``top_k``).
+        search: The SEARCH whose rows can be narrowed; None for the function.
+        number: Which of the SEARCH's similarities it is ordered by.
+        narrowing: Where its rows can be narrowed.
+        column: The vector column.
+        vector: float32 BLOB that rows are compared with.
+        wanted: Rows that it asks for, those passed over included, >= 1.
+        is_strict: Whether a value of another length is an error instead of NULL.
+    """
+
+    shape: SearchTopK | FunctionTopK | None
+    search: SearchPlan | None
+    number: int
+    narrowing: Narrowing
+    column: str
+    vector: bytes
+    wanted: int
+    is_strict: bool = False
+
+    @property
+    def key(self) -> int:
+        """What a restriction calls it: the offset of its SEARCH, -1 for the function form."""
+        return -1 if self.search is None else self.search.node.offset
+
+    @property
+    def is_inner(self) -> bool:
+        """Whether names in it may be columns of a SELECT around it."""
+        return self.shape is not None and self.shape.is_inner
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """One text.
+
+    Attributes:
+        query: Its tree.
+        nodes: For each statement of ours in it, by its offset in the text, what it will do.
+    """
+
+    query: Query
+    nodes: Mapping[int, NodePlan] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the SQL is kept and runs later: then nothing of this moment may be in it."""
+        return self.query.verb in ("CREATE VIEW", "CREATE TRIGGER")
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether the SQL is shown and not run: then nothing is done for it."""
+        return self.query.verb == "EXPLAIN"
+
+    def with_node(self, offset: int, node: NodePlan) -> Plan:
+        """Return the plan with what is known of one more statement, or known better."""
+        return Plan(self.query, MappingProxyType({**self.nodes, offset: node}))
+
+
+Restriction = Mapping[int, str]
+"""For a top-k query's key, SQL that is true for its candidate rows."""
+
+UNRESTRICTED: Restriction = MappingProxyType({})

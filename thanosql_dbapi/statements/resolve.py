@@ -1,0 +1,148 @@
+"""From tree to plan: all that can fail or costs is done here, once, before any SQL is written.
+
+A query's statements are resolved from the innermost outwards: options are read, tables, columns and
+models found, names checked, query values embedded. Statements that do work (CONVERT) are performed
+when everything is resolved, so that nothing is written for a text that fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import NotSupportedError
+from ..language.select import common_names
+from ..language.tree import Parameter, Part, Query, Statement
+from ..language.walk import is_bare
+from ..planning.arguments import Arguments
+from ..planning.plans import UNRESTRICTED, NodePlan, Plan, Restriction
+from ..stores.sqlite.compile import SELECTS, Compiled, Select, compile_parts
+from .context import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Handler(NamedTuple):
+    """What a query-shaped statement does.
+
+    Attributes:
+        resolve: Gives its node plan, or raises.
+        perform: Does its work, and gives the node plan of what came out; None where it has none.
+    """
+
+    resolve: Callable[[Resolver, Any], NodePlan]
+    perform: Callable[[Resolver, Any, Any], NodePlan] | None = None
+
+
+HANDLERS: dict[type, Handler] = {}
+"""For each class of ``language.tree`` that stands in a query, what it does."""
+
+
+def register(
+    node: type,
+    resolve: Callable[[Resolver, Any], NodePlan],
+    perform: Callable[[Resolver, Any, Any], NodePlan] | None = None,
+    selects: dict[type, Select] | None = None,
+) -> None:
+    """Add the handler of a query-shaped statement.
+
+    Args:
+        node: Its class in ``language.tree``.
+        resolve: See :class:`Handler`.
+        perform: See :class:`Handler`.
+        selects: For each class of node plan that is new, what compiles it to a SELECT.
+    """
+    HANDLERS[node] = Handler(resolve, perform)
+    SELECTS.update(selects or {})
+
+
+@dataclass
+class Resolver:
+    """One text on its way to a plan.
+
+    Attributes:
+        context: The connection.
+        arguments: What the caller bound.
+        plan: What is decided so far.
+    """
+
+    context: Context
+    arguments: Arguments
+    plan: Plan
+
+    @property
+    def verb(self) -> str:
+        """What the whole statement does, e.g. ``"CREATE VIEW"``."""
+        return self.plan.query.verb
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a statement of ours is all there is, with no SQL around it."""
+        return is_bare(self.plan.query)
+
+    @property
+    def common(self) -> frozenset[str]:
+        """Names that a WITH around the statements of ours defines, in lower case."""
+        return common_names(self.plan.query)
+
+    def compile(
+        self, parts: Iterable[Part], restriction: Restriction = UNRESTRICTED
+    ) -> Compiled:
+        """Return the SQL of a piece of the text, as far as it is resolved."""
+        return compile_parts(self.plan, parts, self.arguments, restriction)
+
+    def compile_query(self, query: Query) -> Compiled:
+        """Return the SQL of the query of a statement."""
+        return self.compile(query.parts)
+
+
+def resolve(context: Context, arguments: Arguments, query: Query) -> Plan:
+    """Return the plan of a query, performed.
+
+    Raises:
+        sqlite3.Error: Whatever is wrong with it; nothing is changed.
+    """
+    resolver = Resolver(context, arguments, Plan(query))
+    for statement in statements_in(query):
+        handler = HANDLERS.get(type(statement))
+        if handler is None:
+            raise _unknown(statement)
+        node = handler.resolve(resolver, statement)
+        resolver.plan = resolver.plan.with_node(statement.offset, node)
+    if resolver.plan.is_stored or resolver.plan.is_explained:
+        return resolver.plan
+    for statement in statements_in(query):
+        perform = HANDLERS[type(statement)].perform
+        if perform is not None:
+            node = perform(resolver, statement, resolver.plan.nodes[statement.offset])
+            resolver.plan = resolver.plan.with_node(statement.offset, node)
+    return resolver.plan
+
+
+def statements_in(query: Query) -> Iterator[Statement]:
+    """Yield the statements of ours in a query, the innermost first."""
+    for part in query.parts:
+        if isinstance(part, (str, Parameter)):
+            continue
+        inner = getattr(part, "query", None)
+        if inner is not None:
+            yield from statements_in(inner)
+        yield part
+
+
+def does_work(query: Query) -> bool:
+    """Return whether a statement in a query embeds rows or writes: it cannot run twice."""
+    return any(
+        (handler := HANDLERS.get(type(each))) is not None and handler.perform is not None
+        for each in statements_in(query)
+    )
+
+
+def _unknown(statement: Statement) -> NotSupportedError:
+    known = ", ".join(kind.__name__.upper() for kind in HANDLERS)
+    return NotSupportedError(
+        f"{type(statement).__name__.upper()} is not supported yet; of ThanoSQL's query statements"
+        f" this driver runs {known}"
+    )

@@ -1,0 +1,280 @@
+"""Top-k similarity queries: the matrix names candidates, and SQLite compares only those.
+
+A statement runs over the candidates as it stands, with one condition more. What it lets through,
+how it orders rows that are equally similar and what it returns of them is thus SQLite's business,
+and the answer is that of a scan. A *probe* makes sure of it before: the same SELECT, of the
+similarities alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..language.names import same_name
+from ..language.topk import Bound, FunctionTopK, SearchTopK, function_for_best, searches_for_best
+from ..language.tree import Query, Ranked
+from ..planning.answer import Answer, Way
+from ..planning.arguments import Arguments
+from ..planning.plans import Plan, SearchPlan, TopK
+from ..settings import Habit
+from ..stores.sqlite.compile import Compiled, compile_parts, compile_plan, compile_probe
+from ..stores.sqlite.database import Database
+from ..stores.sqlite.topk.matrices import Current, Declined, best_rows
+from ..vectors import to_vector
+from .context import Context
+from .resolve import does_work, statements_in
+
+_PATIENCE = 15
+"""Searches of one text that scan without a try after one for which the matrix was no help."""
+
+_HABITS_LIMIT = 256
+
+# In EXPLAIN QUERY PLAN: rows that come in another order than that of their ids.
+_BY_INDEX = re.compile(r"USING (?:AUTOMATIC )?(?:PARTIAL )?(?:COVERING )?INDEX|MULTI-INDEX")
+
+
+def compile_best(
+    context: Context, arguments: Arguments, plan: Plan, *, may_narrow: bool
+) -> Compiled:
+    """Return the SQL of a text, its top-k queries restricted to candidates where that is right.
+
+    Args:
+        context: The connection.
+        arguments: What the caller bound.
+        plan: The text.
+        may_narrow: Whether candidates may be used at all.
+    """
+    if plan.is_stored or does_work(plan.query):
+        return compile_plan(plan, arguments)
+    restriction: dict[int, str] = {}
+    candidates: dict[str, str] = {}
+    for search in _searches(plan):
+        if search.limit is not None:
+            with _noted(context):
+                best = _own(search, search.limit)
+                _restrict(context, arguments, plan, best, may_narrow, restriction, candidates)
+    for shape in searches_for_best(plan.query):
+        search = plan.nodes[shape.search.offset]
+        if search.limit is None:
+            with _noted(context):
+                best = _around(arguments, shape, search)
+                _restrict(context, arguments, plan, best, may_narrow, restriction, candidates)
+    sql, parameters = compile_plan(plan, arguments, restriction)
+    return Compiled(sql, {**parameters, **candidates})
+
+
+def compile_ranked(
+    context: Context, arguments: Arguments, statement: Ranked, *, may_narrow: bool
+) -> Compiled | None:
+    """Return plain SQL that calls the functions, over candidates; None to run it as it stands."""
+    shape = function_for_best(statement.query)
+    assert shape is not None
+    plan = Plan(statement.query)
+    restriction: dict[int, str] = {}
+    candidates: dict[str, str] = {}
+    with _noted(context):
+        best = _called(context, arguments, plan, shape)
+        _restrict(context, arguments, plan, best, may_narrow, restriction, candidates)
+        parts = shape.whole.parts(restriction[best.key])
+        sql, parameters = compile_parts(plan, parts, arguments)
+        return Compiled(sql, {**parameters, **candidates})
+    return None
+
+
+def is_search_only(query: Query) -> bool:
+    """Return whether a statement reads, and does nothing else."""
+    return query.verb in {"SELECT", "EXPLAIN"} and not does_work(query)
+
+
+# -- what is asked ------------------------------------------------------------------------------
+
+
+def _searches(plan: Plan) -> Iterator[SearchPlan]:
+    for statement in statements_in(plan.query):
+        node = plan.nodes[statement.offset]
+        if isinstance(node, SearchPlan):
+            yield node
+
+
+def _own(search: SearchPlan, limit: int) -> TopK:
+    """Return the top-k query that a SEARCH with ``top_k`` is itself."""
+    if search.narrowing is None:
+        raise Declined("the rows searched are not those of one table with a WHERE at most")
+    vector = search.vectors[0].vector
+    return TopK(None, search, 0, search.narrowing, search.column, vector, limit)
+
+
+def _around(arguments: Arguments, shape: SearchTopK, search: SearchPlan) -> TopK:
+    """Return the top-k query that a SELECT around a SEARCH is."""
+    numbers = [n for n, name in enumerate(search.names) if same_name(name, shape.similarity)]
+    if len(numbers) != 1:
+        raise Declined(f"{shape.similarity!r} is not a similarity of the SEARCH")
+    if search.narrowing is None:
+        raise Declined("the rows searched are not those of one table with a WHERE at most")
+    vector = search.vectors[numbers[0]].vector
+    wanted = _wanted(arguments, shape)
+    return TopK(shape, search, numbers[0], search.narrowing, search.column, vector, wanted)
+
+
+def _called(context: Context, arguments: Arguments, plan: Plan, shape: FunctionTopK) -> TopK:
+    """Return the top-k query that a SELECT with the function is; its vector is computed."""
+    value = compile_parts(plan, shape.value, arguments)
+    row = context.database.row(f"SELECT {value.sql}", value.parameters)
+    if row is None or not isinstance(row[0], bytes) or not row[0] or len(row[0]) % 4:
+        raise Declined("what the rows are compared with is not a vector")
+    wanted = _wanted(arguments, shape)
+    return TopK(shape, None, 0, shape.whole, shape.column, row[0], wanted, is_strict=True)
+
+
+def _wanted(arguments: Arguments, shape: SearchTopK | FunctionTopK) -> int:
+    limit, offset = (_number(arguments, bound) for bound in (shape.limit, shape.offset))
+    if limit < 1 or offset < 0:
+        raise Declined(f"LIMIT is {limit}")
+    return limit + offset
+
+
+def _number(arguments: Arguments, bound: Bound) -> int:
+    value = bound if isinstance(bound, int) else arguments.value(bound)
+    if type(value) is not int:
+        raise Declined("LIMIT is not a whole number")
+    return value
+
+
+# -- candidates ---------------------------------------------------------------------------------
+
+
+def _restrict(
+    context: Context,
+    arguments: Arguments,
+    plan: Plan,
+    best: TopK,
+    may_narrow: bool,
+    restriction: dict[int, str],
+    candidates: dict[str, str],
+) -> None:
+    """Find the candidates of a top-k query; add their condition, and the value it is bound to.
+
+    Raises:
+        Declined: A scan answers.
+    """
+    if not may_narrow:
+        raise Declined("other connections may write meanwhile; a transaction would keep them out")
+    habit = _habit(context, arguments)
+    if habit.scans > 0:
+        habit.scans -= 1
+        raise Declined("the matrix was no help the last time")
+    current = _current(context, plan, best)
+    place = f"thanosql_rows{len(candidates)}"
+    condition = (
+        f"{best.narrowing.table.reference}.{current.column.row_id} IN"
+        f" (SELECT value FROM json_each(:{place}) AS thanosql_matrix)"
+    )
+    try:
+        rows = _narrowed(context, arguments, plan, best, habit, current, condition, place)
+    except Declined as reason:
+        if reason.was_dear:
+            habit.scans, habit.first = _PATIENCE, 0
+        raise
+    restriction[best.key] = condition
+    candidates[place] = json.dumps(rows)
+    context.state.notes.append(Answer(Way.MATRIX, len(current.matrix), len(rows)))
+
+
+def _current(context: Context, plan: Plan, best: TopK) -> Current:
+    table = best.narrowing.table.table
+    from ..language.select import common_names
+
+    if table.schema is None and table.name.lower() in common_names(plan.query):
+        raise Declined(f"{table.name!r} is what a WITH defines")
+    context.note_version()
+    dimension = len(best.vector) // 4
+    current = context.matrices.current(context.database, table, best.column, dimension)
+    if best.is_strict and not current.matrix.is_even:
+        raise Declined(
+            f"column {current.column.name!r} does not hold vectors of"
+            f" {current.column.dimension} dimensions alone"
+        )
+    return current
+
+
+def _narrowed(
+    context: Context,
+    arguments: Arguments,
+    plan: Plan,
+    best: TopK,
+    habit: Habit,
+    current: Current,
+    condition: str,
+    place: str,
+) -> list[int]:
+    """Return the candidates."""
+    database = context.database
+    narrow = compile_probe(plan, best, arguments, condition)
+    whole = compile_probe(plan, best, arguments, "")
+    if habit.by_index is None:
+        habit.by_index = _is_by_index(database, *whole)
+    if habit.by_index and habit.trusted == 0:
+        # To compare what an index finds is as quick up to about so many rows.
+        _require_many(database, *whole, max(100, len(current.matrix) // 60))
+        habit.trusted = _PATIENCE
+    habit.trusted = max(0, habit.trusted - 1)
+
+    def probe(rows: list[int], count: int) -> list[float]:
+        sql = f"{narrow.sql}\n ORDER BY 1 DESC LIMIT {count}"
+        found = database.rows(sql, {**narrow.parameters, place: json.dumps(rows)})
+        return [value for (value,) in found if value is not None]
+
+    first = max(habit.first, best.wanted)
+    vector = to_vector(best.vector)
+    rows, values, habit.first = best_rows(current, vector, best.wanted, first, probe)
+    # Rows that are equally similar come in the order in which they are read.
+    if len(set(values)) < len(values):
+        bound = {**narrow.parameters, place: "[]"}
+        if habit.by_index or _is_by_index(database, narrow.sql, bound):
+            raise Declined("rows are equally similar, and an index puts them in order")
+    return rows
+
+
+def _habit(context: Context, arguments: Arguments) -> Habit:
+    """Return what was learnt of the statement's n-th SELECT of the best rows."""
+    state = context.state
+    key = arguments.sql, len(state.notes)
+    if key not in state.habits and len(state.habits) >= _HABITS_LIMIT:
+        state.habits.clear()
+    return state.habits.setdefault(key, Habit())
+
+
+def _is_by_index(database: Database, sql: str, parameters: dict[str, Any]) -> bool:
+    plan = database.rows(f"EXPLAIN QUERY PLAN {sql}", parameters)
+    return any(_BY_INDEX.search(row[-1]) for row in plan)
+
+
+def _require_many(
+    database: Database, sql: str, parameters: dict[str, Any], count: int
+) -> None:
+    """Raise Declined when an index finds only a few rows: then they are all compared."""
+    counting = f"SELECT count(*) FROM (SELECT 1 FROM ({sql}\n) LIMIT {count})"
+    row = database.row(counting, parameters)
+    if row is None or row[0] < count:
+        raise Declined("an index finds its few rows", was_dear=True)
+
+
+@contextmanager
+def _noted(context: Context) -> Iterator[None]:
+    """Let a scan answer where the matrix declines, and note why."""
+    try:
+        yield
+    except Declined as reason:
+        context.state.notes.append(Answer(Way.SCAN, reason=str(reason)))
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorname", "SQLITE_INTERRUPT") == "SQLITE_INTERRUPT" and (
+            str(error) == "interrupted"
+        ):
+            raise
+        # The scan fails likewise, or it does not need what failed.
+        context.state.notes.append(Answer(Way.SCAN, reason=str(error)))

@@ -1,0 +1,237 @@
+"""Plans become SQL: pure and cheap, with or without a restriction to candidate rows.
+
+``SEARCH IMAGE text='a cat' USING m AS q`` becomes a SELECT over ``(q)`` with one more column, so
+it composes with everything SQLite has: ORDER BY, joins, views, INSERT. Nothing is decided here,
+nothing is asked of a database: all that can fail has failed before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ...language.lexer import Kind
+from ...language.names import quote_name, quote_text, unquote
+from ...language.lexer import tokens
+from ...language.topk import FunctionTopK
+from ...language.tree import Parameter, Part
+from ...planning.arguments import Arguments
+from ...planning.plans import (
+    UNRESTRICTED,
+    NodePlan,
+    Plan,
+    QueryVector,
+    Restriction,
+    RowsPlan,
+    SearchPlan,
+    TablesPlan,
+    TopK,
+)
+from .registry import PREFIX
+from .similarity import similarity
+
+
+class Compiled(NamedTuple):
+    """SQL and its named parameters."""
+
+    sql: str
+    parameters: dict[str, Any]
+
+
+Select = Callable[["Compiler", Any], str]
+"""Gives the SELECT of a node plan."""
+
+SELECTS: dict[type, Select] = {}
+"""For each class of node plan, what compiles it; a statement's handler adds its own."""
+
+
+def compile_plan(
+    plan: Plan, arguments: Arguments, restriction: Restriction = UNRESTRICTED
+) -> Compiled:
+    """Return the SQL of a whole text.
+
+    Args:
+        plan: The text, its statements resolved, and performed where they do work.
+        arguments: What the caller bound.
+        restriction: For some top-k queries, the condition that a row is a candidate.
+    """
+    return compile_parts(plan, plan.query.parts, arguments, restriction)
+
+
+def compile_parts(
+    plan: Plan,
+    parts: Iterable[Part],
+    arguments: Arguments,
+    restriction: Restriction = UNRESTRICTED,
+    *,
+    is_strict: bool = False,
+) -> Compiled:
+    """Return the SQL of a piece of a text; see :func:`compile_plan`.
+
+    Args:
+        plan: The text.
+        parts: The piece.
+        arguments: What the caller bound.
+        restriction: As for :func:`compile_plan`.
+        is_strict: Names in double quotes must be columns: SQLite would make a string of one that
+            it does not find, such as a column of a SELECT around the piece.
+    """
+    compiler = Compiler(plan, arguments, restriction, is_strict)
+    return Compiled(compiler.parts(parts), compiler.parameters)
+
+
+def compile_probe(plan: Plan, best: TopK, arguments: Arguments, condition: str) -> Compiled:
+    """Return the SELECT of a top-k query's similarities alone, as column ``v``.
+
+    Args:
+        plan: The text.
+        best: The top-k query.
+        arguments: What the caller bound.
+        condition: That a row is a candidate; empty for all rows.
+    """
+    restriction = {best.key: condition} if condition else UNRESTRICTED
+    compiler = Compiler(plan, arguments, restriction, is_strict=best.is_inner)
+    shape, search = best.shape, best.search
+    if isinstance(shape, FunctionTopK):
+        value = compiler.parts(shape.similarity)
+        sql = f"SELECT {value}\n AS v {compiler.parts(shape.rows.parts(condition))}"
+    elif shape is not None:
+        sql = f"SELECT {quote_name(shape.similarity)} AS v {compiler.parts(shape.rows)}"
+    else:
+        assert search is not None
+        rows = compiler.rows(search)
+        value = compiler.similarity(search, search.vectors[0])
+        sql = f"SELECT v FROM (SELECT {value} AS v FROM ({rows}\n) AS q)"
+        if search.threshold is not None:
+            sql += f" WHERE v >= {compiler.bind(search.threshold)}"
+    return Compiled(sql, compiler.parameters)
+
+
+@dataclass
+class Compiler:
+    """One compilation: the parameters that have got a name so far.
+
+    All placeholders of the source turn into ``:p1``, ``:p2`` … by their SQLite numbers, so that
+    clauses may change their order and every Python binds them alike; values of our own are added
+    as ``:v1``, ``:v2`` ….
+    """
+
+    plan: Plan
+    arguments: Arguments
+    restriction: Restriction = UNRESTRICTED
+    is_strict: bool = False
+    parameters: dict[str, Any] = field(default_factory=dict)
+    _added: int = 0
+
+    def parts(self, parts: Iterable[Part]) -> str:
+        """Return the SQL of parts of a query."""
+        return "".join(map(self._part, parts))
+
+    def _part(self, part: Part) -> str:
+        if isinstance(part, str):
+            return _without_strings(part) if self.is_strict else part
+        if isinstance(part, Parameter):
+            self.parameters[f"p{part.number}"] = self.arguments.value(part)
+            # A keyword may follow `?1` without a space, but would be read as part of a name.
+            return f":p{part.number} "
+        return self.node(self.plan.nodes[part.offset])
+
+    def node(self, node: NodePlan) -> str:
+        """Return the SELECT of a statement of ours."""
+        return SELECTS[type(node)](self, node)
+
+    def bind(self, value: Any) -> str:
+        """Return a placeholder for a value of our own."""
+        self._added += 1
+        self.parameters[f"v{self._added}"] = value
+        return f":v{self._added}"
+
+    def rows(self, search: SearchPlan) -> str:
+        """Return the query of a SEARCH, restricted where it is to be."""
+        condition = self.restriction.get(search.node.offset)
+        if condition is None:
+            return self.parts(search.node.query.parts)
+        assert search.narrowing is not None
+        return self.parts(search.narrowing.parts(condition))
+
+    def similarity(self, search: SearchPlan, wanted: QueryVector) -> str:
+        """Return the SQL of a similarity, of rows that are called ``q``."""
+        column = "q." + quote_name(search.column)
+        return similarity(column, search.dimension, self._vector(search, wanted))
+
+    def _vector(self, search: SearchPlan, wanted: QueryVector) -> str:
+        if not self.plan.is_stored:
+            return self.bind(wanted.vector)
+        # What is kept names the model, its fingerprint and the value, not this moment's vector. A
+        # bound value SQLite itself refuses there.
+        value = quote_text(wanted.value) if wanted.is_written else self.bind(wanted.value)
+        model = f"{quote_text(search.model)}, {value}, {quote_text(search.fingerprint)}"
+        return f"embed_{wanted.kind}({model})"
+
+
+def _search(compiler: Compiler, plan: SearchPlan) -> str:
+    rows = compiler.rows(plan)
+    expressions = [compiler.similarity(plan, vector) for vector in plan.vectors]
+    first = expressions[0]
+    added = ", ".join(
+        f"{expression} AS {quote_name(name)}"
+        for expression, name in zip(expressions, plan.names, strict=True)
+    )
+    sql = f"SELECT q.*, {added} FROM ({rows}\n) AS q"
+    if plan.threshold is not None:
+        is_stored = compiler.plan.is_stored
+        least = repr_number(plan.threshold) if is_stored else compiler.bind(plan.threshold)
+        sql += f" WHERE {first} >= {least}"
+    elif plan.is_ranked:
+        sql += f" WHERE {first} IS NOT NULL"
+    if plan.is_ranked:
+        sql += f" ORDER BY {first} DESC"
+    if plan.limit is not None:
+        sql += f" LIMIT {plan.limit}"
+    # As a part of a UNION, a SELECT may have neither ORDER BY nor LIMIT of its own.
+    return f"SELECT * FROM ({sql})" if plan.is_ranked or plan.limit is not None else sql
+
+
+def repr_number(number: float) -> str:
+    """Return a number as an SQL expression; infinity is too large a literal, NaN is NULL."""
+    words: Mapping[str, str] = {"inf": "9e999", "-inf": "-9e999", "nan": "NULL"}
+    return words.get(repr(number), repr(number))
+
+
+def _rows(compiler: Compiler, plan: RowsPlan) -> str:
+    # A list in JSON is an expression SQLite reads as a table, in a view and without parameters too.
+    selected = ", ".join(
+        f"json_extract(value, '$[{index}]') AS {column}"
+        for index, column in enumerate(plan.columns)
+    )
+    text = quote_text(json.dumps(plan.rows, ensure_ascii=False))
+    return f"SELECT {selected} FROM json_each({text})"
+
+
+def _tables(compiler: Compiler, plan: TablesPlan) -> str:
+    return (
+        "SELECT * FROM (SELECT name AS table_name, type FROM main.sqlite_master"
+        " WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        f" AND substr(name, 1, {len(PREFIX)}) <> {quote_text(PREFIX)} ORDER BY name)"
+    )
+
+
+SELECTS.update({SearchPlan: _search, RowsPlan: _rows, TablesPlan: _tables})
+
+
+def _without_strings(sql: str) -> str:
+    """Return SQL whose names in double quotes are names, and never strings, to SQLite.
+
+    Source: https://www.sqlite.org/quirks.html#dblquote
+    """
+    if '"' not in sql:
+        return sql
+    result, end = [], 0
+    for token in tokens(sql):
+        if token.kind is Kind.QUOTED and token.text[0] == '"':
+            name = unquote(token.text).replace("`", "``")
+            result += [sql[end : token.start], f"`{name}`"]
+            end = token.end
+    return "".join([*result, sql[end:]])
