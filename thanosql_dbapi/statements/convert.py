@@ -93,10 +93,12 @@ def _convert_rows(lowering: Lowering, statement: Convert, plan: Plan) -> str:
             ConvertWarning,
         )
     elif lowering.verb != "SELECT":
-        # A copied column's table is not known here; its name and model are.
-        lowering.context.registry.add_vector_column(
-            VectorColumn("main", "", plan.column, *plan.facts())
-        )
+        # A copied column's table is not known here; its name and model are. A transaction of its
+        # own: sqlite3 would begin one for the INSERT and leave it open after CREATE TABLE … AS.
+        with lowering.context.database.atomic():
+            lowering.context.registry.add_vector_column(
+                VectorColumn("main", "", plan.column, *plan.facts())
+            )
     return staging.select()
 
 

@@ -79,7 +79,8 @@ def convert_in_place(lowering: Lowering, statement: Convert, plan: Plan, table: 
     with context.database.atomic() if plan.stops_on_error else nullcontext():
         column_id = _prepare_column(context, plan, target)
         _fill(context, plan, target, staging, column_id)
-        shorten(context.database, column_id, keep=staging.count() // 10)
+        with context.database.atomic():
+            shorten(context.database, column_id, keep=staging.count() // 10)
     columns = ", ".join(
         f"t.{quote_name(name)}" if name == plan.column else f"r.{quote_name(name)}"
         for name in staging.result_columns
