@@ -19,8 +19,8 @@ from ..errors import (
     clip,
     warn_user,
 )
-from ..language.names import quote_name, same_name
-from ..language.outline import outline
+from ..language.names import quote_name
+from ..language.outline import common_names, outline
 from ..language.tree import Convert, TableName
 from ..stores.sqlite.database import Database
 from ..stores.sqlite.topk.change_log import shorten
@@ -28,6 +28,7 @@ from .context import Context
 from .filling import SHOWN_FAILURES, Plan, add_watched_column, fill
 from .query import Lowering, lower
 from .staging import KEY, Staging, with_keys
+from .tables import table_key
 
 _SOURCES = """
 CREATE TABLE IF NOT EXISTS main.thanosql_sources (
@@ -73,7 +74,7 @@ def convert_in_place(lowering: Lowering, statement: Convert, plan: Plan, table: 
     target = _target(context.database, statement, table)
     keyed = with_keys(statement.query, [f"{target.reference}.{key}" for key in target.keys])
     if keyed is None:
-        raise _unclear(table)
+        raise unclear(table)
     staging = Staging.of_query(lowering, lower(lowering, keyed), plan.column, len(target.keys))
     staging.require(plan.source, f"CONVERT USING {plan.model.name}", plan.kind)
     with context.database.atomic() if plan.stops_on_error else nullcontext():
@@ -100,13 +101,15 @@ def _target(database: Database, statement: Convert, table: TableName) -> Target:
         )
     schema, name, _ = found
     shape = outline(statement.query)
+    common, key = common_names(statement.query), table_key(database, table)
     references = [
         each.reference
         for each in (shape.tables if shape else ())
-        if same_name(each.table.name, table.name)
+        if (each.table.schema is not None or each.table.name.lower() not in common)
+        and table_key(database, each.table) == key
     ]
     if len(references) != 1:
-        raise _unclear(table)
+        raise unclear(table)
     return Target(schema, name, _keys(database, schema, name), references[0])
 
 
@@ -245,7 +248,8 @@ def is_gone(now: int, before: int) -> bool:
     return now != before and now >> 32 == before >> 32 and not now & 0xFFFFFFFF
 
 
-def _unclear(table: TableName) -> NotSupportedError:
+def unclear(table: TableName) -> NotSupportedError:
+    """Return the error for a query whose rows cannot be matched with those of its table."""
     return NotSupportedError(
         f"CONVERT into {clip(table.name)}, the table the query reads: it cannot be told which of"
         f" its rows the query selects; write SELECT … FROM {table.name} [JOIN …] [WHERE …] without"
