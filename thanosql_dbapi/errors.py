@@ -148,7 +148,7 @@ class MediaError(DataError):
 
 
 class ConvertWarning(UserWarning):
-    """A CONVERT whose vectors are returned and not stored."""
+    """A CONVERT whose vectors are not stored: without a table, or of rows that have changed."""
 
 
 class MediaWarning(UserWarning):

@@ -65,10 +65,14 @@ def from_vector(vector: Any) -> bytes:
 
 
 def register_adapter() -> None:
-    """Let every sqlite3 connection bind a one-dimensional ndarray: it becomes its BLOB."""
+    """Let every sqlite3 connection bind a one-dimensional ndarray: it becomes its BLOB.
+
+    An adapter that the program has registered for arrays stays: adapters belong to the process.
+    """
     import numpy as np
 
-    sqlite3.register_adapter(np.ndarray, from_vector)
+    if (np.ndarray, sqlite3.PrepareProtocol) not in sqlite3.adapters:
+        sqlite3.register_adapter(np.ndarray, from_vector)
 
 
 class Decoder:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from ..errors import ConvertWarning, NotSupportedError, OperationalError, clip, warn_user
 from ..language.names import quote_name, quote_text, same_name
 from ..language.outline import tables_read
-from ..language.tree import Convert, Query, TableName
+from ..language.tree import Convert, TableName
 from ..stores.sqlite.registry import VectorColumn
 from . import inplace
 from .filling import Plan, add_watched_column, fill
 from .query import Lowering, lower
 from .staging import Staging
+from .tables import names_query, reads_pages, require_tables, table_key
 
 DEFAULT_SOURCE = {"image": "image_path", "text": "text"}
 
@@ -31,11 +32,15 @@ def lower_convert(lowering: Lowering, statement: Convert) -> str:
     """
     plan, target = _plan(lowering, statement)
     _require_own_tables(lowering, statement)
+    database = lowering.context.database
+    if not lowering.is_stored:
+        require_tables(database, statement.query)
     if lowering.is_stored or lowering.is_explained:
         return _function_form(lowering, statement, plan, target)
     if target is None:
         return _convert_rows(lowering, statement, plan)
-    if _reads(statement.query, target):
+    key = table_key(database, target)
+    if key is not None and names_query(database, statement.query, key):
         return inplace.convert_in_place(lowering, statement, plan, target)
     return _convert_into(lowering, statement, plan, target)
 
@@ -73,14 +78,6 @@ def _plan(lowering: Lowering, statement: Convert) -> tuple[Plan, TableName | Non
     return plan, TableName(name) if whole else TableName(table, schema)
 
 
-def _reads(query: Query, target: TableName) -> bool:
-    return any(
-        same_name(table.name, target.name)
-        and same_name(table.schema or "main", target.schema or "main")
-        for table in tables_read(query)
-    )
-
-
 def _convert_rows(lowering: Lowering, statement: Convert, plan: Plan) -> str:
     """Return the rows with their vectors; nothing is stored but what the SQL around it stores."""
     staging = Staging.of_query(lowering, lower(lowering, statement.query), plan.column)
@@ -93,10 +90,12 @@ def _convert_rows(lowering: Lowering, statement: Convert, plan: Plan) -> str:
             ConvertWarning,
         )
     elif lowering.verb != "SELECT":
-        # A copied column's table is not known here; its name and model are.
-        lowering.context.registry.add_vector_column(
-            VectorColumn("main", "", plan.column, *plan.facts())
-        )
+        # A copied column's table is not known here; its name and model are. A transaction of its
+        # own: sqlite3 would begin one for the INSERT and leave it open after CREATE TABLE … AS.
+        with lowering.context.database.atomic():
+            lowering.context.registry.add_vector_column(
+                VectorColumn("main", "", plan.column, *plan.facts())
+            )
     return staging.select()
 
 
@@ -115,7 +114,12 @@ def _convert_into(lowering: Lowering, statement: Convert, plan: Plan, target: Ta
             f"CONVERT: table {clip(target.name)} exists and the query does not read it;"
             " say if_exists='replace' or if_exists='append'; nothing was changed"
         )
-    staging = Staging.of_query(lowering, lower(lowering, statement.query), plan.column)
+    sql = lower(lowering, statement.query)
+    if found and reads_pages(
+        context.database, sql, lowering.bindings, (found[0].lower(), found[1])
+    ):
+        raise inplace.unclear(target)
+    staging = Staging.of_query(lowering, sql, plan.column)
     schema, name = (found[0], found[1]) if found else (target.schema or "main", target.name)
     table = quote_name(schema, name)
     columns = ", ".join(quote_name(column) for column in staging.result_columns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 
 from ..errors import MediaWarning, clip, warn_user
 from ..language.names import same_name
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 SHOWN_FAILURES = 5
 
-Write = Callable[["list[tuple[bytes | None, int]]"], None]
+Batch = list[tuple[Union[bytes, None], int]]
+"""Vector BLOB or None, and row id in the staging table."""
+Write = Callable[[Batch], None]
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def fill(
                 if batch.failures and plan.stops_on_error:
                     raise batch.failures[0].error
                 failures += batch.failures
-                blobs: list[tuple[bytes | None, int]] = [
+                blobs: Batch = [
                     (vector.tobytes(), key)
                     for key, vector in zip(batch.keys, batch.vectors, strict=True)
                 ]

@@ -7,9 +7,11 @@ that the same statement run again embeds only what is missing or has changed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import replace
+from itertools import islice
+from typing import cast
 
 from ..errors import (
     MediaWarning,
@@ -20,77 +22,68 @@ from ..errors import (
     warn_user,
 )
 from ..language.names import quote_name, same_name
-from ..language.outline import outline
+from ..language.outline import common_names, outline
 from ..language.tree import Convert, TableName
 from ..stores.sqlite.database import Database
-from ..stores.sqlite.topk.change_log import shorten
 from .context import Context
-from .filling import SHOWN_FAILURES, Plan, add_watched_column, fill
+from .filling import Batch, Plan, add_watched_column, fill
 from .query import Lowering, lower
-from .staging import KEY, Staging, with_keys
-
-_SOURCES = """
-CREATE TABLE IF NOT EXISTS main.thanosql_sources (
-    column_id INTEGER NOT NULL,
-    row_key NOT NULL,
-    state INTEGER NOT NULL,
-    PRIMARY KEY (column_id, row_key)
-) WITHOUT ROWID"""
-
-
-@dataclass(frozen=True)
-class Target:
-    """The table that is converted.
-
-    Attributes:
-        schema: Its schema.
-        name: Its name as created.
-        keys: The columns that tell its rows apart, quoted: its row id, or its primary key where
-            it has none.
-        reference: What the query calls it, quoted.
-    """
-
-    schema: str
-    name: str
-    keys: list[str]
-    reference: str
-
-    @property
-    def table(self) -> str:
-        """The qualified, quoted name."""
-        return quote_name(self.schema, self.name)
-
-    def matches(self, prefix: str = "") -> str:
-        """Return the condition that a row is the one of a staging row's keys."""
-        return " AND ".join(
-            f"{prefix}{key} = {KEY}{number}" for number, key in enumerate(self.keys)
-        )
+from .staging import Staging, with_keys
+from .tables import table_key
+from .target import Target, Writer, make_sources, shown
 
 
 def convert_in_place(lowering: Lowering, statement: Convert, plan: Plan, table: TableName) -> str:
     """Fill the vector column of the rows that the query selects, and return their SELECT."""
     context = lowering.context
-    target = _target(context.database, statement, table)
-    keyed = with_keys(statement.query, [f"{target.reference}.{key}" for key in target.keys])
-    if keyed is None:
-        raise _unclear(table)
-    staging = Staging.of_query(lowering, lower(lowering, keyed), plan.column, len(target.keys))
-    staging.require(plan.source, f"CONVERT USING {plan.model.name}", plan.kind)
+    target = _target(context, statement, plan, table)
+    staging = _stage(lowering, statement, plan, target, table)
+    if target.source and not _is_source(context.database, plan, target, staging):
+        target = replace(target, source=None)
+        staging = _stage(lowering, statement, plan, target, table)
+    context.encoder(plan.model)  # what cannot be loaded is to fail before anything is changed
     with context.database.atomic() if plan.stops_on_error else nullcontext():
-        column_id = _prepare_column(context, plan, target)
-        _fill(context, plan, target, staging, column_id)
-        shorten(context.database, column_id, keep=staging.count() // 10)
+        if _has_other_vectors(context, plan, target):
+            _replace_vectors(context, plan, target, staging)
+        else:
+            column_id = _prepare_column(context, plan, target)
+            _fill(context, plan, target, staging, column_id)
     columns = ", ".join(
         f"t.{quote_name(name)}" if name == plan.column else f"r.{quote_name(name)}"
         for name in staging.result_columns
     )
     return (
         f"SELECT {columns} FROM {staging.table} AS r LEFT JOIN {target.table} AS t"
-        f" ON {target.matches('t.')}"
+        f" ON {target.matches()}"
     )
 
 
-def _target(database: Database, statement: Convert, table: TableName) -> Target:
+def _stage(
+    lowering: Lowering, statement: Convert, plan: Plan, target: Target, table: TableName
+) -> Staging:
+    keyed = with_keys(statement.query, target.expressions)
+    if keyed is None:
+        raise unclear(table)
+    keys = len(target.expressions)
+    staging = Staging.of_query(lowering, lower(lowering, keyed), plan.column, keys)
+    staging.require(plan.source, f"CONVERT USING {plan.model.name}", plan.kind)
+    return staging
+
+
+def _is_source(database: Database, plan: Plan, target: Target, staging: Staging) -> bool:
+    """Return whether the sources are the table's column of that name, and no other expression."""
+    return (
+        database.row(
+            f"SELECT 1 FROM {staging.table} AS r LEFT JOIN {target.table} AS t"
+            f" ON {target.has_keys()}"
+            f" WHERE t.{target.source} IS NOT r.{quote_name(plan.source)} COLLATE BINARY LIMIT 1"
+        )
+        is None
+    )
+
+
+def _target(context: Context, statement: Convert, plan: Plan, table: TableName) -> Target:
+    database = context.database
     found = database.find_table(table.schema, table.name)
     if found is None or found[2] != "table":
         what = "is a view" if found else "does not exist"
@@ -99,14 +92,25 @@ def _target(database: Database, statement: Convert, table: TableName) -> Target:
         )
     schema, name, _ = found
     shape = outline(statement.query)
+    common, key = common_names(statement.query), table_key(database, table)
     references = [
         each.reference
         for each in (shape.tables if shape else ())
-        if same_name(each.table.name, table.name)
+        if (each.table.schema is not None or each.table.name.lower() not in common)
+        and table_key(database, each.table) == key
     ]
     if len(references) != 1:
-        raise _unclear(table)
-    return Target(schema, name, _keys(database, schema, name), references[0])
+        raise unclear(table)
+    columns = [column for column, _ in database.table_columns(schema, name)]
+    source = next((quote_name(each) for each in columns if same_name(each, plan.source)), None)
+    vectors = {plan.column.lower()} | {
+        each.column_name.lower()
+        for each in context.registry.vector_columns()
+        if (each.schema_name.lower(), each.table_name.lower()) == key
+    }
+    content = [quote_name(each) for each in columns if each.lower() not in vectors]
+    keys = _keys(database, schema, name)
+    return Target(schema, name, keys, references[0], source, content)
 
 
 def _keys(database: Database, schema: str, name: str) -> list[str]:
@@ -126,9 +130,10 @@ def _prepare_column(context: Context, plan: Plan, target: Target) -> int:
     known = context.registry.find_vector_column(target.schema, target.name, plan.column)
     with database.atomic():
         if plan.column.lower() not in declared:
-            database.execute(
-                f"ALTER TABLE {target.table} ADD COLUMN {column} VECTOR({plan.model.dimension})"
-            )
+            # A STRICT table takes the names of storage classes only.
+            is_strict = database.is_strict(target.schema, target.name)
+            declared_type = "BLOB" if is_strict else f"VECTOR({plan.model.dimension})"
+            database.execute(f"ALTER TABLE {target.table} ADD COLUMN {column} {declared_type}")
         elif known is None and _holds_other_data(database, target, column):
             raise OperationalError(
                 f"CONVERT: column {clip(plan.column)} of table {clip(target.name)} exists and"
@@ -136,12 +141,11 @@ def _prepare_column(context: Context, plan: Plan, target: Target) -> int:
                 " OPTIONS (result_col='…'); nothing was changed"
             )
         elif known is not None and known.fingerprint != plan.model.fingerprint:
-            # Vectors of two models do not compare: the rows not selected now are to be embedded
-            # another time.
+            # The rows not selected now are to be embedded another time.
             database.execute(
                 f"UPDATE {target.table} SET {column} = NULL WHERE {column} IS NOT NULL"
             )
-        database.execute(_SOURCES)
+        make_sources(database)
         return add_watched_column(context, plan, target.schema, target.name)
 
 
@@ -155,19 +159,68 @@ def _holds_other_data(database: Database, target: Target, column: str) -> bool:
     )
 
 
+def _has_other_vectors(context: Context, plan: Plan, target: Target) -> bool:
+    """Return whether the column is there and holds vectors of another model."""
+    known = context.registry.find_vector_column(target.schema, target.name, plan.column)
+    return (
+        known is not None
+        and known.fingerprint != plan.model.fingerprint
+        and any(
+            same_name(name, plan.column)
+            for name, _ in context.database.table_columns(target.schema, target.name)
+        )
+    )
+
+
+def _replace_vectors(context: Context, plan: Plan, target: Target, staging: Staging) -> None:
+    """Put one model's vectors in place of another's, in one transaction at the end.
+
+    Vectors of two models do not compare, so that a column must never hold both, and the old ones
+    are not to be lost to a model or a disk that fails half-way.
+    """
+    database, vector = context.database, quote_name(plan.column)
+    staging.add_vector_column(plan.model.dimension)
+    states: dict[int, int] = {}
+    made = 0
+
+    def keep(batch: Batch) -> None:
+        nonlocal made
+        made += sum(blob is not None for blob, _ in batch)
+        with database.atomic():
+            database.execute_many(
+                f"UPDATE {staging.table} SET {vector} = ? WHERE {staging.row_id} = ?", batch
+            )
+
+    count = staging.count()
+    fill(context, plan, _stated(context, plan, staging.sources(plan.source), states), count, keep)
+    if not count:
+        return
+    if not made:
+        raise OperationalError(
+            f"CONVERT USING {plan.model.name}: none of the {count:,} {plan.kind}s could be"
+            f" embedded, and column {clip(plan.column)} of table {clip(target.name)} holds vectors"
+            " of another model, which stay; nothing was changed"
+        )
+    with database.atomic():
+        column_id = _prepare_column(context, plan, target)
+        writer = Writer(context, plan, target, staging, column_id, states)
+        rows = staging.sources(plan.column)
+        while batch := [
+            (cast("bytes | None", blob), row_id) for row_id, blob in islice(rows, 1000)
+        ]:
+            writer.write(batch)
+        writer.finish()
+
+
 def _fill(context: Context, plan: Plan, target: Target, staging: Staging, column_id: int) -> None:
-    database, column = context.database, quote_name(plan.column)
-    one_key = len(target.keys) == 1
-    key_columns = [f"{KEY}{number}" for number in range(len(target.keys))]
-    # `+` takes the column's affinity off, with which the key of thanosql_sources would not be used
-    # and each row would read that whole table.
-    row_key = f"+{key_columns[0]}" if one_key else f"json_array({', '.join(key_columns)})"
+    """Embed the rows whose vector is missing or was made from another source."""
     # What is embedded already, in the state its source has now, is not embedded again.
-    done = database.stream(
+    done = context.database.stream(
         f"SELECT r.{staging.row_id}, s.state, r.{quote_name(plan.source)} FROM {staging.table} AS r"
-        f" CROSS JOIN {target.table} AS t ON {target.matches('t.')}"
-        f" CROSS JOIN main.thanosql_sources AS s ON s.column_id = ? AND s.row_key = {row_key}"
-        f" WHERE length(t.{column}) = ?",
+        f" CROSS JOIN {target.table} AS t ON {target.matches()}"
+        f" CROSS JOIN main.thanosql_sources AS s"
+        f" ON s.column_id = ? AND s.row_key = {target.row_key()}"
+        f" WHERE length(t.{quote_name(plan.column)}) = ?",
         (column_id, 4 * plan.model.dimension),
     )
     current, kept = set[int](), dict[int, object]()
@@ -178,42 +231,32 @@ def _fill(context: Context, plan: Plan, target: Target, staging: Staging, column
         elif is_gone(now, state) and not plan.stops_on_error:
             # A disk that is not plugged in must not cost the vectors of all its pictures.
             kept[row_id] = source
-
-    # What a source is when it is read: one that changes later has another state next time.
     states: dict[int, int] = {}
-
-    def pending() -> Iterator[tuple[int, object]]:
-        for row_id, source in staging.sources(plan.source):
-            if row_id not in current and row_id not in kept:
-                states[row_id] = source_state(context, plan, source)
-                yield row_id, source
-
-    keys = ", ".join(target.keys)
-    vector_sql = (
-        f"UPDATE {target.table} SET {column} = ? WHERE ({keys}) = (SELECT"
-        f" {', '.join(key_columns)} FROM {staging.table} WHERE {staging.row_id} = ?)"
+    pending = (
+        row for row in staging.sources(plan.source) if row[0] not in current and row[0] not in kept
     )
-    state_sql = (
-        "INSERT OR REPLACE INTO main.thanosql_sources (column_id, row_key, state)"
-        f" SELECT ?, {row_key}, ? FROM {staging.table} WHERE {staging.row_id} = ?"
-    )
-
-    def write(batch: list[tuple[bytes | None, int]]) -> None:
-        known = [(column_id, states.pop(row_id), row_id) for _, row_id in batch]
-        made = [state for state, (blob, _) in zip(known, batch, strict=True) if blob is not None]
-        with database.atomic():
-            database.execute_many(vector_sql, batch)
-            database.execute_many(state_sql, made)
-
-    fill(context, plan, pending(), staging.count() - len(current) - len(kept), write)
+    writer = Writer(context, plan, target, staging, column_id, states)
+    count = staging.count() - len(current) - len(kept)
+    fill(context, plan, _stated(context, plan, pending, states), count, writer.write)
+    writer.finish()
     if kept:
-        first = ", ".join(clip(source) for source in list(kept.values())[:SHOWN_FAILURES])
-        more = " …" if len(kept) > SHOWN_FAILURES else ""
         warn_user(
             f"CONVERT USING {plan.model.name}: {len(kept):,} images are not there any more; their"
-            f" {clip(plan.column)} of before stays: {first}{more}",
+            f" {clip(plan.column)} of before stays: {shown(list(kept.values()))}",
             MediaWarning,
         )
+
+
+def _stated(
+    context: Context, plan: Plan, rows: Iterable[tuple[int, object]], states: dict[int, int]
+) -> Iterator[tuple[int, object]]:
+    """Yield the rows, and note what each source is when it is read.
+
+    One that changes later has another state next time.
+    """
+    for row_id, source in rows:
+        states[row_id] = source_state(context, plan, source)
+        yield row_id, source
 
 
 def source_state(context: Context, plan: Plan, source: object) -> int:
@@ -244,7 +287,8 @@ def is_gone(now: int, before: int) -> bool:
     return now != before and now >> 32 == before >> 32 and not now & 0xFFFFFFFF
 
 
-def _unclear(table: TableName) -> NotSupportedError:
+def unclear(table: TableName) -> NotSupportedError:
+    """Return the error for a query whose rows cannot be matched with those of its table."""
     return NotSupportedError(
         f"CONVERT into {clip(table.name)}, the table the query reads: it cannot be told which of"
         f" its rows the query selects; write SELECT … FROM {table.name} [JOIN …] [WHERE …] without"

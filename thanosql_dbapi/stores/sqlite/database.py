@@ -133,6 +133,14 @@ class Database:
             return None  # a WITHOUT ROWID table
         return name
 
+    def is_strict(self, schema: str, table: str) -> bool:
+        """Return whether a table is STRICT; SQLite before 3.37 has none.
+
+        Source: https://www.sqlite.org/stricttables.html
+        """
+        rows = self.rows(f"PRAGMA {quote_name(schema)}.table_list({quote_name(table)})")
+        return any(row[5] for row in rows)
+
     def find_table(self, schema: str | None, table: str) -> tuple[str, str, str] | None:
         """Return (schema, name, type) of a table or view as SQLite would resolve it, or None.
 
