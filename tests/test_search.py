@@ -234,7 +234,9 @@ vectors = st.lists(
 )
 
 
-@given(stored=st.lists(st.none() | vectors, max_size=12), text=st.text(max_size=20))
+@given(
+    stored=st.lists(st.none() | vectors, max_size=12), text=st.text(max_size=20).filter(str.strip)
+)
 @settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -277,10 +277,10 @@ class Connection(sqlite3.Connection):
         # keep a dropped connection open for ever.
         reference = weakref.ref(self)
 
-        def embed(kind: str, model: str, value: Any) -> bytes | None:
+        def embed(kind: str, model: str, value: Any, fingerprint: str | None) -> bytes | None:
             connection = reference()
             assert connection is not None
-            return connection._context().embed_query(kind, model, value)
+            return connection._context().embed_in_sql(kind, model, value, fingerprint)
 
         def failed(error: BaseException) -> None:
             if connection := reference():

@@ -53,6 +53,7 @@ __all__ = [
     "MediaError",
     "MediaWarning",
     "ModelError",
+    "ModelWarning",
     "NotSupportedError",
     "OperationalError",
     "ProgrammingError",
@@ -153,6 +154,10 @@ class ConvertWarning(UserWarning):
 
 class MediaWarning(UserWarning):
     """Images that a CONVERT could not read: how many, and why the first ones."""
+
+
+class ModelWarning(UserWarning):
+    """A model that is not the one, or does not read all of the text, that one would think."""
 
 
 class ModelError(OperationalError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .planning.answer import Answer, Way
+
 if TYPE_CHECKING:
     from .connection import Connection
     from .stores.sqlite.database import Parameters
@@ -27,16 +29,16 @@ class Explanation:
         plan: The lines of SQLite's EXPLAIN QUERY PLAN, indented as SQLite's shell does.
     """
 
-    answers: tuple[str, ...]
+    answers: tuple[Answer, ...]
     plan: tuple[str, ...]
 
     @property
     def uses_matrix(self) -> bool:
         """Whether the matrix answers every search in the statement, and there is one."""
-        return bool(self.answers) and all(each.startswith("the matrix") for each in self.answers)
+        return bool(self.answers) and all(each.way is Way.MATRIX for each in self.answers)
 
     def __str__(self) -> str:
-        answers = self.answers or (_SQLITE_ALONE,)
+        answers = tuple(map(str, self.answers)) or (_SQLITE_ALONE,)
         return "\n".join([*(f"answered by {answer}" for answer in answers), *self.plan])
 
 

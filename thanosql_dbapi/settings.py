@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .planning.answer import Answer
 from .progress import Progress
 from .workspace import StrPath, Workspace
 
@@ -85,4 +86,4 @@ class State:
     matrices: Matrices | None = None
     habits: dict[tuple[str, int], Habit] = field(default_factory=dict)
     read_version: int | None = None
-    notes: list[str] = field(default_factory=list)
+    notes: list[Answer] = field(default_factory=list)

@@ -96,7 +96,9 @@ class QueryParser:
     def _text(self, begin: int, end: int) -> None:
         """Make a part of the text between two offsets, and give its tokens their places in it."""
         number = len(self._parts)
-        self._tokens += [(number, each._replace(start=each.start - begin)) for each in self._pending]
+        self._tokens += [
+            (number, each._replace(start=each.start - begin)) for each in self._pending
+        ]
         self._pending.clear()
         if begin < end:
             self._parts.append(self._reader.sql[begin:end])

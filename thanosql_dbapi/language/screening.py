@@ -94,7 +94,7 @@ def _parse(sql: str) -> Tree | None:
 def _read_ranked(sql: str) -> Tree | None:
     if _SIMILARITY.search(sql) is None:
         return None
-    from .ranking import read_ranked
+    from .topk import read_ranked
 
     return read_ranked(sql)
 

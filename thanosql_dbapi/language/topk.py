@@ -240,21 +240,12 @@ def _is_steady(core: Core, index: int) -> bool:
         inside = [text.token(each) for each in range(index + 2, text.closing[index + 1])]
         asks = any(each.kind is Kind.PARAMETER or each.text.lower() == "'now'" for each in inside)
         return bool(inside) and not asks
-    if text.level_of(index) is not core.level and _is_subquery(core, index):
-        return name in SCALAR_FUNCTIONS or name in STEADY_AGGREGATES
+    # Elsewhere, an aggregate of an outer column in a subquery makes an aggregate of the whole.
+    if index in core.span("WHERE") and name in STEADY_AGGREGATES:
+        return True
     if name in {"MAX", "MIN"} and len(text.items(index + 2, text.closing[index + 1])) < 2:
         return False
     return name in SCALAR_FUNCTIONS
-
-
-def _is_subquery(core: Core, index: int) -> bool:
-    """Return whether a token stands in a SELECT inside of a SELECT."""
-    inside = [
-        level
-        for level in core.text.levels
-        if level.begin <= index < level.end and level.begin > core.level.begin
-    ]
-    return any(level.cores[0].select == level.begin for level in inside)
 
 
 def _passes_on(core: Core, column: str) -> bool:
@@ -318,6 +309,7 @@ def _is_inner(core: Core) -> bool:
 
 
 # -- the shapes ---------------------------------------------------------------------------------
+
 
 def _search_shape(
     core: Core, search: Search, alias: str | None, head: tuple[Part, ...]

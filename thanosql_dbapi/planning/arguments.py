@@ -74,9 +74,7 @@ class Arguments:
 
     def flag(self, statement: Statement, name: str) -> bool:
         """Return an option that is True or False; not given is False."""
-        value = self._option(
-            statement, name, "True or False", _is_flag, False
-        )
+        value = self._option(statement, name, "True or False", _is_flag, False)
         return bool(value)
 
     def choice(self, statement: Statement, name: str, choices: Sequence[str], default: str) -> str:

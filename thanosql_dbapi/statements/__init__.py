@@ -1,8 +1,9 @@
 """What ThanoSQL statements do: one handler a statement, from tree to plan, and its work.
 
-A statement that stands in a query has a handler in ``resolve.HANDLERS``: what it decides before any
-SQL is written, and what work it does. One that stands alone has its function in :data:`ACTIONS`. A
-new statement is a dataclass in ``language.tree``, a spec in ``language.grammar`` and a handler here.
+A statement that stands in a query has a handler in ``resolve.HANDLERS``: what it decides before
+any SQL is written, and what work it does. One that stands alone has its function in
+:data:`ACTIONS`. A new statement is a dataclass in ``language.tree``, a spec in ``language.grammar``
+and a handler here.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ from ..language.tree import (
     UploadModel,
 )
 from ..planning.arguments import Arguments
-from ..stores.sqlite.compile import Compiled
 from .context import Context
 from .convert import SELECTS as CONVERT_SELECTS
 from .convert import perform_convert, resolve_convert
@@ -113,7 +113,10 @@ def may_make_columns(tree: Tree) -> bool:
 
 
 def _run_query(
-    context: Context, execute: Callable[[str, Parameters], object], arguments: Arguments, query: Query
+    context: Context,
+    execute: Callable[[str, Parameters], object],
+    arguments: Arguments,
+    query: Query,
 ) -> None:
     context.begin()
     plan = resolve(context, arguments, query)
@@ -138,7 +141,7 @@ def _run_ranked(
         context.begin()
         may_narrow = attempt < _ATTEMPTS
         found = compile_ranked(context, arguments, statement, may_narrow=may_narrow)
-        execute(*(found or Compiled(arguments.sql, arguments.supplied)))
+        execute(*(found or (arguments.sql, arguments.supplied)))
         if not context.is_outrun():
             return
 

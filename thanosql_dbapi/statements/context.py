@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from ..errors import ModelError, ProgrammingError, clip
+from ..errors import ModelError, ModelWarning, ProgrammingError, clip, warn_user
+from ..language.names import same_name
 from ..models.provenance import read_receipt
 from ..models.query_store import NAME, QueryStore
 from ..settings import Settings, State
@@ -38,7 +39,6 @@ class Context:
         self.registry = Registry(self.database)
         self.settings = settings
         self.state = state
-        self.may_narrow = True
 
     @property
     def workspace(self) -> Workspace:
@@ -58,6 +58,11 @@ class Context:
                 on_device=functools.partial(_on_device, self.settings.device),
             )
         return self.state.matrices
+
+    def begin(self) -> None:
+        """Forget what was noted of the last statement."""
+        self.state.notes.clear()
+        self.state.read_version = None
 
     def note_version(self) -> None:
         """Note what the database is like before candidates are looked for in it."""
@@ -137,6 +142,43 @@ class Context:
         from ..sources.network import fetch_bytes
 
         return fetch_bytes
+
+    def embed_in_sql(
+        self, kind: str, model_name: str, value: Any, fingerprint: str | None
+    ) -> bytes | None:
+        """Return what :meth:`embed_query` does, for an SQL function.
+
+        The function cannot see what its vector is compared with. So where the model was replaced
+        under its name, and a column holds vectors of the one before, a warning says so.
+
+        Args:
+            kind: As for :meth:`embed_query`.
+            model_name: As for :meth:`embed_query`.
+            value: As for :meth:`embed_query`.
+            fingerprint: That of the model which a view was made with, or None.
+
+        Raises:
+            ModelError: The model is not the one that the view was made with.
+        """
+        model = self.registry.model(model_name)
+        if fingerprint is not None and fingerprint != model.fingerprint:
+            raise ModelError(
+                f"model {clip(model.name)} was replaced since the view over its SEARCH was made;"
+                " CONVERT the table with it and make the view again, or get the old model back"
+            )
+        stale = [
+            each
+            for each in self.registry.vector_columns()
+            if same_name(each.model, model.name) and each.fingerprint != model.fingerprint
+        ]
+        if stale and fingerprint is None:
+            column = f"{stale[0].table_name}.{stale[0].column_name}".lstrip(".")
+            warn_user(
+                f"model {clip(model.name)} was replaced since column {clip(column)} was made, whose"
+                " vectors do not compare with it; CONVERT the table again",
+                ModelWarning,
+            )
+        return self.embed_query(kind, model_name, value)
 
     def embed_query(self, kind: str, model_name: str, value: Any) -> bytes | None:
         """Return the embedding of one query value; it is computed once and remembered.

@@ -7,48 +7,117 @@ over what was made, so that CONVERT stands wherever a SELECT can.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ..errors import ConvertWarning, NotSupportedError, OperationalError, clip, warn_user
 from ..language.names import quote_name, quote_text, same_name
-from ..language.outline import tables_read
+from ..language.select import tables_read
 from ..language.tree import Convert, TableName
+from ..planning.arguments import Arguments
+from ..stores.sqlite.compile import Compiler, Select
 from ..stores.sqlite.registry import VectorColumn
 from . import inplace
+from .context import Context
 from .filling import Plan, add_watched_column, fill
-from .query import Lowering, lower
+from .resolve import Resolver
 from .staging import Staging
 from .tables import names_query, reads_pages, require_tables, table_key
 
 DEFAULT_SOURCE = {"image": "image_path", "text": "text"}
 
 
-def lower_convert(lowering: Lowering, statement: Convert) -> str:
-    """Embed the rows of a CONVERT, store them where it says, and return the SELECT of its result.
+@dataclass(frozen=True, eq=False)
+class ConvertPlan:
+    """A CONVERT, checked.
+
+    Attributes:
+        node: The statement.
+        embedding: What it embeds, with what.
+        target: The table that receives the vectors, or None.
+        if_exists: What becomes of another table of that name.
+    """
+
+    node: Convert
+    embedding: Plan
+    target: TableName | None
+    if_exists: str
+
+
+@dataclass(frozen=True, eq=False)
+class ConvertedRows:
+    """What a CONVERT left: a SELECT of its rows with their vectors.
+
+    Attributes:
+        sql: The SELECT, without parameters.
+    """
+
+    sql: str
+
+
+def resolve_convert(resolver: Resolver, statement: Convert) -> ConvertPlan:
+    """Return what a CONVERT will do.
 
     Raises:
-        ModelError: No such model, or it cannot be loaded.
-        OperationalError: A column or table is missing, or exists already.
-        MediaError: An image cannot be read, with ``on_error='fail'``.
+        ModelError: No such model.
+        OperationalError: A table that the query names is missing.
         StatementError: An option has a value of another kind.
     """
-    plan, target = _plan(lowering, statement)
-    _require_own_tables(lowering, statement)
-    database = lowering.context.database
-    if not lowering.is_stored:
-        require_tables(database, statement.query)
-    if lowering.is_stored or lowering.is_explained:
-        return _function_form(lowering, statement, plan, target)
+    plan, target = _plan(resolver, statement)
+    _require_own_tables(resolver, statement)
+    if not resolver.plan.is_stored:
+        require_tables(resolver.context.database, statement.query)
+    elif target is not None:
+        raise resolver.arguments.error(
+            f"CONVERT inside {resolver.verb} cannot store into table_name; leave the option out",
+            statement,
+        )
+    return ConvertPlan(statement, plan, target, _if_exists(resolver.arguments, statement))
+
+
+def perform_convert(resolver: Resolver, statement: Convert, convert: ConvertPlan) -> ConvertedRows:
+    """Embed the rows of a CONVERT and store them where it says.
+
+    Raises:
+        ModelError: The model cannot be loaded.
+        OperationalError: A column is missing, or a table exists already.
+        MediaError: An image cannot be read, with ``on_error='fail'``.
+    """
+    plan, target, database = convert.embedding, convert.target, resolver.context.database
     if target is None:
-        return _convert_rows(lowering, statement, plan)
+        return ConvertedRows(_convert_rows(resolver, statement, plan))
     key = table_key(database, target)
     if key is not None and names_query(database, statement.query, key):
-        return inplace.convert_in_place(lowering, statement, plan, target)
-    return _convert_into(lowering, statement, plan, target)
+        return ConvertedRows(inplace.convert_in_place(resolver, statement, plan, target))
+    return ConvertedRows(_convert_into(resolver, convert, target))
 
 
-def _require_own_tables(lowering: Lowering, statement: Convert) -> None:
+def _converted(compiler: Compiler, plan: ConvertedRows) -> str:
+    return plan.sql
+
+
+def _function_form(compiler: Compiler, plan: ConvertPlan) -> str:
+    """Return the SELECT for a view or trigger: it embeds whenever it runs, row by row."""
+    embedding = plan.embedding
+    call = f"embed_{embedding.kind}({quote_text(embedding.model.name)}, q."
+    return (
+        f"SELECT q.*, {call}{quote_name(embedding.source)}) AS {quote_name(embedding.column)}"
+        f" FROM ({compiler.parts(plan.node.query.parts)}\n) AS q"
+    )
+
+
+SELECTS: dict[type, Select] = {ConvertPlan: _function_form, ConvertedRows: _converted}
+"""What compiles a CONVERT before it is performed, and after."""
+
+
+def _if_exists(arguments: Arguments, statement: Convert) -> str:
+    default = "replace" if arguments.flag(statement, "overwrite") else "fail"
+    return arguments.choice(statement, "if_exists", ("fail", "replace", "append"), default)
+
+
+def _require_own_tables(resolver: Resolver, statement: Convert) -> None:
     """Refuse a query that reads what a WITH around it defines: it is run before, by itself."""
     for table in tables_read(statement.query):
-        if table.schema is None and table.name in lowering.common:
+        if table.schema is None and table.name in resolver.common:
             raise NotSupportedError(
                 f"CONVERT: its query reads {clip(table.name)}, which the WITH before it defines;"
                 f" put the WITH inside: CONVERT USING {statement.model} AS WITH {table.name} AS"
@@ -56,9 +125,9 @@ def _require_own_tables(lowering: Lowering, statement: Convert) -> None:
             )
 
 
-def _plan(lowering: Lowering, statement: Convert) -> tuple[Plan, TableName | None]:
-    arguments = lowering.arguments
-    model = lowering.context.registry.model(statement.model)
+def _plan(resolver: Resolver, statement: Convert) -> tuple[Plan, TableName | None]:
+    arguments = resolver.arguments
+    model = resolver.context.registry.model(statement.model)
     kind = arguments.choice(statement, "convert_type", ("image", "text"), "image")
     source = arguments.text(statement, "image_col" if kind == "image" else "text_col")
     name = arguments.text(statement, "table_name")
@@ -74,36 +143,35 @@ def _plan(lowering: Lowering, statement: Convert) -> tuple[Plan, TableName | Non
     if not name:
         return plan, None
     # `photos` or `album.photos`; a table whose own name has a dot is found whole.
-    whole = not dot or lowering.context.database.find_table(None, name) is not None
+    whole = not dot or resolver.context.database.find_table(None, name) is not None
     return plan, TableName(name) if whole else TableName(table, schema)
 
 
-def _convert_rows(lowering: Lowering, statement: Convert, plan: Plan) -> str:
+def _convert_rows(resolver: Resolver, statement: Convert, plan: Plan) -> str:
     """Return the rows with their vectors; nothing is stored but what the SQL around it stores."""
-    staging = Staging.of_query(lowering, lower(lowering, statement.query), plan.column)
-    _fill_staging(lowering, plan, staging)
-    if lowering.verb == "SELECT" and lowering.is_whole:
+    query = resolver.compile_query(statement.query)
+    staging = Staging.of_query(resolver.context, query, plan.column)
+    _fill_staging(resolver.context, plan, staging)
+    if resolver.verb == "SELECT" and resolver.is_whole:
         warn_user(
             "CONVERT without table_name: the vectors are returned and not stored; to keep them"
             " name a table, OPTIONS (table_name='…'), or write"
             " CREATE TABLE … AS SELECT * FROM (CONVERT …)",
             ConvertWarning,
         )
-    elif lowering.verb != "SELECT":
+    elif resolver.verb != "SELECT":
         # A copied column's table is not known here; its name and model are. A transaction of its
         # own: sqlite3 would begin one for the INSERT and leave it open after CREATE TABLE … AS.
-        with lowering.context.database.atomic():
-            lowering.context.registry.add_vector_column(
+        with resolver.context.database.atomic():
+            resolver.context.registry.add_vector_column(
                 VectorColumn("main", "", plan.column, *plan.facts())
             )
     return staging.select()
 
 
-def _convert_into(lowering: Lowering, statement: Convert, plan: Plan, target: TableName) -> str:
+def _convert_into(resolver: Resolver, convert: ConvertPlan, target: TableName) -> str:
     """Store the rows with their vectors in another table than the one the query reads."""
-    context, arguments = lowering.context, lowering.arguments
-    default = "replace" if arguments.flag(statement, "overwrite") else "fail"
-    if_exists = arguments.choice(statement, "if_exists", ("fail", "replace", "append"), default)
+    context, plan, if_exists = resolver.context, convert.embedding, convert.if_exists
     found = context.database.find_table(target.schema, target.name)
     if found and found[2] == "view":
         raise OperationalError(
@@ -114,18 +182,16 @@ def _convert_into(lowering: Lowering, statement: Convert, plan: Plan, target: Ta
             f"CONVERT: table {clip(target.name)} exists and the query does not read it;"
             " say if_exists='replace' or if_exists='append'; nothing was changed"
         )
-    sql = lower(lowering, statement.query)
-    if found and reads_pages(
-        context.database, sql, lowering.bindings, (found[0].lower(), found[1])
-    ):
+    query = resolver.compile_query(convert.node.query)
+    if found and reads_pages(context.database, *query, (found[0].lower(), found[1])):
         raise inplace.unclear(target)
-    staging = Staging.of_query(lowering, sql, plan.column)
+    staging = Staging.of_query(context, query, plan.column)
     schema, name = (found[0], found[1]) if found else (target.schema or "main", target.name)
     table = quote_name(schema, name)
     columns = ", ".join(quote_name(column) for column in staging.result_columns)
     if found and if_exists == "append":
         _require_columns(context.database.table_columns(schema, name), staging, target)
-    _fill_staging(lowering, plan, staging)
+    _fill_staging(resolver.context, plan, staging)
     with context.database.atomic():
         if found and if_exists == "replace":
             context.database.execute(f"DROP TABLE {table}")
@@ -138,10 +204,10 @@ def _convert_into(lowering: Lowering, statement: Convert, plan: Plan, target: Ta
     return staging.select()
 
 
-def _fill_staging(lowering: Lowering, plan: Plan, staging: Staging) -> None:
+def _fill_staging(context: Context, plan: Plan, staging: Staging) -> None:
     staging.require(plan.source, f"CONVERT USING {plan.model.name}", plan.kind)
     staging.add_vector_column(plan.model.dimension)
-    database = lowering.context.database
+    database = context.database
     vector, table = quote_name(plan.column), staging.table
 
     def write(batch: list[tuple[bytes | None, int]]) -> None:
@@ -150,23 +216,7 @@ def _fill_staging(lowering: Lowering, plan: Plan, staging: Staging) -> None:
                 f"UPDATE {table} SET {vector} = ? WHERE {staging.row_id} = ?", batch
             )
 
-    fill(lowering.context, plan, staging.sources(plan.source), staging.count(), write)
-
-
-def _function_form(
-    lowering: Lowering, statement: Convert, plan: Plan, target: TableName | None
-) -> str:
-    """Return the SELECT for a view or trigger: it embeds whenever it runs, row by row."""
-    if target is not None:
-        raise lowering.arguments.error(
-            f"CONVERT inside {lowering.verb} cannot store into table_name; leave the option out",
-            statement,
-        )
-    return (
-        f"SELECT q.*, embed_{plan.kind}({quote_text(plan.model.name)},"
-        f" q.{quote_name(plan.source)}) AS {quote_name(plan.column)}"
-        f" FROM ({lower(lowering, statement.query)}\n) AS q"
-    )
+    fill(context, plan, staging.sources(plan.source), staging.count(), write)
 
 
 def _require_columns(existing: list[tuple[str, str]], staging: Staging, target: TableName) -> None:

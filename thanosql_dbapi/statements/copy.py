@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import OperationalError, clip
 from ..language.names import quote_name, same_name
 from ..language.tree import Copy
+from ..planning.arguments import Arguments
 from ..progress import Advance
 from ..sources.tables import (
     Cell,
@@ -23,7 +24,6 @@ from ..sources.tables import (
     records_table,
 )
 from ..stores.sqlite.database import Database
-from .arguments import Arguments
 from .context import Context
 
 CHUNK = 1000

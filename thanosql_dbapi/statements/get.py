@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..errors import ModelError, clip
 from ..language.tree import GetDataset, GetModel
+from ..planning.arguments import Arguments
 from ..sources.fetch import fetch_dataset
-from .arguments import Arguments
 from .context import Context
 from .models import check_name, install
 

@@ -22,25 +22,25 @@ from ..errors import (
     warn_user,
 )
 from ..language.names import quote_name, same_name
-from ..language.outline import common_names, outline
+from ..language.select import common_names, outline
 from ..language.tree import Convert, TableName
 from ..stores.sqlite.database import Database
 from .context import Context
 from .filling import Batch, Plan, add_watched_column, fill
-from .query import Lowering, lower
+from .resolve import Resolver
 from .staging import Staging, with_keys
 from .tables import table_key
 from .target import Target, Writer, make_sources, shown
 
 
-def convert_in_place(lowering: Lowering, statement: Convert, plan: Plan, table: TableName) -> str:
+def convert_in_place(resolver: Resolver, statement: Convert, plan: Plan, table: TableName) -> str:
     """Fill the vector column of the rows that the query selects, and return their SELECT."""
-    context = lowering.context
+    context = resolver.context
     target = _target(context, statement, plan, table)
-    staging = _stage(lowering, statement, plan, target, table)
+    staging = _stage(resolver, statement, plan, target, table)
     if target.source and not _is_source(context.database, plan, target, staging):
         target = replace(target, source=None)
-        staging = _stage(lowering, statement, plan, target, table)
+        staging = _stage(resolver, statement, plan, target, table)
     context.encoder(plan.model)  # what cannot be loaded is to fail before anything is changed
     with context.database.atomic() if plan.stops_on_error else nullcontext():
         if _has_other_vectors(context, plan, target):
@@ -59,13 +59,14 @@ def convert_in_place(lowering: Lowering, statement: Convert, plan: Plan, table: 
 
 
 def _stage(
-    lowering: Lowering, statement: Convert, plan: Plan, target: Target, table: TableName
+    resolver: Resolver, statement: Convert, plan: Plan, target: Target, table: TableName
 ) -> Staging:
     keyed = with_keys(statement.query, target.expressions)
     if keyed is None:
         raise unclear(table)
     keys = len(target.expressions)
-    staging = Staging.of_query(lowering, lower(lowering, keyed), plan.column, keys)
+    query = resolver.compile(keyed)
+    staging = Staging.of_query(resolver.context, query, plan.column, keys)
     staging.require(plan.source, f"CONVERT USING {plan.model.name}", plan.kind)
     return staging
 

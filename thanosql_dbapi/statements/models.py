@@ -10,10 +10,10 @@ from ..errors import ModelError, SourceError, clip
 from ..language.tree import DeleteModel, Statement, UploadModel
 from ..models.folder import inspect_folder
 from ..models.provenance import Receipt, read_receipt, write_receipt
+from ..planning.arguments import Arguments
 from ..sources.catalog import Entry
 from ..sources.fetch import fetch_model
 from ..stores.sqlite.registry import Model
-from .arguments import Arguments
 from .context import Context
 
 UPLOAD_BASE = "clipen"

@@ -87,9 +87,7 @@ class Resolver:
         """Names that a WITH around the statements of ours defines, in lower case."""
         return common_names(self.plan.query)
 
-    def compile(
-        self, parts: Iterable[Part], restriction: Restriction = UNRESTRICTED
-    ) -> Compiled:
+    def compile(self, parts: Iterable[Part], restriction: Restriction = UNRESTRICTED) -> Compiled:
         """Return the SQL of a piece of the text, as far as it is resolved."""
         return compile_parts(self.plan, parts, self.arguments, restriction)
 

@@ -8,15 +8,14 @@ from ..errors import OperationalError, clip
 from ..language.names import quote_name, same_name
 from ..language.select import tables_read
 from ..language.topk import narrowing
-from ..language.tree import Query, Search, TableName, Value
+from ..language.tree import Search, Value
 from ..planning.plans import QueryVector, SearchPlan
 from ..stores.sqlite.compile import Compiled
 from ..stores.sqlite.registry import Model, VectorColumn
-from .context import Context
 from .resolve import Resolver, does_work
+from .tables import tables_behind
 
 DEFAULT_TOP_K = 1000
-_MOST_VIEWS = 50
 
 
 def resolve_search(resolver: Resolver, statement: Search) -> SearchPlan:
@@ -54,9 +53,7 @@ def resolve_search(resolver: Resolver, statement: Search) -> SearchPlan:
     )
 
 
-def _names(
-    resolver: Resolver, statement: Search, column: str, count: int
-) -> tuple[str, ...]:
+def _names(resolver: Resolver, statement: Search, column: str, count: int) -> tuple[str, ...]:
     name = resolver.arguments.text(statement, "result_col")
     if name is None and statement.ranked:
         name = "search_result"
@@ -99,7 +96,7 @@ def _embed(
     if not isinstance(value, accepted):
         expected = "a text" if kind == "text" else "a path, a URL or bytes"
         problem = f"must be {expected}, got {'NULL' if value is None else clip(value)}"
-    elif kind == "text" and not value.strip():
+    elif isinstance(value, str) and not value.strip():
         problem = f"must say something, got {clip(value)}"
     if problem:
         raise resolver.arguments.error(f"SEARCH: the {kind} to search for {problem}", statement)
@@ -150,11 +147,9 @@ def _check_model(resolver: Resolver, statement: Search, column: str, model: Mode
     """Raise OperationalError where the vectors are known to be those of another model."""
     context = resolver.context
     named = [
-        each
-        for each in context.registry.vector_columns()
-        if same_name(each.column_name, column)
+        each for each in context.registry.vector_columns() if same_name(each.column_name, column)
     ]
-    own = _tables_of(context, statement.query)
+    own = tables_behind(context.database, statement.query)
     read = [each for each in named if (each.schema_name.lower(), each.table_name.lower()) in own]
     others = [each for each in read or named if each.fingerprint != model.fingerprint]
     if not others or (not read and len(others) < len(named)):
@@ -169,26 +164,6 @@ def _check_model(resolver: Resolver, statement: Search, column: str, model: Mode
         f"SEARCH USING {model.name}: column {clip(column)} holds vectors of model"
         f" {clip(other.model)} ({other.dimension} dimensions), not of this one; {again}"
     )
-
-
-def _tables_of(context: Context, query: Query) -> set[tuple[str, str]]:
-    """Return (schema, name) in lower case of every table that a query reads, through views too."""
-    found, waiting, seen = set(), [(None, each) for each in tables_read(query)], 0
-    while waiting and seen < _MOST_VIEWS:
-        seen += 1
-        schema, table = waiting.pop()
-        place = context.database.find_table(table.schema or schema, table.name)
-        if place is None:
-            continue
-        found.add((place[0].lower(), place[1].lower()))
-        if place[2] == "view":
-            row = context.database.row(
-                f"SELECT sql FROM {quote_name(place[0])}.sqlite_master WHERE name = ?", (place[1],)
-            )
-            if row and row[0]:
-                inner: set[TableName] = set(tables_read(Query((row[0],))))
-                waiting += [(place[0], each) for each in inner]
-    return found
 
 
 def _check_sample(resolver: Resolver, compiled: Compiled, column: str, model: Model) -> None:

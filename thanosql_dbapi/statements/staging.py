@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from ..errors import OperationalError, clip
 from ..language.names import quote_name, same_name
-from ..language.outline import outline
-from ..language.tree import Query
+from ..language.select import outline
+from ..language.tree import Part, Query
+from ..stores.sqlite.compile import Compiled
 from ..stores.sqlite.database import Database, row_id_name
 from .context import Context
-from .query import Lowering
 
 KEY = "thanosql_key"
 # Rows read at once, by the size of their sources.
@@ -40,17 +40,18 @@ class Staging:
         self.vector_column = next(name for name in result_columns if name not in columns)
 
     @classmethod
-    def of_query(cls, lowering: Lowering, sql: str, vector_column: str, keys: int = 0) -> Staging:
+    def of_query(
+        cls, context: Context, query: Compiled, vector_column: str, keys: int = 0
+    ) -> Staging:
         """Run a query once and keep its rows.
 
         Args:
-            lowering: The statement; its parameters are the query's.
-            sql: The query, whose first ``keys`` columns are keys of :data:`KEY`'s names.
+            context: The connection.
+            query: The query, whose first ``keys`` columns are keys of :data:`KEY`'s names.
             vector_column: The column that is to come; one of that name in the query is left out.
             keys: Number of key columns.
         """
-        context = lowering.context
-        names = context.database.columns(sql, lowering.bindings)
+        names = context.database.columns(*query)
         visible = names[keys:]
         columns = [name for name in visible if not same_name(name, vector_column)]
         result = [vector_column if same_name(name, vector_column) else name for name in visible]
@@ -59,8 +60,8 @@ class Staging:
         table = _new_table(context)
         selected = ", ".join(quote_name(name) for name in names[:keys] + columns)
         context.database.execute(
-            f"CREATE TEMP TABLE {quote_name(table)} AS SELECT {selected} FROM ({sql}\n)",
-            lowering.bindings,
+            f"CREATE TEMP TABLE {quote_name(table)} AS SELECT {selected} FROM ({query.sql}\n)",
+            query.parameters,
         )
         return cls(context.database, quote_name("temp", table), columns, result)
 
@@ -123,17 +124,17 @@ class Staging:
         )
 
 
-def with_keys(query: Query, expressions: list[str]) -> Query | None:
-    """Return the query with key columns put before its own, or None where that cannot be done."""
+def with_keys(query: Query, expressions: list[str]) -> tuple[Part, ...] | None:
+    """Return a query's parts with key columns before its own; None where that cannot be."""
     shape = outline(query)
     if shape is None or shape.is_compound or shape.is_distinct or shape.is_grouped:
         return None
-    head = query.parts[0]
-    if not isinstance(head, str):
-        return None
+    number, at = shape.select_list
+    head = query.parts[number]
+    assert isinstance(head, str)
     keys = ", ".join(f"{each} AS {KEY}{number}" for number, each in enumerate(expressions))
-    at = shape.select_list
-    return Query((f"{head[:at]} {keys}, {head[at:]}", *query.parts[1:]), verb=query.verb)
+    added = f"{head[:at]} {keys}, {head[at:]}"
+    return (*query.parts[:number], added, *query.parts[number + 1 :])
 
 
 def drop_staging(context: Context) -> None:

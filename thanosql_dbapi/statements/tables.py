@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import OperationalError
 from ..language.names import quote_name
-from ..language.outline import tables_read
+from ..language.select import tables_read
 from ..language.tree import Query, TableName
 from ..stores.sqlite.database import Database
 from ..stores.sqlite.registry import PREFIX
@@ -27,6 +27,11 @@ def table_key(database: Database, table: TableName) -> Key | None:
 
 def names_query(database: Database, query: Query, target: Key) -> bool:
     """Return whether a query names a table, by any spelling, itself or through a view."""
+    return target in tables_behind(database, query)
+
+
+def tables_behind(database: Database, query: Query) -> set[Key]:
+    """Return the tables and views that a query names, itself or through a view."""
     pending = [(table, "temp") for table in tables_read(query)]
     seen: set[Key] = set()
     while pending:
@@ -38,12 +43,10 @@ def names_query(database: Database, query: Query, target: Key) -> bool:
         if found is None:
             continue
         key = found[0].lower(), found[1].lower()
-        if key == target:
-            return True
         if found[2] == "view" and key not in seen:
-            seen.add(key)
             pending += [(each, key[0]) for each in _tables_of_view(database, found[0], found[1])]
-    return False
+        seen.add(key)
+    return seen
 
 
 def reads_pages(database: Database, sql: str, parameters: Parameters, target: Key) -> bool:

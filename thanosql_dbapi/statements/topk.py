@@ -13,9 +13,10 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from ..language.names import same_name
+from ..language.select import common_names
 from ..language.topk import Bound, FunctionTopK, SearchTopK, function_for_best, searches_for_best
 from ..language.tree import Query, Ranked
 from ..planning.answer import Answer, Way
@@ -53,13 +54,13 @@ def compile_best(
         return compile_plan(plan, arguments)
     restriction: dict[int, str] = {}
     candidates: dict[str, str] = {}
-    for search in _searches(plan):
-        if search.limit is not None:
+    for each in _searches(plan):
+        if each.limit is not None:
             with _noted(context):
-                best = _own(search, search.limit)
+                best = _own(each, each.limit)
                 _restrict(context, arguments, plan, best, may_narrow, restriction, candidates)
     for shape in searches_for_best(plan.query):
-        search = plan.nodes[shape.search.offset]
+        search = cast("SearchPlan", plan.nodes[shape.search.offset])
         if search.limit is None:
             with _noted(context):
                 best = _around(arguments, shape, search)
@@ -96,9 +97,9 @@ def is_search_only(query: Query) -> bool:
 
 def _searches(plan: Plan) -> Iterator[SearchPlan]:
     for statement in statements_in(plan.query):
-        node = plan.nodes[statement.offset]
-        if isinstance(node, SearchPlan):
-            yield node
+        found = plan.nodes[statement.offset]
+        if isinstance(found, SearchPlan):
+            yield found
 
 
 def _own(search: SearchPlan, limit: int) -> TopK:
@@ -187,8 +188,6 @@ def _restrict(
 
 def _current(context: Context, plan: Plan, best: TopK) -> Current:
     table = best.narrowing.table.table
-    from ..language.select import common_names
-
     if table.schema is None and table.name.lower() in common_names(plan.query):
         raise Declined(f"{table.name!r} is what a WITH defines")
     context.note_version()
@@ -254,9 +253,7 @@ def _is_by_index(database: Database, sql: str, parameters: dict[str, Any]) -> bo
     return any(_BY_INDEX.search(row[-1]) for row in plan)
 
 
-def _require_many(
-    database: Database, sql: str, parameters: dict[str, Any], count: int
-) -> None:
+def _require_many(database: Database, sql: str, parameters: dict[str, Any], count: int) -> None:
     """Raise Declined when an index finds only a few rows: then they are all compared."""
     counting = f"SELECT count(*) FROM (SELECT 1 FROM ({sql}\n) LIMIT {count})"
     row = database.row(counting, parameters)

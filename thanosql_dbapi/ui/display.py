@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ..connection import Connection
 from ..errors import Error, ProgrammingError
 from ..language.tree import Print
-from ..statements.arguments import Arguments
+from ..planning.arguments import Arguments
 from .session import Outcome, is_url
 
 if TYPE_CHECKING:

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
 from ..connection import Connection
-from ..errors import ConvertWarning, MediaWarning, OperationalError, ProgrammingError, clip
+from ..errors import (
+    ConvertWarning,
+    MediaWarning,
+    ModelWarning,
+    OperationalError,
+    ProgrammingError,
+    clip,
+)
 from ..language import parse, split_script
 from ..language.tree import Print, Search, Tree
 
@@ -141,7 +148,7 @@ def is_interrupted(error: BaseException) -> bool:
 @contextmanager
 def brief_warnings(show: Callable[[str, str], None]) -> Iterator[None]:
     """Give the driver's warnings to ``show(category_name, message)``, without file and line."""
-    ours = (MediaWarning, ConvertWarning)
+    ours = (MediaWarning, ConvertWarning, ModelWarning)
     with warnings.catch_warnings():
         others = warnings.showwarning
         for category in ours:

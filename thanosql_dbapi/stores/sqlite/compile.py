@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ...language.lexer import Kind
+from ...language.lexer import Kind, tokens
 from ...language.names import quote_name, quote_text, unquote
-from ...language.lexer import tokens
 from ...language.topk import FunctionTopK
 from ...language.tree import Parameter, Part
 from ...planning.arguments import Arguments
@@ -120,7 +119,7 @@ class Compiler:
 
     plan: Plan
     arguments: Arguments
-    restriction: Restriction = UNRESTRICTED
+    restriction: Restriction = field(default_factory=lambda: UNRESTRICTED)
     is_strict: bool = False
     parameters: dict[str, Any] = field(default_factory=dict)
     _added: int = 0

@@ -14,12 +14,12 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Union
 
 from ...errors import DataError, clip
 from ...vectors import to_vector
 
-Embed = Callable[[str, str, Any], Any]
+Embed = Callable[[str, str, Any, Union[str, None]], Any]
 Failed = Callable[[BaseException], None]
 
 
@@ -28,7 +28,8 @@ def register(connection: sqlite3.Connection, embed: Embed, failed: Failed) -> No
 
     Args:
         connection: The connection.
-        embed: ``embed(kind, model, value)`` returns the vector's BLOB; kind is text or image.
+        embed: ``embed(kind, model, value, fingerprint)`` returns the vector's BLOB; kind is text or
+            image, fingerprint that of the model which is expected, or None.
         failed: Gets the exception of a function that fails: SQLite keeps no message.
     """
 
@@ -42,13 +43,20 @@ def register(connection: sqlite3.Connection, embed: Embed, failed: Failed) -> No
 
         return call
 
-    def embed_text(model: str, text: Any) -> Any:
-        return embed("text", model, text)
+    # A view over a SEARCH gives the fingerprint of the model that it was made with.
+    def embed_text(model: str, text: Any, fingerprint: str | None = None) -> Any:
+        return embed("text", model, text, fingerprint)
 
-    def embed_image(model: str, image: Any) -> Any:
-        return embed("image", model, image)
+    def embed_image(model: str, image: Any, fingerprint: str | None = None) -> Any:
+        return embed("image", model, image, fingerprint)
 
-    for function, arity in ((embed_text, 2), (embed_image, 2), (cosine_similarity, 2)):
+    for function, arity in (
+        (embed_text, 2),
+        (embed_text, 3),
+        (embed_image, 2),
+        (embed_image, 3),
+        (cosine_similarity, 2),
+    ):
         connection.create_function(function.__name__, arity, guarded(function), deterministic=True)
 
 

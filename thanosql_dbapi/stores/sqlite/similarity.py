@@ -1,15 +1,6 @@
-"""SEARCH as plain SQL: pure text, no database.
-
-``SEARCH IMAGE text='a cat' USING m AS q`` becomes a SELECT over ``(q)`` with one more column, so
-it composes with everything SQLite has: ORDER BY, joins, views, INSERT. What a row's similarity
-is, is said in one place, :func:`similarity`.
-"""
+"""The SQL expression of a row's similarity: the one place that says what it is."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-
-from ...language.names import quote_name
 
 
 def similarity(column: str, dimension: int, query_vector: str) -> str:
@@ -27,35 +18,3 @@ def similarity(column: str, dimension: int, query_vector: str) -> str:
         f"CASE WHEN typeof({column}) = 'blob' AND length({column}) = {4 * dimension}"
         f" THEN max(-1.0, min(1.0, 1.0 - vec_distance_cosine({column}, {query_vector}))) END"
     )
-
-
-def search_select(
-    query: str,
-    similarities: Sequence[tuple[str, str]],
-    *,
-    threshold: str | None = None,
-    ranked: bool = False,
-    limit: str | None = None,
-) -> str:
-    """Return the SELECT that adds similarity columns to a query.
-
-    Args:
-        query: SQL of the rows; its embedding column is called through the alias ``q``.
-        similarities: (expression, name of the new column) for each query value, in order.
-        threshold: SQL of the least first similarity a row may have, or None for all rows.
-        ranked: Whether rows come best first, those without a similarity not at all.
-        limit: SQL of the most rows to return, or None for all.
-    """
-    first = similarities[0][0]
-    added = ", ".join(f"{expression} AS {quote_name(name)}" for expression, name in similarities)
-    sql = f"SELECT q.*, {added} FROM ({query}\n) AS q"
-    if threshold is not None:
-        sql += f" WHERE {first} >= {threshold}"
-    elif ranked:
-        sql += f" WHERE {first} IS NOT NULL"
-    if ranked:
-        sql += f" ORDER BY {first} DESC"
-    if limit is not None:
-        sql += f" LIMIT {limit}"
-    # As a part of a UNION, a SELECT may have neither ORDER BY nor LIMIT of its own.
-    return f"SELECT * FROM ({sql})" if ranked or limit is not None else sql

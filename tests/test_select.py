@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from thanosql_dbapi.language import parse
-from thanosql_dbapi.language.outline import FromTable, outline, tables_read
+from thanosql_dbapi.language.select import FromTable, outline, tables_read
 from thanosql_dbapi.language.tree import Print, Query, TableName
 
 SEARCH = "SEARCH IMAGE text='a' USING m AS "
@@ -40,7 +40,7 @@ def read_query(sql: str) -> Query:
 def test_outline(sql: str, select_list: str, tables: list[object]) -> None:
     shape = outline(read_query(sql))
     assert shape is not None
-    assert sql[: shape.select_list] == select_list
+    assert shape.select_list == (0, len(select_list))
     expected = [
         table if isinstance(table, tuple) else (table, None, f'"{table}"') for table in tables
     ]
@@ -72,9 +72,7 @@ def test_outline_flags(sql: str, flag: str) -> None:
     assert flags == {flag}
 
 
-@pytest.mark.parametrize(
-    "sql", ["VALUES (1)", "LIST TABLE", "WITH q AS (SELECT ?) SELECT a FROM q"]
-)
+@pytest.mark.parametrize("sql", ["VALUES (1)", "LIST TABLE", "WITH q AS (SELECT 1) VALUES (2)"])
 def test_outline_of_other_queries_is_none(sql: str) -> None:
     assert outline(read_query(sql)) is None
 
