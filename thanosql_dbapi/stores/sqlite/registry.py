@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from ...errors import ModelError, clip
 from ...language.names import same_name
 from .database import Database
+from .topk.change_log import unwatch, watched_columns
 
 PREFIX = "thanosql_"
 
@@ -144,8 +145,7 @@ class Registry:
 
     def vector_columns(self) -> list[VectorColumn]:
         """Return all registered vector columns."""
-        rows = self._read("thanosql_vectors", VectorColumn, "table_name, column_name")
-        return [VectorColumn(*row) for row in rows]
+        return [column for _, column in self._followed()[0]]
 
     def find_vector_column(self, schema: str, table: str, column: str) -> VectorColumn | None:
         """Return one vector column, or None when it is not registered."""
@@ -159,6 +159,7 @@ class Registry:
     def add_vector_column(self, column: VectorColumn) -> int:
         """Register a vector column, or change what is said of it, and return its lasting id."""
         self.database.execute(_VECTORS)
+        self.follow_renames()
         names = [field.name for field in fields(VectorColumn)]
         self.database.execute(
             f"INSERT INTO main.thanosql_vectors ({', '.join(names)})"
@@ -175,20 +176,108 @@ class Registry:
         assert row is not None
         return int(row[0])
 
+    def follow_renames(self) -> None:
+        """Write down what renamed tables and columns are called today; the caller commits."""
+        columns, moved, stale = self._followed()
+        for number in moved | stale:
+            self.database.execute("DELETE FROM main.thanosql_vectors WHERE id = ?", (number,))
+        names = [field.name for field in fields(VectorColumn)]
+        self.database.execute_many(
+            f"INSERT INTO main.thanosql_vectors (id, {', '.join(names)})"
+            f" VALUES (?, {', '.join('?' * len(names))})",
+            [(number, *astuple(column)) for number, column in columns if number in moved],
+        )
+
+    def rename(self, schema: str, table: str, column: str | None, new_name: str) -> None:
+        """Follow a rename of a table, or of a column of it, that no trigger tells of.
+
+        Args:
+            schema: The table's schema.
+            table: Its name before.
+            column: The column's name before; None where the table is renamed.
+            new_name: The name now. The caller commits.
+        """
+        named = "table_name" if column is None else "column_name"
+        where, names = "schema_name = ? AND table_name = ?", [schema, table]
+        if column is not None:
+            where, names = f"{where} AND column_name = ?", [schema, table, column]
+        self.database.execute(
+            f"UPDATE OR REPLACE main.thanosql_vectors SET {named} = ? WHERE {where}",
+            (new_name, *names),
+        )
+
+    def remove_vector_column(self, schema: str, table: str, column: str) -> None:
+        """Forget a vector column, its log and what its vectors were made from.
+
+        The caller commits.
+        """
+        wanted = tuple(name.lower() for name in (schema, table, column))
+        for number, known in self._followed()[0]:
+            names = (known.schema_name, known.table_name, known.column_name)
+            if tuple(name.lower() for name in names) != wanted:
+                continue
+            unwatch(self.database, number)
+            if self.database.table_columns("main", "thanosql_sources"):
+                self.database.execute(
+                    "DELETE FROM main.thanosql_sources WHERE column_id = ?", (number,)
+                )
+            self.database.execute("DELETE FROM main.thanosql_vectors WHERE id = ?", (number,))
+
+    def _followed(self) -> tuple[list[tuple[int, VectorColumn]], set[int], set[int]]:
+        """Return the columns by today's names with their ids, which ids moved, and which are stale.
+
+        A stale one has the name that a moved one has taken: its table or column is gone.
+        """
+        rows = self._read("thanosql_vectors", VectorColumn, "id", "id")
+        known = {row[0]: VectorColumn(*row[1:]) for row in rows}
+        moved: dict[int, VectorColumn] = {}
+        if any(column.schema_name.lower() == "main" for column in known.values()):
+            today = watched_columns(self.database)
+            taken = {_key(*today[number]) for number in known if number in today}
+            for number in sorted(known.keys() & today.keys(), reverse=True):
+                column = known[number]
+                was, now = _key(column.table_name, column.column_name), _key(*today[number])
+                if was == now:
+                    taken.discard(now)
+            for number in sorted(known.keys() & today.keys(), reverse=True):
+                now = _key(*today[number])
+                if now in taken:
+                    taken.discard(now)
+                    table, name = today[number]
+                    moved[number] = replace(known[number], table_name=table, column_name=name)
+        new = {_key(each.table_name, each.column_name) for each in moved.values()}
+        stale = {
+            number
+            for number, column in known.items()
+            if number not in moved
+            and column.schema_name.lower() == "main"
+            and _key(column.table_name, column.column_name) in new
+        }
+        columns = {**known, **moved}
+        return (
+            [(number, columns[number]) for number in columns if number not in stale],
+            set(moved),
+            stale,
+        )
+
     def vector_names(self) -> dict[str, int]:
         """Return the names a result's vector column may have, lower case, and their lengths."""
         names = {model.column.lower(): model.dimension for model in self.models()}
         names |= {each.column_name.lower(): each.dimension for each in self.vector_columns()}
         return names
 
-    def _read(self, table: str, kind: type, order: str) -> Iterable[tuple[Any, ...]]:
+    def _read(self, table: str, kind: type, order: str, *more: str) -> Iterable[tuple[Any, ...]]:
         known = self.database.row(
             "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = ?", (table,)
         )
         if not known:
             return []
-        names = ", ".join(field.name for field in fields(kind))
+        names = ", ".join((*more, *(field.name for field in fields(kind))))
         return self.database.rows(f"SELECT {names} FROM main.{table} ORDER BY {order}")
+
+
+def _key(table: str, column: str) -> tuple[str, str]:
+    return table.lower(), column.lower()
 
 
 def _nearest(name: str, known: list[str]) -> str:
