@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from . import language
-from .errors import ProgrammingError
+from .errors import Error, ProgrammingError
 from .sqlite3_compat import NAMES_ARE_WARNED_OF, relay, warns_of_names
 from .stores.sqlite.database import Database
 from .vectors import Decoder
@@ -26,6 +26,8 @@ _execute = sqlite3.Cursor.execute
 _OperationalError = sqlite3.OperationalError
 
 _ALTER = re.compile(r"(?:[ \t\n\v\f\r\ufeff;]|--[^\n]*|/\*[\s\S]*?\*/)*alter\b", re.IGNORECASE)
+
+_ALTERS = re.compile(r"\balter\b", re.IGNORECASE)
 
 UNSETTLED: Any = object()
 """Stands for the columns of a text that has not been found to be plain SQL."""
@@ -170,8 +172,28 @@ class Cursor(sqlite3.Cursor):
                 self.execute(piece)
                 self.fetchall()
             else:
-                super().executescript(piece)
+                self._run_script(piece)
         return self
+
+    def _run_script(self, script: Any) -> None:
+        """Run a script of plain SQL, which may drop columns of vectors."""
+        if not isinstance(script, str) or _ALTERS.search(script) is None:
+            super().executescript(script)
+            return
+        from .stores.sqlite.alteration import undo_removal, with_removals
+
+        connection = self.connection
+        database = Database(connection)
+        with connection._untraced():
+            script = with_removals(database, script)
+        try:
+            super().executescript(script)
+        except Error:
+            with connection._untraced():
+                undo_removal(database)
+            raise
+        finally:
+            connection._forget_columns()
 
     @property
     def row_factory(self) -> Any:

@@ -7,14 +7,19 @@ schema, has none, and is followed here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
 from ...errors import Error
 from ...language.alteration import Alteration, read_alteration
 from ...language.names import same_name
+from ...language.script import split_script
 from .database import Database
 from .registry import Registry
+
+_DROP = re.compile(r"\balter\b[^;]{0,2000}\bdrop\b", re.IGNORECASE)
+_SAVEPOINT = "thanosql_alteration"
 
 
 def alter(
@@ -44,12 +49,42 @@ def alter(
         if alteration.new_name is None:
             assert alteration.column is not None
             with untraced():
-                registry.remove_vector_column(schema, table, alteration.column)
+                for statement in registry.removal(schema, table, alteration.column):
+                    database.execute(statement)
         execute()
         with untraced():
             registry.follow_renames()
             if alteration.new_name is not None:
                 registry.rename(schema, table, alteration.column, alteration.new_name)
+
+
+def with_removals(database: Database, script: str) -> str:
+    """Return a script in which each column of vectors is forgotten before it is dropped.
+
+    As plain SQL, for the script may begin and end transactions; :func:`undo_removal` is for one
+    that fails.
+    """
+    if _DROP.search(script) is None:
+        return script
+    pieces = []
+    for piece in split_script(script):
+        try:
+            found = _find(database, piece)
+        except Error:
+            return script
+        if found is not None and found[0].column is not None and found[0].new_name is None:
+            removal = Registry(database).removal(found[1], found[2], found[0].column)
+            before = "".join(f"{each};" for each in [f"SAVEPOINT {_SAVEPOINT}", *removal])
+            piece = f"{before}{piece}\n;RELEASE {_SAVEPOINT};"
+        pieces.append(piece)
+    return "".join(pieces)
+
+
+def undo_removal(database: Database) -> None:
+    """Undo what a script of :func:`with_removals` did for a column that was not dropped then."""
+    with suppress(Error):  # no such savepoint: another statement failed
+        database.execute(f"ROLLBACK TO {_SAVEPOINT}")
+        database.execute(f"RELEASE {_SAVEPOINT}")
 
 
 def _find(database: Database, sql: str) -> tuple[Alteration, str, str] | None:

@@ -16,7 +16,7 @@ from typing import Any
 from ...errors import ModelError, clip
 from ...language.names import same_name
 from .database import Database
-from .topk.change_log import unwatch, watched_columns
+from .topk.change_log import unwatching, watched_columns
 
 PREFIX = "thanosql_"
 
@@ -99,6 +99,21 @@ class VectorColumn:
     source_type: str
 
 
+@dataclass(frozen=True)
+class _Followed:
+    """The vector columns after renames.
+
+    Attributes:
+        columns: The columns by id, under today's names.
+        moved: The ids of those that the table has under older names.
+        stale: The ids of those whose name another one has taken: their own table is gone.
+    """
+
+    columns: dict[int, VectorColumn]
+    moved: set[int]
+    stale: set[int]
+
+
 class Registry:
     """The registered models and vector columns of a database."""
 
@@ -145,7 +160,7 @@ class Registry:
 
     def vector_columns(self) -> list[VectorColumn]:
         """Return all registered vector columns."""
-        return [column for _, column in self._followed()[0]]
+        return list(self._followed().columns.values())
 
     def find_vector_column(self, schema: str, table: str, column: str) -> VectorColumn | None:
         """Return one vector column, or None when it is not registered."""
@@ -178,14 +193,14 @@ class Registry:
 
     def follow_renames(self) -> None:
         """Write down what renamed tables and columns are called today; the caller commits."""
-        columns, moved, stale = self._followed()
-        for number in moved | stale:
+        followed = self._followed()
+        for number in followed.moved | followed.stale:
             self.database.execute("DELETE FROM main.thanosql_vectors WHERE id = ?", (number,))
         names = [field.name for field in fields(VectorColumn)]
         self.database.execute_many(
             f"INSERT INTO main.thanosql_vectors (id, {', '.join(names)})"
             f" VALUES (?, {', '.join('?' * len(names))})",
-            [(number, *astuple(column)) for number, column in columns if number in moved],
+            [(number, *astuple(followed.columns[number])) for number in followed.moved],
         )
 
     def rename(self, schema: str, table: str, column: str | None, new_name: str) -> None:
@@ -206,59 +221,49 @@ class Registry:
             (new_name, *names),
         )
 
-    def remove_vector_column(self, schema: str, table: str, column: str) -> None:
-        """Forget a vector column, its log and what its vectors were made from.
-
-        The caller commits.
-        """
+    def removal(self, schema: str, table: str, column: str) -> list[str]:
+        """Return the statements that forget a vector column, with what its vectors came from."""
         wanted = tuple(name.lower() for name in (schema, table, column))
-        for number, known in self._followed()[0]:
+        statements: list[str] = []
+        for number, known in self._followed().columns.items():
             names = (known.schema_name, known.table_name, known.column_name)
-            if tuple(name.lower() for name in names) != wanted:
-                continue
-            unwatch(self.database, number)
-            if self.database.table_columns("main", "thanosql_sources"):
-                self.database.execute(
-                    "DELETE FROM main.thanosql_sources WHERE column_id = ?", (number,)
-                )
-            self.database.execute("DELETE FROM main.thanosql_vectors WHERE id = ?", (number,))
+            if tuple(name.lower() for name in names) == wanted:
+                statements += unwatching(self.database, number)
+                if self.database.table_columns("main", "thanosql_sources"):
+                    statements.append(
+                        f"DELETE FROM main.thanosql_sources WHERE column_id = {number}"
+                    )
+                statements.append(f"DELETE FROM main.thanosql_vectors WHERE id = {number}")
+        return statements
 
-    def _followed(self) -> tuple[list[tuple[int, VectorColumn]], set[int], set[int]]:
-        """Return the columns by today's names with their ids, which ids moved, and which are stale.
-
-        A stale one has the name that a moved one has taken: its table or column is gone.
-        """
-        rows = self._read("thanosql_vectors", VectorColumn, "id", "id")
-        known = {row[0]: VectorColumn(*row[1:]) for row in rows}
+    def _followed(self) -> _Followed:
+        """Return the vector columns by the names that their triggers say they have today."""
+        rows = self._read("thanosql_vectors", VectorColumn, "table_name, column_name", "id")
+        columns = {row[0]: VectorColumn(*row[1:]) for row in rows}
+        own = {n: each for n, each in columns.items() if each.schema_name.lower() == "main"}
+        watched = watched_columns(self.database) if own else {}
+        today = {number: names for number, names in watched.items() if number in own}
+        # Two watches of one column: the one with its name keeps it, or else the newest gets it.
+        taken = {
+            _key(*names)
+            for number, names in today.items()
+            if _key(*names) == _key(own[number].table_name, own[number].column_name)
+        }
         moved: dict[int, VectorColumn] = {}
-        if any(column.schema_name.lower() == "main" for column in known.values()):
-            today = watched_columns(self.database)
-            taken = {_key(*today[number]) for number in known if number in today}
-            for number in sorted(known.keys() & today.keys(), reverse=True):
-                column = known[number]
-                was, now = _key(column.table_name, column.column_name), _key(*today[number])
-                if was == now:
-                    taken.discard(now)
-            for number in sorted(known.keys() & today.keys(), reverse=True):
-                now = _key(*today[number])
-                if now in taken:
-                    taken.discard(now)
-                    table, name = today[number]
-                    moved[number] = replace(known[number], table_name=table, column_name=name)
+        for number, (table, name) in sorted(today.items(), reverse=True):
+            if _key(table, name) not in taken:
+                taken.add(_key(table, name))
+                moved[number] = replace(own[number], table_name=table, column_name=name)
         new = {_key(each.table_name, each.column_name) for each in moved.values()}
         stale = {
             number
-            for number, column in known.items()
-            if number not in moved
-            and column.schema_name.lower() == "main"
-            and _key(column.table_name, column.column_name) in new
+            for number, each in own.items()
+            if number not in moved and _key(each.table_name, each.column_name) in new
         }
-        columns = {**known, **moved}
-        return (
-            [(number, columns[number]) for number in columns if number not in stale],
-            set(moved),
-            stale,
-        )
+        columns |= moved
+        for number in stale:
+            del columns[number]
+        return _Followed(columns, set(moved), stale)
 
     def vector_names(self) -> dict[str, int]:
         """Return the names a result's vector column may have, lower case, and their lengths."""

@@ -145,17 +145,14 @@ def watched_columns(database: Database) -> dict[int, tuple[str, str]]:
     }
 
 
-def unwatch(database: Database, column_id: int) -> None:
-    """Log a column's changes no more, and forget the log.
-
-    Args:
-        database: The database; the caller commits.
-        column_id: The column's number.
-    """
-    for kind in _KINDS:
-        database.execute(f"DROP TRIGGER IF EXISTS main.{_PREFIX}{column_id}_{kind}")
-    if database.table_columns("main", "thanosql_changes"):
-        database.execute("DELETE FROM main.thanosql_changes WHERE column_id = ?", (column_id,))
+def unwatching(database: Database, column_id: int) -> list[str]:
+    """Return the statements that end the log of a column's changes, and delete it."""
+    there = database.table_columns("main", "thanosql_changes")
+    log = [f"DELETE FROM main.thanosql_changes WHERE column_id = {column_id}"] if there else []
+    return [
+        *(f"DROP TRIGGER IF EXISTS main.{_PREFIX}{column_id}_{kind}" for kind in _KINDS),
+        *log,
+    ]
 
 
 def last_mark(database: Database, column_id: int) -> Mark | None:
