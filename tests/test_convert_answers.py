@@ -424,6 +424,26 @@ def test_another_model_takes_the_place_of_one(
     assert embedded_images(converted, OTHER) == 2
 
 
+def test_vectors_of_another_model_are_not_appended(
+    converted: thanosql.Connection, workspace: Path
+) -> None:
+    other_model(workspace)
+    converted.execute("UPLOAD MODEL other FROM 'other'")
+    converted.execute("CREATE TABLE files AS SELECT photo_id, image_path FROM photos")
+    append = (
+        "CONVERT USING {} OPTIONS (table_name='photos', result_col='m_clipen', if_exists='append')"
+        " AS SELECT * FROM files"
+    )
+    with pytest.raises(thanosql.OperationalError, match=r"vectors of model 'm'.*nothing was ch"):
+        converted.execute(append.format("other"))
+    assert converted.execute("SELECT count(m_clipen) FROM photos").fetchone() == (6,)
+    converted.execute(append.format("m"))
+    assert converted.execute("SELECT count(m_clipen) FROM photos").fetchone() == (12,)
+    converted.execute("UPDATE photos SET m_clipen = NULL")
+    converted.execute(append.format("other"))
+    assert converted.execute("SELECT count(m_clipen) FROM photos").fetchone() == (6,)
+
+
 RENAMES = [
     "ALTER TABLE photos RENAME TO pictures",
     "ALTER TABLE pictures RENAME COLUMN m_clipen TO vec",

@@ -125,6 +125,7 @@ def _convert_into(lowering: Lowering, statement: Convert, plan: Plan, target: Ta
     columns = ", ".join(quote_name(column) for column in staging.result_columns)
     if found and if_exists == "append":
         _require_columns(context.database.table_columns(schema, name), staging, target)
+        _require_same_model(lowering, plan, schema, name)
     _fill_staging(lowering, plan, staging)
     with context.database.atomic():
         if found and if_exists == "replace":
@@ -167,6 +168,23 @@ def _function_form(
         f" q.{quote_name(plan.source)}) AS {quote_name(plan.column)}"
         f" FROM ({lower(lowering, statement.query)}\n) AS q"
     )
+
+
+def _require_same_model(lowering: Lowering, plan: Plan, schema: str, table: str) -> None:
+    """Refuse to append vectors to a column that holds those of another model."""
+    known = lowering.context.registry.find_vector_column(schema, table, plan.column)
+    if known is None or known.fingerprint == plan.model.fingerprint:
+        return
+    column = quote_name(plan.column)
+    if lowering.context.database.row(
+        f"SELECT 1 FROM {quote_name(schema, table)} WHERE {column} IS NOT NULL LIMIT 1"
+    ):
+        raise OperationalError(
+            f"CONVERT USING {plan.model.name}: column {clip(plan.column)} of table {clip(table)}"
+            f" holds vectors of model {clip(known.model)} with other weights, and vectors of two"
+            f" models do not compare; CONVERT table {clip(table)} in place with this model first,"
+            " or name another column with OPTIONS (result_col='…'); nothing was changed"
+        )
 
 
 def _require_columns(existing: list[tuple[str, str]], staging: Staging, target: TableName) -> None:
