@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -421,3 +422,197 @@ def test_another_model_takes_the_place_of_one(
     assert len(after) == 4
     assert all(after[path] != before[path] for path in after)
     assert embedded_images(converted, OTHER) == 2
+
+
+def test_vectors_of_another_model_are_not_appended(
+    converted: thanosql.Connection, workspace: Path
+) -> None:
+    other_model(workspace)
+    converted.execute("UPLOAD MODEL other FROM 'other'")
+    converted.execute("CREATE TABLE files AS SELECT photo_id, image_path FROM photos")
+    append = (
+        "CONVERT USING {} OPTIONS (table_name='photos', result_col='m_clipen', if_exists='append')"
+        " AS SELECT * FROM files"
+    )
+    with pytest.raises(thanosql.OperationalError, match=r"vectors of model 'm'.*nothing was ch"):
+        converted.execute(append.format("other"))
+    assert converted.execute("SELECT count(m_clipen) FROM photos").fetchone() == (6,)
+    converted.execute(append.format("m"))
+    assert converted.execute("SELECT count(m_clipen) FROM photos").fetchone() == (12,)
+    converted.execute("UPDATE photos SET m_clipen = NULL")
+    converted.execute(append.format("other"))
+    assert converted.execute("SELECT count(m_clipen) FROM photos").fetchone() == (6,)
+
+
+RENAMES = [
+    "ALTER TABLE photos RENAME TO pictures",
+    "ALTER TABLE pictures RENAME COLUMN m_clipen TO vec",
+    'alter table main.pictures rename vec to [the "vec"]',
+]
+RENAMED = '[the "vec"]'
+
+
+def check_renamed(connection: thanosql.Connection) -> None:
+    """What was known of the photos' vectors is known of the renamed ones."""
+    (vector,) = connection.execute(f"SELECT {RENAMED} FROM pictures").fetchone()
+    assert isinstance(vector, np.ndarray)
+    found = connection.execute(
+        "SEARCH IMAGE text='a cat' USING m OPTIONS (emb_col='the \"vec\"', top_k=2)"
+        " AS SELECT * FROM pictures"
+    )
+    assert len(found.fetchall()) == 2
+    again = (
+        "CONVERT USING m OPTIONS (table_name='pictures', result_col='the \"vec\"')"
+        " AS SELECT * FROM pictures"
+    )
+    assert embedded_images(connection, again) == 0
+    columns = connection.execute("SELECT table_name, column_name FROM thanosql_vectors").fetchall()
+    assert columns == [("pictures", 'the "vec"')]
+
+
+@pytest.mark.parametrize("by", ["the driver", "a script", "another program"])
+def test_renames_are_followed(converted: thanosql.Connection, workspace: Path, by: str) -> None:
+    if by == "the driver":
+        for sql in RENAMES:
+            converted.execute(sql)
+    elif by == "a script":
+        converted.executescript(";".join(RENAMES))
+    else:
+        with closing(sqlite3.connect(workspace / "photos.db")) as plain:
+            plain.executescript(";".join(RENAMES))
+    check_renamed(converted)
+
+
+def test_renames_of_a_table_without_row_ids(connection: thanosql.Connection) -> None:
+    connection.execute("CREATE TABLE w (photo_id PRIMARY KEY, image_path) WITHOUT ROWID")
+    connection.execute("INSERT INTO w SELECT photo_id, image_path FROM photos")
+    connection.execute("CONVERT USING m OPTIONS (table_name='w') AS SELECT * FROM w")
+    for sql in RENAMES:
+        connection.execute(sql.replace("photos", "w"))
+    check_renamed(connection)
+
+
+def test_tables_that_swap_their_names(connection: thanosql.Connection) -> None:
+    connection.execute("CREATE TABLE other AS SELECT * FROM photos LIMIT 3")
+    for table in ("photos", "other"):
+        connection.execute(
+            f"CONVERT USING m OPTIONS (table_name='{table}') AS SELECT * FROM {table}"
+        )
+    ids = "SELECT table_name, id FROM thanosql_vectors ORDER BY id"
+    assert connection.execute(ids).fetchall() == [("photos", 1), ("other", 2)]
+    connection.executescript(
+        "ALTER TABLE photos RENAME TO t; ALTER TABLE other RENAME TO photos;"
+        "ALTER TABLE t RENAME TO other"
+    )
+    assert embedded_images(connection, IN_PLACE.replace("photos", "other")) == 0
+    assert embedded_images(connection, IN_PLACE) == 0
+    assert connection.execute(ids).fetchall() == [("other", 1), ("photos", 2)]
+
+
+def test_a_table_renamed_to_the_name_of_one_dropped(converted: thanosql.Connection) -> None:
+    converted.execute("CREATE TABLE other AS SELECT photo_id, image_path FROM photos")
+    converted.execute("CONVERT USING m OPTIONS (table_name='other') AS SELECT * FROM other")
+    converted.execute("DROP TABLE photos")
+    converted.execute("ALTER TABLE other RENAME TO photos")
+    assert embedded_images(converted, IN_PLACE) == 0
+    names = converted.execute("SELECT table_name, id FROM thanosql_vectors").fetchall()
+    assert names == [("photos", 2)]
+
+
+def test_a_rename_that_is_rolled_back(converted: thanosql.Connection) -> None:
+    converted.execute("BEGIN")
+    for sql in RENAMES:
+        converted.execute(sql)
+    converted.rollback()
+    assert embedded_images(converted, IN_PLACE) == 0
+    assert isinstance(converted.execute("SELECT m_clipen FROM photos").fetchone()[0], np.ndarray)
+
+
+DROPS = [
+    "ALTER TABLE photos DROP COLUMN m_clipen",
+    "-- away with it\n alter table [main].'photos' drop \"M_CLIPEN\"; ",
+    "/* or so */;ALTER/**/TABLE Photos DROP m_clipen",
+]
+
+
+def run(connection: thanosql.Connection, sql: str) -> object:
+    return connection.execute(sql)
+
+
+def script(connection: thanosql.Connection, sql: str) -> object:
+    return connection.executescript(f"CREATE TABLE before_it (a); {sql}; CREATE TABLE after_it (a)")
+
+
+Execute = Callable[[thanosql.Connection, str], object]
+
+
+@pytest.mark.parametrize("sql", DROPS)
+@pytest.mark.parametrize("execute", [run, script])
+def test_a_column_of_vectors_can_be_dropped(
+    converted: thanosql.Connection, sql: str, execute: Execute
+) -> None:
+    execute(converted, sql)
+    assert not converted.in_transaction
+    columns = [row[1] for row in converted.execute("PRAGMA table_info(photos)")]
+    assert columns == ["photo_id", "image_path", "caption"]
+    for table in ("thanosql_vectors", "thanosql_sources", "thanosql_changes"):
+        assert converted.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+    # Again, and again: the text is never taken for one that SQLite runs by itself.
+    converted.execute(IN_PLACE)
+    assert converted.execute("SELECT count(m_clipen) FROM photos").fetchone() == (6,)
+    converted.execute(sql)
+
+
+@pytest.mark.parametrize("execute", [run, script])
+@pytest.mark.parametrize("is_open", [False, True])
+def test_a_column_that_cannot_be_dropped_keeps_all(
+    converted: thanosql.Connection, execute: Execute, is_open: bool
+) -> None:
+    converted.execute("CREATE INDEX by_vector ON photos (m_clipen)")
+    state = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name"
+    before = converted.execute(state).fetchall()
+    assert len(before) == 4
+    if is_open and execute is run:
+        converted.execute("BEGIN")
+    sql = "BEGIN;" * (is_open and execute is script) + DROPS[0]
+    with pytest.raises(sqlite3.OperationalError, match="m_clipen"):
+        execute(converted, sql)
+    assert converted.in_transaction == is_open
+    assert converted.execute(state).fetchall() == before
+    converted.commit()
+    assert embedded_images(converted, IN_PLACE) == 0
+
+
+def test_a_script_with_a_transaction_is_rolled_back(converted: thanosql.Connection) -> None:
+    converted.executescript(f"BEGIN; {DROPS[0]}; ROLLBACK")
+    assert embedded_images(converted, IN_PLACE) == 0
+
+
+def test_dropping_one_of_two_columns_of_vectors(converted: thanosql.Connection) -> None:
+    second = IN_PLACE.replace("table_name", "result_col='second', table_name")
+    converted.execute(second)
+    converted.execute("ALTER TABLE photos DROP COLUMN m_clipen")
+    assert embedded_images(converted, second) == 0
+    assert isinstance(converted.execute("SELECT second FROM photos").fetchone()[0], np.ndarray)
+    converted.execute("ALTER TABLE photos DROP COLUMN caption")
+    converted.execute("ALTER TABLE photos ADD COLUMN caption")
+    converted.execute("DROP TABLE photos")
+    with pytest.raises(sqlite3.OperationalError, match="no such table: photos"):
+        converted.execute(DROPS[0])
+
+
+def test_a_dropped_column_is_forgotten_in_other_schemas(
+    connection: thanosql.Connection, tmp_path: Path
+) -> None:
+    connection.execute("ATTACH ? AS aux", [str(tmp_path / "aux.db")])
+    connection.execute("CREATE TABLE aux.album AS SELECT * FROM photos")
+    connection.execute("CONVERT USING m OPTIONS (table_name='album') AS SELECT * FROM album")
+    connection.execute("ALTER TABLE album DROP COLUMN m_clipen")
+    assert connection.execute("SELECT count(*) FROM thanosql_vectors").fetchone() == (0,)
+
+
+def test_a_trace_shows_what_the_program_executes(connection: thanosql.Connection) -> None:
+    traced: list[str] = []
+    connection.set_trace_callback(traced.append)
+    connection.execute("ALTER TABLE photos RENAME COLUMN caption TO words")
+    assert traced == ["ALTER TABLE photos RENAME COLUMN caption TO words"]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+import re
 import sqlite3
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from . import language
-from .errors import ProgrammingError
+from .errors import Error, ProgrammingError
 from .sqlite3_compat import NAMES_ARE_WARNED_OF, relay, warns_of_names
+from .stores.sqlite.database import Database
 from .vectors import Decoder
 
 if TYPE_CHECKING:
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 # Looked up once: a point query takes two microseconds in all.
 _execute = sqlite3.Cursor.execute
 _OperationalError = sqlite3.OperationalError
+
+_ALTER = re.compile(r"(?:[ \t\n\v\f\r\ufeff;]|--[^\n]*|/\*[\s\S]*?\*/)*alter\b", re.IGNORECASE)
+
+_ALTERS = re.compile(r"\balter\b", re.IGNORECASE)
 
 UNSETTLED: Any = object()
 """Stands for the columns of a text that has not been found to be plain SQL."""
@@ -102,11 +108,24 @@ class Cursor(sqlite3.Cursor):
                 connection._forget_columns()
             execute = functools.partial(_execute, self)
             statements.run(connection._context(), execute, sql, tree, parameters)
+        elif is_usable and _ALTER.match(sql) is not None:
+            return self._alter(sql, parameters)
         elif NAMES_ARE_WARNED_OF and warns_of_names(sql, parameters):
             relay(_execute, self, sql, parameters)
         else:
             _execute(self, sql, parameters)
         return self._look_at_columns(sql if tree is None else None)
+
+    def _alter(self, sql: str, parameters: Parameters) -> Self:
+        """Execute a text that begins with ALTER, which may rename or drop a column of vectors."""
+        from .stores.sqlite.alteration import alter
+
+        connection = self.connection
+        execute = functools.partial(_execute, self, sql, parameters)
+        alter(Database(connection), sql, execute, connection._untraced)
+        connection._forget_columns()
+        # Not remembered as plain SQL: the next time it may be a column of vectors.
+        return self._look_at_columns(None)
 
     def _look_at_columns(self, sql: str | None) -> Self:
         """Have the vectors among the result's columns decoded; a text is one of plain SQL."""
@@ -153,8 +172,28 @@ class Cursor(sqlite3.Cursor):
                 self.execute(piece)
                 self.fetchall()
             else:
-                super().executescript(piece)
+                self._run_script(piece)
         return self
+
+    def _run_script(self, script: Any) -> None:
+        """Run a script of plain SQL, which may drop columns of vectors."""
+        if not isinstance(script, str) or _ALTERS.search(script) is None:
+            super().executescript(script)
+            return
+        from .stores.sqlite.alteration import undo_removal, with_removals
+
+        connection = self.connection
+        database = Database(connection)
+        with connection._untraced():
+            script = with_removals(database, script)
+        try:
+            super().executescript(script)
+        except Error:
+            with connection._untraced():
+                undo_removal(database)
+            raise
+        finally:
+            connection._forget_columns()
 
     @property
     def row_factory(self) -> Any:

@@ -191,7 +191,8 @@ def _convert_into(resolver: Resolver, convert: ConvertPlan, target: TableName) -
     columns = ", ".join(quote_name(column) for column in staging.result_columns)
     if found and if_exists == "append":
         _require_columns(context.database.table_columns(schema, name), staging, target)
-    _fill_staging(resolver.context, plan, staging)
+        _require_same_model(context, plan, schema, name)
+    _fill_staging(context, plan, staging)
     with context.database.atomic():
         if found and if_exists == "replace":
             context.database.execute(f"DROP TABLE {table}")
@@ -217,6 +218,23 @@ def _fill_staging(context: Context, plan: Plan, staging: Staging) -> None:
             )
 
     fill(context, plan, staging.sources(plan.source), staging.count(), write)
+
+
+def _require_same_model(context: Context, plan: Plan, schema: str, table: str) -> None:
+    """Refuse to append vectors to a column that holds those of another model."""
+    known = context.registry.find_vector_column(schema, table, plan.column)
+    if known is None or known.fingerprint == plan.model.fingerprint:
+        return
+    column = quote_name(plan.column)
+    if context.database.row(
+        f"SELECT 1 FROM {quote_name(schema, table)} WHERE {column} IS NOT NULL LIMIT 1"
+    ):
+        raise OperationalError(
+            f"CONVERT USING {plan.model.name}: column {clip(plan.column)} of table {clip(table)}"
+            f" holds vectors of model {clip(known.model)} with other weights, and vectors of two"
+            f" models do not compare; CONVERT table {clip(table)} in place with this model first,"
+            " or name another column with OPTIONS (result_col='…'); nothing was changed"
+        )
 
 
 def _require_columns(existing: list[tuple[str, str]], staging: Staging, target: TableName) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from ..errors import OperationalError
+from ..errors import Error, OperationalError
 from ..language.names import quote_name
 from ..language.select import tables_read
 from ..language.tree import Query, TableName
@@ -82,9 +82,9 @@ def require_tables(database: Database, query: Query) -> None:
         try:
             # A virtual table may exist without an entry in the schema.
             database.row(f"SELECT 1 FROM {quote_name(table.schema, table.name)} LIMIT 0")
-        except OperationalError as error:
+        except Error as error:
             if not str(error).startswith("no such table"):
-                raise
+                continue  # the query itself will tell
             near = difflib.get_close_matches(table.name, _known_tables(database), n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise OperationalError(f"{error}{hint}") from None

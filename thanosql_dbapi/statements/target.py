@@ -104,13 +104,7 @@ class Target:
 
 
 def exact(values: Iterable[str]) -> str:
-    """Return SQL for a text that tells any two rows of values apart, of whatever storage class.
-
-    Example:
-        >>> print(exact(["a"]))
-        'x' || json_array(CASE typeof(a) WHEN 'blob' THEN 'b' || hex(a) WHEN 'text' THEN 't' || a \
-ELSE quote(a) END)
-    """
+    """Return SQL for a text that tells any two rows of values apart, of whatever storage class."""
     each = [
         f"CASE typeof({value}) WHEN 'blob' THEN 'b' || hex({value})"
         f" WHEN 'text' THEN 't' || {value} ELSE quote({value}) END"

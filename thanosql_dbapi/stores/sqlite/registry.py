@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from ...errors import ModelError, clip
 from ...language.names import same_name
 from .database import Database
+from .topk.change_log import unwatching, watched_columns
 
 PREFIX = "thanosql_"
 
@@ -98,6 +99,21 @@ class VectorColumn:
     source_type: str
 
 
+@dataclass(frozen=True)
+class _Followed:
+    """The vector columns after renames.
+
+    Attributes:
+        columns: The columns by id, under today's names.
+        moved: The ids of those that the table has under older names.
+        stale: The ids of those whose name another one has taken: their own table is gone.
+    """
+
+    columns: dict[int, VectorColumn]
+    moved: set[int]
+    stale: set[int]
+
+
 class Registry:
     """The registered models and vector columns of a database."""
 
@@ -144,8 +160,7 @@ class Registry:
 
     def vector_columns(self) -> list[VectorColumn]:
         """Return all registered vector columns."""
-        rows = self._read("thanosql_vectors", VectorColumn, "table_name, column_name")
-        return [VectorColumn(*row) for row in rows]
+        return list(self._followed().columns.values())
 
     def find_vector_column(self, schema: str, table: str, column: str) -> VectorColumn | None:
         """Return one vector column, or None when it is not registered."""
@@ -159,6 +174,7 @@ class Registry:
     def add_vector_column(self, column: VectorColumn) -> int:
         """Register a vector column, or change what is said of it, and return its lasting id."""
         self.database.execute(_VECTORS)
+        self.follow_renames()
         names = [field.name for field in fields(VectorColumn)]
         self.database.execute(
             f"INSERT INTO main.thanosql_vectors ({', '.join(names)})"
@@ -175,20 +191,98 @@ class Registry:
         assert row is not None
         return int(row[0])
 
+    def follow_renames(self) -> None:
+        """Write down what renamed tables and columns are called today; the caller commits."""
+        followed = self._followed()
+        for number in followed.moved | followed.stale:
+            self.database.execute("DELETE FROM main.thanosql_vectors WHERE id = ?", (number,))
+        names = [field.name for field in fields(VectorColumn)]
+        self.database.execute_many(
+            f"INSERT INTO main.thanosql_vectors (id, {', '.join(names)})"
+            f" VALUES (?, {', '.join('?' * len(names))})",
+            [(number, *astuple(followed.columns[number])) for number in followed.moved],
+        )
+
+    def rename(self, schema: str, table: str, column: str | None, new_name: str) -> None:
+        """Follow a rename of a table, or of a column of it, that no trigger tells of.
+
+        Args:
+            schema: The table's schema.
+            table: Its name before.
+            column: The column's name before; None where the table is renamed.
+            new_name: The name now. The caller commits.
+        """
+        named = "table_name" if column is None else "column_name"
+        where, names = "schema_name = ? AND table_name = ?", [schema, table]
+        if column is not None:
+            where, names = f"{where} AND column_name = ?", [schema, table, column]
+        self.database.execute(
+            f"UPDATE OR REPLACE main.thanosql_vectors SET {named} = ? WHERE {where}",
+            (new_name, *names),
+        )
+
+    def removal(self, schema: str, table: str, column: str) -> list[str]:
+        """Return the statements that forget a vector column, with what its vectors came from."""
+        wanted = tuple(name.lower() for name in (schema, table, column))
+        statements: list[str] = []
+        for number, known in self._followed().columns.items():
+            names = (known.schema_name, known.table_name, known.column_name)
+            if tuple(name.lower() for name in names) == wanted:
+                statements += unwatching(self.database, number)
+                if self.database.table_columns("main", "thanosql_sources"):
+                    statements.append(
+                        f"DELETE FROM main.thanosql_sources WHERE column_id = {number}"
+                    )
+                statements.append(f"DELETE FROM main.thanosql_vectors WHERE id = {number}")
+        return statements
+
+    def _followed(self) -> _Followed:
+        """Return the vector columns by the names that their triggers say they have today."""
+        rows = self._read("thanosql_vectors", VectorColumn, "table_name, column_name", "id")
+        columns = {row[0]: VectorColumn(*row[1:]) for row in rows}
+        own = {n: each for n, each in columns.items() if each.schema_name.lower() == "main"}
+        watched = watched_columns(self.database) if own else {}
+        today = {number: names for number, names in watched.items() if number in own}
+        # Two watches of one column: the one with its name keeps it, or else the newest gets it.
+        taken = {
+            _key(*names)
+            for number, names in today.items()
+            if _key(*names) == _key(own[number].table_name, own[number].column_name)
+        }
+        moved: dict[int, VectorColumn] = {}
+        for number, (table, name) in sorted(today.items(), reverse=True):
+            if _key(table, name) not in taken:
+                taken.add(_key(table, name))
+                moved[number] = replace(own[number], table_name=table, column_name=name)
+        new = {_key(each.table_name, each.column_name) for each in moved.values()}
+        stale = {
+            number
+            for number, each in own.items()
+            if number not in moved and _key(each.table_name, each.column_name) in new
+        }
+        columns |= moved
+        for number in stale:
+            del columns[number]
+        return _Followed(columns, set(moved), stale)
+
     def vector_names(self) -> dict[str, int]:
         """Return the names a result's vector column may have, lower case, and their lengths."""
         names = {model.column.lower(): model.dimension for model in self.models()}
         names |= {each.column_name.lower(): each.dimension for each in self.vector_columns()}
         return names
 
-    def _read(self, table: str, kind: type, order: str) -> Iterable[tuple[Any, ...]]:
+    def _read(self, table: str, kind: type, order: str, *more: str) -> Iterable[tuple[Any, ...]]:
         known = self.database.row(
             "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = ?", (table,)
         )
         if not known:
             return []
-        names = ", ".join(field.name for field in fields(kind))
+        names = ", ".join((*more, *(field.name for field in fields(kind))))
         return self.database.rows(f"SELECT {names} FROM main.{table} ORDER BY {order}")
+
+
+def _key(table: str, column: str) -> tuple[str, str]:
+    return table.lower(), column.lower()
 
 
 def _nearest(name: str, known: list[str]) -> str:

@@ -25,7 +25,9 @@ CREATE TABLE IF NOT EXISTS main.thanosql_changes (
     token INTEGER NOT NULL DEFAULT (random())
 )"""
 _PREFIX = "thanosql_watch_"
-_NAME = re.compile(rf"{_PREFIX}(\d+)_(?:insert|update|delete|move)")
+_KINDS = ("insert", "update", "delete", "move")
+_NAME = re.compile(rf"{_PREFIX}(\d+)_(?:{'|'.join(_KINDS)})")
+_UPDATE = re.compile(rf'CREATE TRIGGER {_PREFIX}(\d+)_update AFTER UPDATE OF "((?:[^"]|"")*)" ON ')
 
 LOG_LIMIT = 100_000  # entries of one column, some 2 MB
 
@@ -124,6 +126,33 @@ def find_watch(database: Database, table: str, column: str) -> Watch | None:
         if all(_same(there.get(name), sql) for name, sql in _triggers(found).items()):
             return found
     return None
+
+
+def watched_columns(database: Database) -> dict[int, tuple[str, str]]:
+    """Return the table and column of each watch as they are called today, by the watch's number.
+
+    SQLite writes a renamed table or column into the triggers, whatever program renames it.
+    """
+    rows = database.rows(
+        "SELECT tbl_name, sql FROM main.sqlite_master WHERE type = 'trigger' AND name GLOB ?",
+        (f"{_PREFIX}*_update",),
+    )
+    found = [(table, _UPDATE.match(sql)) for table, sql in rows]
+    return {
+        int(match[1]): (table, match[2].replace('""', '"'))
+        for table, match in found
+        if match is not None
+    }
+
+
+def unwatching(database: Database, column_id: int) -> list[str]:
+    """Return the statements that end the log of a column's changes, and delete it."""
+    there = database.table_columns("main", "thanosql_changes")
+    log = [f"DELETE FROM main.thanosql_changes WHERE column_id = {column_id}"] if there else []
+    return [
+        *(f"DROP TRIGGER IF EXISTS main.{_PREFIX}{column_id}_{kind}" for kind in _KINDS),
+        *log,
+    ]
 
 
 def last_mark(database: Database, column_id: int) -> Mark | None:
