@@ -9,15 +9,16 @@ takes five times that.
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import thanosql
 
-from .measure import compare, machine
+from .measure import Candidate, compare, machine
 
 ROWS = 100_000
 DATA = [(number, f"name {number}", number / 7, number % 100) for number in range(ROWS)]
@@ -64,6 +65,7 @@ def queries(place: str, connections: dict[str, sqlite3.Connection]) -> None:
             runs=41,
             calls=calls,
         )
+    never_seen(place, connections)
     compare(
         f"point query on one cursor, {place}",
         {
@@ -81,6 +83,59 @@ def queries(place: str, connections: dict[str, sqlite3.Connection]) -> None:
         },
         runs=15,
     )
+
+
+NEVER_SEEN = (
+    "SELECT {}",
+    "SELECT id FROM t WHERE id = {}",
+    "INSERT INTO t VALUES ({}, 'a b', 3, 4)",
+    (
+        "SELECT id, name, value FROM t WHERE id = {} AND name LIKE 'a copy of%' ORDER BY value DESC"
+        " LIMIT 10 OFFSET 3"
+    ),
+    (
+        "SELECT t.id, t.name, u.value FROM t JOIN t AS u ON t.id = u.id WHERE t.id = {} AND u.value > 1"
+        " GROUP BY t.id HAVING count(*) > 1 ORDER BY t.name LIMIT 5"
+    ),
+    (
+        "INSERT INTO t (id, name, value, part) VALUES ({}, 'the name of a thing with a longer name',"
+        " 3.25, 7) ON CONFLICT DO NOTHING"
+    ),
+    (
+        "UPDATE t SET name = 'a new name for a row', value = value + 1, part = 3 WHERE id = {} AND name"
+        " IS NOT NULL AND part > 17"
+    ),
+    (
+        "WITH q AS (SELECT id, name FROM t WHERE id = {} AND name <> 'delete a list of print copies')"
+        " SELECT * FROM q WHERE name > 'b'"
+    ),
+)
+
+
+def never_seen(place: str, connections: dict[str, sqlite3.Connection]) -> None:
+    """Compare statements that no connection has executed before: each has another number."""
+    for template in NEVER_SEEN:
+        # The candidates count on their own, so that both get the same texts.
+        compare(
+            f"never seen, {len(template) + 6} characters: {template[:40]}…, {place}",
+            {
+                name: unseen(connection, template, itertools.count(10_000_000))
+                for name, connection in connections.items()
+            },
+            runs=41,
+            calls=500,
+        )
+        for connection in connections.values():
+            connection.rollback()
+
+
+def unseen(connection: sqlite3.Connection, template: str, numbers: Iterator[int]) -> Candidate:
+    """Return a function that executes another statement at each call."""
+
+    def work() -> object:
+        return connection.execute(template.format(next(numbers))).fetchall()
+
+    return work
 
 
 def query(target: Any, sql: str) -> Callable[[], object]:

@@ -66,8 +66,6 @@ class State:
     """What a connection remembers between statements.
 
     Attributes:
-        vector_names: Lower-case names of vector columns and their lengths, as last read.
-        seen_names: Lower-case names of result columns met since; a new one asks the database again.
         temporary: Temporary tables that held a CONVERT's rows, to be dropped.
         temporary_count: Number of such tables made so far.
         function_error: Why one of our SQL functions failed: SQLite itself forgets the message.
@@ -77,8 +75,6 @@ class State:
         notes: What answers each search of the last statement, and why.
     """
 
-    vector_names: dict[str, int] = field(default_factory=dict)
-    seen_names: set[str] = field(default_factory=set)
     temporary: list[str] = field(default_factory=list)
     temporary_count: int = 0
     function_error: BaseException | None = None
