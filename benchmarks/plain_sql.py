@@ -9,7 +9,6 @@ takes five times that.
 
 from __future__ import annotations
 
-import itertools
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
@@ -94,20 +93,20 @@ NEVER_SEEN = (
         " LIMIT 10 OFFSET 3"
     ),
     (
-        "SELECT t.id, t.name, u.value FROM t JOIN t AS u ON t.id = u.id WHERE t.id = {} AND u.value > 1"
-        " GROUP BY t.id HAVING count(*) > 1 ORDER BY t.name LIMIT 5"
+        "SELECT t.id, t.name, u.value FROM t JOIN t AS u ON t.id = u.id WHERE t.id = {} AND"
+        " u.value > 1 GROUP BY t.id HAVING count(*) > 1 ORDER BY t.name LIMIT 5"
     ),
     (
-        "INSERT INTO t (id, name, value, part) VALUES ({}, 'the name of a thing with a longer name',"
-        " 3.25, 7) ON CONFLICT DO NOTHING"
+        "INSERT INTO t (id, name, value, part) VALUES ({}, 'the name of a thing with a longer"
+        " name', 3.25, 7) ON CONFLICT DO NOTHING"
     ),
     (
-        "UPDATE t SET name = 'a new name for a row', value = value + 1, part = 3 WHERE id = {} AND name"
-        " IS NOT NULL AND part > 17"
+        "UPDATE t SET name = 'a new name for a row', value = value + 1, part = 3 WHERE id = {} AND"
+        " name IS NOT NULL AND part > 17"
     ),
     (
-        "WITH q AS (SELECT id, name FROM t WHERE id = {} AND name <> 'delete a list of print copies')"
-        " SELECT * FROM q WHERE name > 'b'"
+        "WITH q AS (SELECT id, name FROM t WHERE id = {} AND name <> 'delete a list of print"
+        " copies') SELECT * FROM q WHERE name > 'b'"
     ),
 )
 
@@ -115,25 +114,24 @@ NEVER_SEEN = (
 def never_seen(place: str, connections: dict[str, sqlite3.Connection]) -> None:
     """Compare statements that no connection has executed before: each has another number."""
     for template in NEVER_SEEN:
-        # The candidates count on their own, so that both get the same texts.
+        runs, calls = 41, 500
+        # Made before, so that the time is the statement's; both candidates get the same texts.
+        texts = [template.format(10_000_000 + number) for number in range((runs + 1) * calls)]
         compare(
             f"never seen, {len(template) + 6} characters: {template[:40]}…, {place}",
-            {
-                name: unseen(connection, template, itertools.count(10_000_000))
-                for name, connection in connections.items()
-            },
-            runs=41,
-            calls=500,
+            {name: unseen(connection, iter(texts)) for name, connection in connections.items()},
+            runs=runs,
+            calls=calls,
         )
         for connection in connections.values():
             connection.rollback()
 
 
-def unseen(connection: sqlite3.Connection, template: str, numbers: Iterator[int]) -> Candidate:
-    """Return a function that executes another statement at each call."""
+def unseen(connection: sqlite3.Connection, texts: Iterator[str]) -> Candidate:
+    """Return a function that executes the next of some statements at each call."""
 
     def work() -> object:
-        return connection.execute(template.format(next(numbers))).fetchall()
+        return connection.execute(next(texts)).fetchall()
 
     return work
 
