@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Union
 
 from .cursor import Cursor
 from .errors import Error, ProgrammingError, clip
+from .explanation import Explanation, indented
+from .language import parse
 from .plain_texts import UNSETTLED, PlainTexts
-from .progress import Progress, ProgressSetting
-from .settings import DEFAULT_CACHE_BYTES, Settings, State
+from .progress import ProgressSetting
+from .settings import Settings, State
 from .sqlite3_compat import (
     adapt_default_types,
     is_foreign,
@@ -27,10 +29,9 @@ from .stores.sqlite.database import Database
 from .stores.sqlite.location import PAGE_SIZE, locate
 from .stores.sqlite.registry import Registry
 from .vectors import register_adapter
-from .workspace import StrPath, Workspace
+from .workspace import StrPath
 
 if TYPE_CHECKING:
-    from .explanation import Explanation
     from .statements import Context
     from .stores.sqlite.database import Parameters
 
@@ -64,12 +65,21 @@ class Connection(sqlite3.Connection):
         **sqlite3_options: Any,
     ) -> None:
         options = options_of(sqlite3_arguments, sqlite3_options, "_sqlite3.Connection()")
-        if cache_bytes is not None and type(cache_bytes) is not int:
-            raise TypeError(f"cache_bytes must be a number of bytes, got {clip(cache_bytes)}")
-        if cache_bytes is not None and cache_bytes < 0:
-            raise ValueError(f"cache_bytes must be 0 or more, got {cache_bytes}")
-        environment = os.environ
         location = locate(database, is_uri=bool(options.get("uri")))
+        settings = Settings.of(
+            {
+                "workspace": workspace,
+                "allowed_directories": allowed_directories,
+                "catalog": catalog,
+                "device": device,
+                "progress": progress,
+                "offline": offline,
+                "network": network,
+                "cache_bytes": cache_bytes,
+            },
+            location.folder,
+            is_read_only=location.is_read_only,
+        )
         is_new = location.is_new
         with extension.loading() as load:
             super().__init__(database, **options)
@@ -77,22 +87,10 @@ class Connection(sqlite3.Connection):
                 load(self)
                 if is_new:
                     sqlite3.Cursor(self).execute(f"PRAGMA page_size = {PAGE_SIZE}").close()
-                folder = workspace or environment.get("THANOSQL_WORKSPACE")
-                self.settings = Settings(
-                    workspace=Workspace(folder or location.folder, allowed_directories),
-                    catalog=catalog or environment.get("THANOSQL_CATALOG") or None,
-                    device=device or environment.get("THANOSQL_DEVICE") or None,
-                    progress=Progress(progress),
-                    offline=_is_true(environment.get("THANOSQL_OFFLINE"))
-                    if offline is None
-                    else offline,
-                    network=network,
-                    cache_bytes=DEFAULT_CACHE_BYTES if cache_bytes is None else cache_bytes,
-                    is_read_only=location.is_read_only,
-                )
             except BaseException:
                 super().close()
                 raise
+        self.settings = settings
         self._name = os.fsdecode(database)
         self._state = State()
         self._plain = PlainTexts()
@@ -154,8 +152,6 @@ class Connection(sqlite3.Connection):
 
     def explain(self, sql: str, parameters: Parameters = (), /) -> Explanation:
         """Say how a statement would be answered; see :func:`thanosql_dbapi.explain`."""
-        from .explanation import Explanation, indented
-        from .language import parse
         from .language.tree import Print, Query, Ranked
 
         tree = parse(sql)
@@ -228,7 +224,3 @@ class Connection(sqlite3.Connection):
                 connection._state.function_error = error
 
         functions.register(self, embed, failed)
-
-
-def _is_true(text: str | None) -> bool:
-    return (text or "").strip().lower() in ("1", "true", "yes", "on")
