@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import thanosql
 
-from .measure import compare, machine
+from .measure import Candidate, compare, machine
 
 ROWS = 100_000
 DATA = [(number, f"name {number}", number / 7, number % 100) for number in range(ROWS)]
@@ -64,6 +64,7 @@ def queries(place: str, connections: dict[str, sqlite3.Connection]) -> None:
             runs=41,
             calls=calls,
         )
+    never_seen(place, connections)
     compare(
         f"point query on one cursor, {place}",
         {
@@ -81,6 +82,58 @@ def queries(place: str, connections: dict[str, sqlite3.Connection]) -> None:
         },
         runs=15,
     )
+
+
+NEVER_SEEN = (
+    "SELECT {}",
+    "SELECT id FROM t WHERE id = {}",
+    "INSERT INTO t VALUES ({}, 'a b', 3, 4)",
+    (
+        "SELECT id, name, value FROM t WHERE id = {} AND name LIKE 'a copy of%' ORDER BY value DESC"
+        " LIMIT 10 OFFSET 3"
+    ),
+    (
+        "SELECT t.id, t.name, u.value FROM t JOIN t AS u ON t.id = u.id WHERE t.id = {} AND"
+        " u.value > 1 GROUP BY t.id HAVING count(*) > 1 ORDER BY t.name LIMIT 5"
+    ),
+    (
+        "INSERT INTO t (id, name, value, part) VALUES ({}, 'the name of a thing with a longer"
+        " name', 3.25, 7) ON CONFLICT DO NOTHING"
+    ),
+    (
+        "UPDATE t SET name = 'a new name for a row', value = value + 1, part = 3 WHERE id = {} AND"
+        " name IS NOT NULL AND part > 17"
+    ),
+    (
+        "WITH q AS (SELECT id, name FROM t WHERE id = {} AND name <> 'delete a list of print"
+        " copies') SELECT * FROM q WHERE name > 'b'"
+    ),
+)
+
+
+def never_seen(place: str, connections: dict[str, sqlite3.Connection]) -> None:
+    """Compare statements that no connection has executed before: each has another number."""
+    for template in NEVER_SEEN:
+        runs, calls = 41, 500
+        # Made before, so that the time is the statement's; both candidates get the same texts.
+        texts = [template.format(10_000_000 + number) for number in range((runs + 1) * calls)]
+        compare(
+            f"never seen, {len(template) + 6} characters: {template[:40]}…, {place}",
+            {name: unseen(connection, iter(texts)) for name, connection in connections.items()},
+            runs=runs,
+            calls=calls,
+        )
+        for connection in connections.values():
+            connection.rollback()
+
+
+def unseen(connection: sqlite3.Connection, texts: Iterator[str]) -> Candidate:
+    """Return a function that executes the next of some statements at each call."""
+
+    def work() -> object:
+        return connection.execute(next(texts)).fetchall()
+
+    return work
 
 
 def query(target: Any, sql: str) -> Callable[[], object]:

@@ -28,9 +28,10 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DisconnectionError
 
 import thanosql_dbapi
+from thanosql_dbapi.settings import OPTIONS
 
 from .types import Vector
-from .url import THANOSQL_OPTIONS, read_options, require_no_host
+from .url import read_options, require_no_host
 
 IS_1_4 = sqlalchemy.__version__.startswith("1.")
 
@@ -120,7 +121,7 @@ class ThanosqlDialect(SQLiteDialect_pysqlite):
         require_no_host(url)
         options = read_options(url)
         arguments, keywords = super().create_connect_args(
-            url.difference_update_query(list(THANOSQL_OPTIONS))
+            url.difference_update_query(list(OPTIONS))
         )
         # SQLAlchemy 1.4 leaves it True for files as well: it has no pool for them.
         keywords.setdefault("check_same_thread", not self._is_url_file_db(url))

@@ -7,15 +7,14 @@ in a search that read the wrong folder. This module knows URLs, and nothing of d
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NoReturn, Union
 
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 
 from thanosql_dbapi.errors import clip
+from thanosql_dbapi.settings import OPTIONS, OptionError, read_boolean
 
 VALID_FORMS = (
     "Valid URL forms are:\n"
@@ -29,89 +28,38 @@ VALID_FORMS = (
 
 _Value = Union[str, tuple[str, ...]]
 
-_TRUE = ("true", "yes", "on", "y", "t", "1")
-_FALSE = ("false", "no", "off", "n", "f", "0")
-_DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
-
-
-def _text(value: str) -> str:
-    return value
-
-
-def _boolean(value: str) -> bool:
-    lowered = value.strip().lower()
-    if lowered in _TRUE:
-        return True
-    if lowered in _FALSE:
-        return False
-    raise ArgumentError("true or false")
-
 
 def _number(kind: Callable[[str], Any], called: str) -> Callable[[str], Any]:
     def read(value: str) -> Any:
         try:
             return kind(value)
         except ValueError:
-            raise ArgumentError(called) from None
+            raise ValueError(called) from None
 
     return read
 
 
 def _begin(value: str) -> str:
     if value.upper() not in ("", "DEFERRED", "IMMEDIATE", "EXCLUSIVE"):
-        raise ArgumentError(
+        raise ValueError(
             "DEFERRED, IMMEDIATE or EXCLUSIVE, the kind of BEGIN (AUTOCOMMIT and SERIALIZABLE are"
             " values of create_engine(isolation_level=…))"
         )
     return value.upper()
 
 
-def _folder(value: str) -> str:
-    folder = Path(value).expanduser()
-    if not folder.is_dir():
-        there = "which is a file" if folder.exists() else "which does not exist"
-        raise ArgumentError(f"a folder, {there} ({str(folder.absolute())!r})")
-    return str(folder)
-
-
-def _catalog(value: str) -> str:
-    if not re.match(r"https?://", value) and not Path(value).expanduser().is_file():
-        raise ArgumentError("the path of a JSON file that exists, or an http(s) URL")
-    return value
-
-
-def _device(value: str) -> str:
-    if not _DEVICE.fullmatch(value):
-        raise ArgumentError("cpu, cuda, cuda:1 or mps")
-    return value
-
-
-THANOSQL_OPTIONS: Mapping[str, Callable[[str], Any]] = {
-    "workspace": _folder,
-    "allowed_directories": _folder,
-    "catalog": _catalog,
-    "device": _device,
-    "offline": _boolean,
-    "network": _boolean,
-    "progress": _boolean,
-    "cache_bytes": _number(int, "a number of bytes"),
-}
-"""Options of ``thanosql_dbapi.connect`` that a URL may have, and what reads each."""
-
 SQLITE3_OPTIONS: Mapping[str, Callable[[str], Any]] = {
-    "uri": _boolean,
+    "uri": read_boolean,
     "timeout": _number(float, "a number of seconds"),
     "isolation_level": _begin,
     "detect_types": _number(int, "an integer"),
-    "check_same_thread": _boolean,
+    "check_same_thread": read_boolean,
     "cached_statements": _number(int, "an integer"),
 }
 """Options of ``sqlite3.connect`` that a URL may have, as in SQLAlchemy's own sqlite dialect."""
 
 SQLITE_URI_OPTIONS = ("cache", "immutable", "mode", "modeof", "nolock", "psow", "vfs")
 """What SQLite itself reads of a URI: https://www.sqlite.org/uri.html."""
-
-_REPEATABLE = "allowed_directories"
 
 
 def read_options(url: URL) -> dict[str, Any]:
@@ -130,10 +78,10 @@ def read_options(url: URL) -> dict[str, Any]:
     is_uri = "uri" in query and _read(url, "uri", _one(url, "uri", query["uri"]))
     options: dict[str, Any] = {}
     for name, value in query.items():
-        if name == _REPEATABLE:
+        if name in OPTIONS and OPTIONS[name].is_repeatable:
             folders = (value,) if isinstance(value, str) else value
             options[name] = tuple(_read(url, name, folder) for folder in folders)
-        elif name in THANOSQL_OPTIONS or name in SQLITE3_OPTIONS:
+        elif name in OPTIONS or name in SQLITE3_OPTIONS:
             options[name] = _read(url, name, _one(url, name, value))
         elif not is_uri:
             _refuse(url, name)
@@ -161,22 +109,27 @@ def _one(url: URL, name: str, value: _Value) -> str:
         return value
     raise ArgumentError(
         f"URL {_shown(url)}: option {name!r} is given {len(value)} times; only"
-        f" {_REPEATABLE!r} may be\n{VALID_FORMS}"
+        f" {', '.join(repr(each.name) for each in OPTIONS.values() if each.is_repeatable)}"
+        f" may be\n{VALID_FORMS}"
     )
 
 
 def _read(url: URL, name: str, value: str) -> Any:
-    reader = THANOSQL_OPTIONS.get(name) or SQLITE3_OPTIONS[name]
     try:
-        return reader(value)
-    except ArgumentError as expected:
+        if name in OPTIONS:
+            return OPTIONS[name].read_text(value)
+        return SQLITE3_OPTIONS[name](value)
+    except OptionError as error:
+        raise ArgumentError(f"URL {_shown(url)}: {error}\n{VALID_FORMS}") from None
+    except ValueError as error:
+        expected = str(error) or "true or false"
         raise ArgumentError(
             f"URL {_shown(url)}: option {name!r} takes {expected}; got {clip(value)}\n{VALID_FORMS}"
         ) from None
 
 
 def _refuse(url: URL, name: str) -> NoReturn:
-    known = (*THANOSQL_OPTIONS, *SQLITE3_OPTIONS)
+    known = (*OPTIONS, *SQLITE3_OPTIONS)
     if name in SQLITE_URI_OPTIONS:
         hint = "; it is an option of SQLite's URI, which needs 'uri=true' in the URL too"
     else:

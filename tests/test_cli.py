@@ -19,10 +19,10 @@ from PIL import Image
 
 import thanosql
 from thanosql_dbapi.language import parse
+from thanosql_dbapi.opening import open_database
 from thanosql_dbapi.storybook import MODEL_FOLDER
 from thanosql_dbapi.ui import demo, shell
 from thanosql_dbapi.ui.cli import main
-from thanosql_dbapi.ui.session import open_database
 from thanosql_dbapi.ui.terminal import Terminal
 
 REPOSITORY = Path(__file__).resolve().parents[1]

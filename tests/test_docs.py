@@ -23,7 +23,8 @@ import pytest
 
 import thanosql
 from thanosql_dbapi.language import grammar
-from thanosql_dbapi.ui.session import brief_warnings, open_database, run, statements_of
+from thanosql_dbapi.opening import open_database
+from thanosql_dbapi.ui.session import brief_warnings, run, statements_of
 from thanosql_dbapi.ui.terminal import Terminal
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

@@ -60,7 +60,8 @@ from .errors import (
     Warning,
     WorkspaceError,
 )
-from .explanation import Explanation, explain
+from .explanation import Explanation
+from .opening import explain
 from .progress import ProgressSetting
 from .sqlite3_compat import is_foreign, options_of, relay, with_abilities_of
 from .vectors import to_vector

@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 import sqlite3
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from .cursor import UNSETTLED, Cursor
+from .cursor import Cursor
 from .errors import Error, ProgrammingError, clip
-from .language import names_are_in_text
-from .progress import Progress, ProgressSetting
-from .settings import DEFAULT_CACHE_BYTES, Settings, State
+from .explanation import Explanation, indented
+from .language import parse
+from .plain_texts import UNSETTLED, PlainTexts
+from .progress import ProgressSetting
+from .settings import Settings, State
 from .sqlite3_compat import (
     adapt_default_types,
     is_foreign,
-    may_warn,
     options_of,
     relay,
     with_abilities_of,
@@ -28,20 +29,13 @@ from .stores.sqlite.database import Database
 from .stores.sqlite.location import PAGE_SIZE, locate
 from .stores.sqlite.registry import Registry
 from .vectors import register_adapter
-from .workspace import StrPath, Workspace
+from .workspace import StrPath
 
 if TYPE_CHECKING:
-    from .explanation import Explanation
     from .statements import Context
     from .stores.sqlite.database import Parameters
 
-Description = tuple[tuple[Any, ...], ...]
-
 _FUNCTION_FAILED = "user-defined function raised exception"
-
-# A program has few texts that it executes often; data written out in a text is long.
-_LONGEST_REMEMBERED = 10_000
-_MOST_REMEMBERED = 1_000
 
 _cursor = sqlite3.Connection.cursor
 _execute = sqlite3.Cursor.execute
@@ -71,12 +65,21 @@ class Connection(sqlite3.Connection):
         **sqlite3_options: Any,
     ) -> None:
         options = options_of(sqlite3_arguments, sqlite3_options, "_sqlite3.Connection()")
-        if cache_bytes is not None and type(cache_bytes) is not int:
-            raise TypeError(f"cache_bytes must be a number of bytes, got {clip(cache_bytes)}")
-        if cache_bytes is not None and cache_bytes < 0:
-            raise ValueError(f"cache_bytes must be 0 or more, got {cache_bytes}")
-        environment = os.environ
         location = locate(database, is_uri=bool(options.get("uri")))
+        settings = Settings.of(
+            {
+                "workspace": workspace,
+                "allowed_directories": allowed_directories,
+                "catalog": catalog,
+                "device": device,
+                "progress": progress,
+                "offline": offline,
+                "network": network,
+                "cache_bytes": cache_bytes,
+            },
+            location.folder,
+            is_read_only=location.is_read_only,
+        )
         is_new = location.is_new
         with extension.loading() as load:
             super().__init__(database, **options)
@@ -84,26 +87,14 @@ class Connection(sqlite3.Connection):
                 load(self)
                 if is_new:
                     sqlite3.Cursor(self).execute(f"PRAGMA page_size = {PAGE_SIZE}").close()
-                folder = workspace or environment.get("THANOSQL_WORKSPACE")
-                self.settings = Settings(
-                    workspace=Workspace(folder or location.folder, allowed_directories),
-                    catalog=catalog or environment.get("THANOSQL_CATALOG") or None,
-                    device=device or environment.get("THANOSQL_DEVICE") or None,
-                    progress=Progress(progress),
-                    offline=_is_true(environment.get("THANOSQL_OFFLINE"))
-                    if offline is None
-                    else offline,
-                    network=network,
-                    cache_bytes=DEFAULT_CACHE_BYTES if cache_bytes is None else cache_bytes,
-                    is_read_only=location.is_read_only,
-                )
             except BaseException:
                 super().close()
                 raise
+        self.settings = settings
         self._name = os.fsdecode(database)
         self._state = State()
-        self._settled: dict[str, Description | None] = {}
-        self._plain_columns: dict[str, Description] = {}
+        self._plain = PlainTexts()
+        self._settled = self._plain.settled
         self._trace_callback: Any = None
         register_adapter()
         adapt_default_types()
@@ -127,19 +118,19 @@ class Connection(sqlite3.Connection):
 
     def execute(self, sql: str, parameters: Parameters = (), /) -> Cursor:
         """Execute one statement on a new cursor, and return the cursor."""
-        # The same as Cursor.execute, once more: a call less is felt by a point query.
-        try:
-            columns = self._settled[sql]
-        except (KeyError, TypeError, AttributeError):
-            columns = UNSETTLED
         cursor: Cursor = _cursor(self, Cursor)
+        # Cursor.execute alone would do, but one more call makes a point query 5 % slower.
+        try:
+            columns = self._settled.get(sql, UNSETTLED)
+        except (TypeError, AttributeError):
+            columns = UNSETTLED
         try:
             if columns is UNSETTLED:
                 return cursor._run(sql, parameters)
             _execute(cursor, sql, parameters)
-            if columns is None or cursor.description == columns:
-                return cursor
-            return cursor._look_at_columns(sql)
+            if columns is not None and cursor.description != columns:
+                cursor._decode_vectors(sql)
+            return cursor
         except _OperationalError as error:
             raise self._explained(error) from error.__cause__
 
@@ -161,8 +152,6 @@ class Connection(sqlite3.Connection):
 
     def explain(self, sql: str, parameters: Parameters = (), /) -> Explanation:
         """Say how a statement would be answered; see :func:`thanosql_dbapi.explain`."""
-        from .explanation import Explanation, indented
-        from .language import parse
         from .language.tree import Print, Query, Ranked
 
         tree = parse(sql)
@@ -189,69 +178,17 @@ class Connection(sqlite3.Connection):
 
         return Context(self, self.settings, self._state)
 
-    def _vectors_of(self, description: Description | None, sql: str | None) -> dict[int, int]:
-        """Return which columns of a result are vectors, and their lengths.
+    def _read_vector_names(self) -> dict[str, int] | None:
+        """Return names and lengths of the vector columns, None where they cannot be read.
 
-        Args:
-            description: The result's columns, or None.
-            sql: The text, where it is plain SQL: what is found is remembered for it.
+        An authorizer or a damaged file may prevent it. The user's statement has succeeded then,
+        and must not fail.
         """
-        if description is None:
-            self._remember(sql, None)
-            return {}
-        if sql is not None:
-            known_columns = self._settled.get(sql) or self._plain_columns.get(sql)
-            if known_columns == description:
-                return {}
-        names = [column[0].lower() for column in description]
-        known = self._vector_names(names)
-        if known is None:
-            return {}
-        vectors = {index: known[name] for index, name in enumerate(names) if name in known}
-        if not vectors:
-            self._remember(sql, description)
-        return vectors
-
-    def _remember(self, sql: str | None, description: Description | None) -> None:
-        """Note that a text is plain SQL, and has or had these columns, of which none is a vector.
-
-        It is settled: it goes straight to sqlite3 from now on. Its columns are to be compared each
-        time, unless the text decides what they are called.
-        """
-        if sql is None or len(sql) > _LONGEST_REMEMBERED:
-            return
-        if len(self._settled) + len(self._plain_columns) >= _MOST_REMEMBERED:
-            self._forget_columns()
-        if not may_warn(sql):
-            is_certain = description is None or names_are_in_text(sql)
-            self._settled[sql] = None if is_certain else description
-        elif description is not None:
-            self._plain_columns[sql] = description
-
-    def _forget_columns(self) -> None:
-        """Look anew at what the statements return: there may be other vector columns now."""
-        self._settled.clear()
-        self._plain_columns.clear()
-        self._state.seen_names.clear()
-
-    def _vector_names(self, names: list[str]) -> Mapping[str, int] | None:
-        """Return the known vector columns, read again when a result has a name not met before.
-
-        None where they cannot be read: an authorizer, or a file in no state to be read, may forbid
-        it. The user's statement has succeeded and is not to fail for this.
-        """
-        state = self._state
-        if not state.seen_names.issuperset(names):
-            try:
-                with self._untraced():
-                    known = Registry(Database(self)).vector_names()
-            except Error:
-                return None
-            if known != state.vector_names:
-                self._forget_columns()
-            state.vector_names = known
-            state.seen_names.update(names)
-        return state.vector_names
+        try:
+            with self._untraced():
+                return Registry(Database(self)).vector_names()
+        except Error:
+            return None
 
     @contextmanager
     def _untraced(self) -> Iterator[None]:
@@ -287,7 +224,3 @@ class Connection(sqlite3.Connection):
                 connection._state.function_error = error
 
         functions.register(self, embed, failed)
-
-
-def _is_true(text: str | None) -> bool:
-    return (text or "").strip().lower() in ("1", "true", "yes", "on")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import language
 from .errors import Error, ProgrammingError
+from .language import sqlite_may_accept
+from .plain_texts import UNSETTLED
 from .sqlite3_compat import NAMES_ARE_WARNED_OF, relay, warns_of_names
 from .stores.sqlite.database import Database
 from .vectors import Decoder
@@ -28,9 +30,6 @@ _OperationalError = sqlite3.OperationalError
 _ALTER = re.compile(r"(?:[ \t\n\v\f\r\ufeff;]|--[^\n]*|/\*[\s\S]*?\*/)*alter\b", re.IGNORECASE)
 
 _ALTERS = re.compile(r"\balter\b", re.IGNORECASE)
-
-UNSETTLED: Any = object()
-"""Stands for the columns of a text that has not been found to be plain SQL."""
 
 
 class Cursor(sqlite3.Cursor):
@@ -76,45 +75,60 @@ class Cursor(sqlite3.Cursor):
         Source: PEP 249, ".execute(operation [, parameters])".
         """
         try:
-            columns = self.connection._settled[sql]
-        except (KeyError, TypeError, AttributeError):
-            # Or no text, or a cursor whose __init__ did not run: sqlite3 has words for both.
+            columns = self.connection._settled.get(sql, UNSETTLED)
+        except (TypeError, AttributeError):
+            # Not a str, or a cursor whose __init__ did not run: sqlite3 raises for both.
             columns = UNSETTLED
         try:
-            if columns is UNSETTLED or self._rows.__class__ is Decoder:
-                return self._run(sql, parameters)
-            _execute(self, sql, parameters)
-            if columns is None or self.description == columns:
+            if self._rows.__class__ is Decoder:
+                self._stop_decoding()
+            elif columns is not UNSETTLED:
+                _execute(self, sql, parameters)
+                if columns is not None and self.description != columns:
+                    self._decode_vectors(sql)
                 return self
-            return self._look_at_columns(sql)
+            return self._run(sql, parameters)
         except _OperationalError as error:
             raise self.connection._explained(error) from error.__cause__
 
     def _run(self, sql: str, parameters: Parameters) -> Self:
-        """Execute a statement that is ThanoSQL, or whose columns are to be looked at."""
-        if self._rows.__class__ is Decoder:
-            self._stop_decoding()
-        connection = self.connection
-        is_usable = sql.__class__ is str and connection is not None
-        is_remembered = is_usable and (
-            sql in connection._settled or sql in connection._plain_columns
-        )
-        tree = None if is_remembered else _classify(sql)
-        if tree is not None:
-            from . import statements
-
-            _execute(self, "")  # ends the last statement: it may hold what ours changes
-            if statements.may_make_columns(tree):
-                connection._forget_columns()
-            execute = functools.partial(_execute, self)
-            statements.run(connection._context(), execute, sql, tree, parameters)
-        elif is_usable and _ALTER.match(sql) is not None:
+        """Execute a statement that is not settled, on a cursor that decodes no vectors."""
+        tree = None
+        if sql.__class__ is not str or ("(" in sql and sqlite_may_accept(sql)):
+            tree = _classify(sql)
+        elif _ALTER.match(sql) is not None:
             return self._alter(sql, parameters)
-        elif NAMES_ARE_WARNED_OF and warns_of_names(sql, parameters):
-            relay(_execute, self, sql, parameters)
-        else:
-            _execute(self, sql, parameters)
-        return self._look_at_columns(sql if tree is None else None)
+        if tree is None:
+            try:
+                if NAMES_ARE_WARNED_OF and warns_of_names(sql, parameters):
+                    relay(_execute, self, sql, parameters)
+                else:
+                    _execute(self, sql, parameters)
+            except Exception:
+                # Plain SQL with an error, or ThanoSQL.
+                tree = _classify(sql)
+                if tree is None:
+                    raise
+            else:
+                connection = self.connection
+                vectors = connection._plain.vectors_in(self.description, sql, connection)
+                if vectors:
+                    self._rows = Decoder(vectors, self._rows)
+                return self
+        return self._run_tree(sql, tree, parameters)
+
+    def _run_tree(self, sql: str, tree: Tree, parameters: Parameters) -> Self:
+        """Execute a ThanoSQL statement."""
+        from . import statements
+
+        connection = self.connection
+        _execute(self, "")  # ends the last statement, which may use what this one changes
+        if statements.may_make_columns(tree):
+            connection._plain.forget()
+        execute = functools.partial(_execute, self)
+        statements.run(connection._context(), execute, sql, tree, parameters)
+        self._decode_vectors(None)
+        return self
 
     def _alter(self, sql: str, parameters: Parameters) -> Self:
         """Execute a text that begins with ALTER, which may rename or drop a column of vectors."""
@@ -123,16 +137,17 @@ class Cursor(sqlite3.Cursor):
         connection = self.connection
         execute = functools.partial(_execute, self, sql, parameters)
         alter(Database(connection), sql, execute, connection._untraced)
-        connection._forget_columns()
+        connection._plain.forget()
         # Not remembered as plain SQL: the next time it may be a column of vectors.
-        return self._look_at_columns(None)
-
-    def _look_at_columns(self, sql: str | None) -> Self:
-        """Have the vectors among the result's columns decoded; a text is one of plain SQL."""
-        decoded = self.connection._vectors_of(self.description, sql)
-        if decoded:
-            self._rows = Decoder(decoded, self._rows)
+        self._decode_vectors(None)
         return self
+
+    def _decode_vectors(self, sql: str | None) -> None:
+        """Decode the vectors among the result's columns; ``sql`` is None for ThanoSQL."""
+        connection = self.connection
+        found = connection._plain.vectors_in(self.description, sql, connection)
+        if found:
+            self._rows = Decoder(found, self._rows)
 
     def executemany(self, sql: str, parameters: Iterable[Parameters], /) -> Self:
         """Execute one statement once for each set of parameters.
@@ -193,7 +208,7 @@ class Cursor(sqlite3.Cursor):
                 undo_removal(database)
             raise
         finally:
-            connection._forget_columns()
+            connection._plain.forget()
 
     @property
     def row_factory(self) -> Any:

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from .planning.answer import Answer, Way
-
-if TYPE_CHECKING:
-    from .connection import Connection
-    from .stores.sqlite.database import Parameters
-
 
 _SQLITE_ALONE = (
     "SQLite alone: the text asks for no most similar rows, or in a form that only a scan answers,"
@@ -40,46 +34,6 @@ class Explanation:
     def __str__(self) -> str:
         answers = tuple(map(str, self.answers)) or (_SQLITE_ALONE,)
         return "\n".join([*(f"answered by {answer}" for answer in answers), *self.plan])
-
-
-def explain(
-    sql: str, parameters: Parameters = (), *, connection: Connection | None = None
-) -> Explanation:
-    """Say how a statement would be answered, without returning its rows.
-
-    Args:
-        sql: A query, plain SQL or ThanoSQL.
-        parameters: Values of its placeholders.
-        connection: Where it would run. Default: the database that ``THANOSQL_DATABASE`` names,
-            else ``thanosql.db`` in the workspace.
-
-    Returns:
-        What answers, and SQLite's plan. A search is tried for it: the text is embedded, and the
-        vectors are read into memory, as the statement itself would.
-
-    Raises:
-        StatementError: The statement does not parse.
-        ProgrammingError: It is ThanoSQL and no query, such as COPY.
-        OperationalError: SQLite cannot explain it, since it is no query, or a table is missing.
-
-    Example:
-        >>> import thanosql_dbapi
-        >>> connection = thanosql_dbapi.connect(":memory:")
-        >>> explain("SELECT 1", connection=connection).plan
-        ('SCAN CONSTANT ROW',)
-        >>> connection.close()
-
-    Source: https://www.sqlite.org/eqp.html
-    """
-    if connection is not None:
-        return connection.explain(sql, parameters)
-    from .ui.session import open_database
-
-    opened = open_database()
-    try:
-        return opened.explain(sql, parameters)
-    finally:
-        opened.close()
 
 
 def indented(rows: list[tuple[int, int, int, str]]) -> tuple[str, ...]:

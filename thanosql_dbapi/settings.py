@@ -6,9 +6,14 @@ what they need.
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from .errors import ProgrammingError, clip
 from .planning.answer import Answer
 from .progress import Progress
 from .workspace import StrPath, Workspace
@@ -18,6 +23,238 @@ if TYPE_CHECKING:
 
 DEFAULT_CACHE_BYTES = 4 * 2**30
 """For some 8 million vectors of 512 numbers."""
+
+_TRUE = ("true", "yes", "on", "y", "t", "1")
+_FALSE = ("false", "no", "off", "n", "f", "0")
+_DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
+
+
+class OptionError(ProgrammingError, ValueError):
+    """An option of ``connect`` with a value that it does not take."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of ``connect``, wherever it is given.
+
+    ``connect``, SQLAlchemy's and ``%thanosql``'s URLs, the command line and the environment
+    variables all read this.
+
+    Attributes:
+        name: Name in Python and in URLs.
+        expected: What it takes, for messages: ``"true or false"``.
+        read: Makes a value of a text; raises ValueError, whose message replaces ``expected`` if
+            it has one.
+        check: Whether a value given in Python has the right type, apart from None.
+        default: The value when it is given nowhere.
+        help: What it does, for the command line and the documentation.
+        environment: Environment variable that is read when the option is not given, or None.
+        flag: Name on the command line.
+        metavar: Placeholder of the value on the command line; None for true and false.
+        is_repeatable: Whether it may be given several times, for a list.
+        python_type: What it takes in Python, for messages; default: ``expected``.
+    """
+
+    name: str
+    expected: str
+    read: Callable[[str], Any]
+    check: Callable[[Any], bool]
+    default: Any
+    help: str
+    flag: str
+    environment: str | None = None
+    metavar: str | None = None
+    is_repeatable: bool = False
+    python_type: str = ""
+
+    def read_text(self, text: str, what: str | None = None) -> Any:
+        """Return the value that a text means.
+
+        Args:
+            text: From a URL, the command line or the environment.
+            what: What has that value, for the message; default: the option.
+
+        Raises:
+            OptionError: It does not take the text.
+        """
+        what = what or f"option {self.name!r}"
+        try:
+            return self.read(text)
+        except ValueError as error:
+            raise OptionError(
+                f"{what} takes {str(error) or self.expected}; got {clip(text)}"
+            ) from None
+
+    def value(self, given: Any) -> Any:
+        """Return the value of an option given in Python: checked, or the default for None.
+
+        Raises:
+            TypeError: The value has another type.
+            OptionError: The option does not take the value, or its environment variable is wrong.
+        """
+        if given is None:
+            text = os.environ.get(self.environment or "")
+            return self.read_text(text, self.environment) if text else self.default
+        if self.is_repeatable:
+            # Relative paths start at the workspace: Settings.of checks the folders.
+            return given
+        if not self.check(given):
+            expected = self.python_type or self.expected
+            raise TypeError(f"{self.name} must be {expected}, got {clip(given)}")
+        if isinstance(given, (str, os.PathLike)):
+            self.read_text(os.fspath(given))
+        elif type(given) is int:
+            self.read_text(str(given))
+        return given
+
+
+def read_boolean(text: str) -> bool:
+    """Return the truth value that a word means, in any case.
+
+    Raises:
+        ValueError: It is not one of the words.
+    """
+    word = text.strip().lower()
+    if word not in (*_TRUE, *_FALSE):
+        raise ValueError
+    return word in _TRUE
+
+
+def _read_bytes(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise ValueError from None  # without int's own message
+    if number < 0:
+        raise ValueError("0 or more bytes")
+    return number
+
+
+def _read_folder(text: str) -> str:
+    folder = Path(text).expanduser()
+    if not folder.is_dir():
+        why = "which is a file" if folder.exists() else "which does not exist"
+        raise ValueError(f"a folder, {why} ({str(folder.absolute())!r})")
+    return str(folder)
+
+
+def _read_further_folder(text: str) -> str:
+    """Relative ones start at the workspace, which is not known here."""
+    return _read_folder(text) if Path(text).expanduser().is_absolute() else text
+
+
+def _read_catalog(text: str) -> str:
+    if not re.match(r"https?://", text) and not Path(text).expanduser().is_file():
+        raise ValueError
+    return text
+
+
+def _read_device(text: str) -> str:
+    if not _DEVICE.fullmatch(text):
+        raise ValueError
+    return text
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, (str, os.PathLike))
+
+
+def _is_boolean(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+OPTIONS: Mapping[str, Option] = {
+    option.name: option
+    for option in (
+        Option(
+            "workspace",
+            "a folder",
+            _read_folder,
+            _is_path,
+            None,
+            "where relative paths start and where data sets and models are kept; default: the"
+            " database's folder",
+            "--workspace",
+            environment="THANOSQL_WORKSPACE",
+            metavar="DIR",
+        ),
+        Option(
+            "allowed_directories",
+            "folders",
+            _read_further_folder,
+            lambda value: True,
+            (),
+            "a further folder that statements may read files from; may be repeated",
+            "--allow",
+            metavar="DIR",
+            is_repeatable=True,
+        ),
+        Option(
+            "catalog",
+            "the path of a JSON file that exists, or an http(s) URL",
+            _read_catalog,
+            _is_path,
+            None,
+            "catalog of data sets and models, laid over the built-in one",
+            "--catalog",
+            environment="THANOSQL_CATALOG",
+            metavar="FILE",
+        ),
+        Option(
+            "device",
+            "cpu, cuda, cuda:1 or mps",
+            _read_device,
+            lambda value: isinstance(value, str),
+            None,
+            "cpu, cuda, cuda:1 or mps; default: the best there is",
+            "--device",
+            environment="THANOSQL_DEVICE",
+            metavar="DEVICE",
+        ),
+        Option(
+            "progress",
+            "true or false",
+            read_boolean,
+            lambda value: isinstance(value, bool) or callable(value),
+            None,
+            "show progress bars; default: in a terminal or notebook",
+            "--progress",
+            python_type="None, True, False or a callable",
+        ),
+        Option(
+            "offline",
+            "true or false",
+            read_boolean,
+            _is_boolean,
+            False,
+            "never use the network",
+            "--offline",
+            python_type="True or False",
+            environment="THANOSQL_OFFLINE",
+        ),
+        Option(
+            "network",
+            "true or false",
+            read_boolean,
+            _is_boolean,
+            False,
+            "let rows name images by http(s) URL",
+            "--network",
+            python_type="True or False",
+        ),
+        Option(
+            "cache_bytes",
+            "a number of bytes",
+            _read_bytes,
+            lambda value: type(value) is int,
+            DEFAULT_CACHE_BYTES,
+            "most bytes of memory for the vectors of one column; 0 keeps none; default: 4 GiB",
+            "--cache-bytes",
+            metavar="N",
+        ),
+    )
+}
+"""The options of ``connect`` by name."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +281,27 @@ class Settings:
     cache_bytes: int = DEFAULT_CACHE_BYTES
     is_read_only: bool = False
 
+    @classmethod
+    def of(cls, given: Mapping[str, Any], folder: StrPath, *, is_read_only: bool) -> Settings:
+        """Return the settings of a connection.
+
+        Args:
+            given: The options of ``connect``, all of them; None where one was not given.
+            folder: The workspace if none is given.
+            is_read_only: Whether nothing may be written beside the database.
+
+        Raises:
+            TypeError: A value has another type.
+            OptionError: An option does not take its value.
+        """
+        values = {name: option.value(given[name]) for name, option in OPTIONS.items()}
+        root, further = values.pop("workspace"), values.pop("allowed_directories")
+        workspace = Workspace(folder if root is None else root, further)
+        for each in workspace.allowed_directories:
+            OPTIONS["allowed_directories"].read_text(str(each))
+        progress = Progress(values.pop("progress"))
+        return cls(workspace=workspace, progress=progress, is_read_only=is_read_only, **values)
+
 
 @dataclass
 class Habit:
@@ -67,8 +325,6 @@ class State:
     """What a connection remembers between statements.
 
     Attributes:
-        vector_names: Lower-case names of vector columns and their lengths, as last read.
-        seen_names: Lower-case names of result columns met since; a new one asks the database again.
         temporary: Temporary tables that held a CONVERT's rows, to be dropped.
         temporary_count: Number of such tables made so far.
         function_error: Why one of our SQL functions failed: SQLite itself forgets the message.
@@ -78,8 +334,6 @@ class State:
         notes: What answers each search of the last statement, and why.
     """
 
-    vector_names: dict[str, int] = field(default_factory=dict)
-    seen_names: set[str] = field(default_factory=set)
     temporary: list[str] = field(default_factory=list)
     temporary_count: int = 0
     function_error: BaseException | None = None

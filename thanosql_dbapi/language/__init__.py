@@ -9,7 +9,13 @@ so the others are imported when they are asked for.
 from __future__ import annotations
 
 from .names import quote_name, quote_text
-from .screening import has_named_parameters, may_be_thanosql, names_are_in_text, parse
+from .screening import (
+    has_named_parameters,
+    may_be_thanosql,
+    names_are_in_text,
+    parse,
+    sqlite_may_accept,
+)
 from .script import split_script
 
 __all__ = [
@@ -20,4 +26,5 @@ __all__ = [
     "quote_name",
     "quote_text",
     "split_script",
+    "sqlite_may_accept",
 ]

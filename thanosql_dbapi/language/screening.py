@@ -110,16 +110,39 @@ def may_be_thanosql(script: str) -> bool:
 @lru_cache(maxsize=512)
 def has_named_parameters(sql: str) -> bool:
     """Tell whether a text has placeholders with a name: ``:name``, ``@name``, ``$name``."""
+    if ":" not in sql and "@" not in sql and "$" not in sql:
+        return False
     return _NAMED.search(sql) is not None and _NAMED.search(_ASIDE.sub(" ", sql)) is not None
 
 
 def names_are_in_text(sql: str) -> bool:
     """Tell whether a text alone decides what the columns of its result are called.
 
-    A ``*`` stands for whatever columns a table has at the time, and what is in double quotes may
-    be a column or, where there is none of that name, a string.
+    A ``*`` means the columns that a table has at the time, and what is in double quotes may be a
+    column or, if there is none of that name, a string.
     """
-    return "*" not in sql.replace("(*)", "") and '"' not in sql
+    return '"' not in sql and ("*" not in sql or "*" not in sql.replace("(*)", ""))
+
+
+def sqlite_may_accept(sql: str) -> bool:
+    """Tell whether SQLite may accept a text that is ours; it refuses any other text of ours.
+
+    No statement of SQLite begins with our words, and elsewhere a word of ours counts only where
+    SQLite could not read a name. So a text that SQLite accepts is plain SQL, with two exceptions:
+    ``FROM (LIST MODEL)``, and a SELECT that orders by ``cosine_similarity``. Other texts can be
+    given to SQLite first, and parsed if it refuses them. To parse a plain text first takes as
+    long as SQLite takes to compile it.
+
+    Example:
+        >>> sqlite_may_accept("SELECT * FROM (SEARCH IMAGE text='a cat' USING clip AS photos)")
+        False
+        >>> sqlite_may_accept("SELECT * FROM (LIST MODEL)")
+        True
+    """
+    text = sql.lower()
+    if "list" in text and ("model" in text or "table" in text or "thanosql" in text):
+        return True
+    return "cosine_similarity" in text
 
 
 def first_words(sql: str) -> tuple[str, bool, bool]:

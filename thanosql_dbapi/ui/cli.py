@@ -13,7 +13,9 @@ from typing import Any
 from .._version import __version__
 from ..connection import Connection
 from ..errors import ProgrammingError
-from .session import brief_warnings, is_interrupted, open_database, run, statements_of
+from ..opening import open_database
+from ..settings import OPTIONS, Option, OptionError
+from .session import brief_warnings, is_interrupted, run, statements_of
 
 _DESCRIPTION = "Ask your pictures a question in SQL."
 _EPILOG = """\
@@ -73,45 +75,44 @@ def _parser() -> argparse.ArgumentParser:
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--csv", action="store_true", help="print the result as CSV")
     output.add_argument("--json", action="store_true", help="print the result as JSON")
-    _add_options(parser)
+    for option in OPTIONS.values():
+        _add_option(parser, option)
     return parser
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
+def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
+    """Add an option of ``connect``; its value is None where it is not given."""
+    if option.metavar is None:
+        parser.add_argument(
+            option.flag,
+            dest=option.name,
+            action=argparse.BooleanOptionalAction,
+            default=None,
+            help=option.help,
+        )
+        return
+
+    def read(text: str) -> Any:
+        try:
+            return option.read_text(text)
+        except OptionError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
     parser.add_argument(
-        "--workspace",
-        metavar="DIR",
-        help="where relative paths start and where data sets and models are kept;"
-        " default: the database's folder",
-    )
-    parser.add_argument(
-        "--allow",
-        metavar="DIR",
-        action="append",
-        help="a further folder that statements may read files from; may be repeated",
-    )
-    parser.add_argument("--catalog", metavar="FILE", help="catalog of data sets and models")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1 or mps; default: the best there is")
-    parser.add_argument(
-        "--network", action="store_true", default=None, help="let rows name images by http(s) URL"
-    )
-    parser.add_argument(
-        "--offline", action="store_true", default=None, help="never use the network"
+        option.flag,
+        dest=option.name,
+        metavar=option.metavar,
+        type=read,
+        action="append" if option.is_repeatable else "store",
+        help=option.help,
     )
 
 
 def _database(given: list[str]) -> int:
     parser = _parser()
     options = parser.parse_args(given)
-    connection = open_database(
-        options.database,
-        workspace=options.workspace,
-        allowed_directories=options.allow,
-        catalog=options.catalog,
-        device=options.device,
-        network=options.network,
-        offline=options.offline,
-    )
+    ours = {name: getattr(options, name) for name in OPTIONS}
+    connection = open_database(options.database, **ours)
     with closing(connection):
         if options.csv or options.json:
             sql = options.sql if options.sql is not None else sys.stdin.read()
@@ -163,7 +164,7 @@ def _demo(given: list[str]) -> int:
         "folder", nargs="?", metavar="FOLDER", help="a new folder; default: thanosql-demo"
     )
     parser.add_argument("--rows", type=_at_least_one, default=2000, help="number of pictures")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1 or mps; default: the best there is")
+    _add_option(parser, OPTIONS["device"])
     options = parser.parse_args(given)
     run_demo(_terminal(), options.folder, rows=options.rows, device=options.device)
     return 0

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from ..connection import Connection
 from ..errors import OperationalError
-from .session import Outcome, brief_warnings, open_database, run
+from ..opening import open_database
+from .session import Outcome, brief_warnings, run
 
 if TYPE_CHECKING:
     from .gallery import Section

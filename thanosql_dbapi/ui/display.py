@@ -9,13 +9,12 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ..connection import Connection
 from ..errors import Error, ProgrammingError
-from ..language.tree import Print
-from ..planning.arguments import Arguments
-from .session import Outcome, is_url
+from ..opening import is_url
+from .session import Outcome, PrintOptions
 
 if TYPE_CHECKING:
     import pandas
@@ -42,36 +41,6 @@ class Picture:
     name: str
     image: Image | None
     reason: str | None = None
-
-
-@dataclass(frozen=True)
-class PrintOptions:
-    """The options of a PRINT statement, bound parameters replaced by their values.
-
-    Attributes:
-        image_col: Name of the column with the images.
-        base_dir: Folder put before relative paths, or None.
-        limit: Most rows to show, or None.
-    """
-
-    image_col: str = "image_path"
-    base_dir: str | None = None
-    limit: int | None = None
-
-    @classmethod
-    def of(cls, outcome: Outcome) -> PrintOptions:
-        """Read the options of an executed PRINT.
-
-        Raises:
-            StatementError: An option of the wrong type.
-        """
-        statement = cast(Print, outcome.tree)
-        arguments = Arguments(outcome.sql, statement, outcome.parameters)
-        return cls(
-            arguments.text(statement, "image_col", "image_path"),
-            arguments.text(statement, "base_dir"),
-            arguments.integer(statement, "limit", 0),
-        )
 
 
 def frame(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pandas.DataFrame:
@@ -113,9 +82,8 @@ def pictures(
 
     Raises:
         ProgrammingError: The result has no such column.
-        StatementError: An option of the wrong type.
     """
-    options = PrintOptions.of(outcome)
+    options = outcome.print_options or PrintOptions()
     names = outcome.names or []
     column = _column(names, options.image_col)
     most = options.limit if options.limit is not None else limit

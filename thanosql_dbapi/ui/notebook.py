@@ -44,8 +44,9 @@ from ..connection import Connection
 from ..errors import ProgrammingError, clip
 from ..language import parse
 from ..language.lexer import Kind, tokens
+from ..opening import is_url, open_database
 from . import display
-from .session import Outcome, brief_warnings, is_url, open_database, run, searches, statements_of
+from .session import Outcome, brief_warnings, run, searches, statements_of
 
 _TOKEN = re.compile(r"API_TOKEN\s*=", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")
@@ -149,7 +150,7 @@ class ThanosqlMagics(Magics):
                     metadata={"image/jpeg": {"width": display.WIDTH_PX}},
                 )
         left = len(outcome.rows) - shown
-        if left and display.PrintOptions.of(outcome).limit is None:
+        if left and outcome.print_options and outcome.print_options.limit is None:
             print(f"… and {left:,} more; OPTIONS (limit=…) shows as many as it says")  # noqa: T201
 
 
