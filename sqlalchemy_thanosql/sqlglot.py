@@ -187,7 +187,7 @@ class ThanoSQL(SQLite):
         def _statement(self, statement: tree.QueryShaped) -> Reading:
             if isinstance(statement, tree.List):
                 return listing(statement)
-            if not isinstance(statement, (tree.Search, tree.Convert)):
+            if isinstance(statement, (tree.Predict, tree.Evaluate)):
                 self._fail(f"{type(statement).__name__.upper()} is not supported", statement.offset)
             reading = make_reading(statement, self._query(statement.query))
             target = statement.option("table_name")

@@ -8,22 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from thanosql_dbapi.language import grammar
 from thanosql_dbapi.language.names import quote_name, quote_text
-from thanosql_dbapi.language.tree import (
-    Convert,
-    Copy,
-    DeleteModel,
-    GetDataset,
-    GetModel,
-    List,
-    Option,
-    Parameter,
-    Print,
-    Search,
-    Statement,
-    UploadModel,
-    Value,
-)
+from thanosql_dbapi.language.tree import Option, Parameter, Search, Statement, TableName, Value
 
 
 def write_statement(statement: Statement, query: str = "") -> str:
@@ -42,43 +29,32 @@ def write_statement(statement: Statement, query: str = "") -> str:
         >>> print(write_statement(cats, "SELECT * FROM photos"))
         SEARCH IMAGE text='a cat' USING "clip" AS (SELECT * FROM photos)
     """
-    head, tail, options = _clauses(statement)
-    if options:
-        head += f" OPTIONS ({', '.join(f'{name}={_value(value)}' for name, value in options)})"
-    if isinstance(statement, (Search, Convert, Print)):
-        # In parentheses, what follows the statement is never taken for a part of the query.
-        tail = f" AS ({query})"
-    return head + tail
-
-
-def _clauses(statement: Statement) -> tuple[str, str, list[tuple[str, Value]]]:
-    """Return what comes before OPTIONS, what after, and the options."""
-    head, tail = "", ""
+    spec = grammar.spec_for(statement)
+    if spec is None or not spec.is_supported:
+        raise TypeError(f"expected a statement that the driver runs, got {statement!r}")
     options = _pairs(statement.options)
     if isinstance(statement, Search):
         head, options = _search(statement, options)
-    elif isinstance(statement, Convert):
-        head = f"CONVERT USING {quote_name(statement.model)}"
-    elif isinstance(statement, List):
-        head = f"LIST {statement.what.upper()}"
-    elif isinstance(statement, Print):
-        head = f"PRINT {statement.medium.upper()}"
-    elif isinstance(statement, GetDataset):
-        head = f"GET THANOSQL DATASET {quote_name(statement.name)}"
-    elif isinstance(statement, GetModel):
-        head = f"GET THANOSQL MODEL {quote_name(statement.name)}"
-        tail = "" if statement.alias is None else f" AS {quote_name(statement.alias)}"
-    elif isinstance(statement, Copy):
-        head = f"COPY {quote_name(statement.table.schema, statement.table.name)}"
-        tail = f" FROM {_value(statement.source)}"
-    elif isinstance(statement, UploadModel):
-        head = f"UPLOAD MODEL {quote_name(statement.name)}"
-        tail = f" FROM {_value(statement.source)}"
-    elif isinstance(statement, DeleteModel):
-        head = f"DELETE MODEL {quote_name(statement.name)}"
     else:
-        raise TypeError(f"expected a statement that the driver runs, got {statement!r}")
-    return head, tail, options
+        head = spec.label
+        for clause, word in (("SUBJECT", ""), ("USING", "USING ")):
+            if clause in spec.fields:
+                head += f" {word}{_name(getattr(statement, spec.fields[clause]))}"
+    if options:
+        head += f" OPTIONS ({', '.join(f'{name}={_value(value)}' for name, value in options)})"
+    if "AS" in spec.fields:
+        # In parentheses, what follows the statement is never taken for a part of the query.
+        return f"{head} AS ({query})"
+    if "FROM" in spec.fields:
+        return f"{head} FROM {_value(getattr(statement, spec.fields['FROM']))}"
+    alias = getattr(statement, spec.fields["ALIAS"]) if "ALIAS" in spec.fields else None
+    return head if alias is None else f"{head} AS {quote_name(alias)}"
+
+
+def _name(name: str | TableName) -> str:
+    if isinstance(name, TableName):
+        return quote_name(name.schema, name.name)
+    return quote_name(name)
 
 
 def _search(

@@ -14,14 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thanosql_dbapi.language import may_be_thanosql, parse
-from thanosql_dbapi.language.screening import FIRST_WORDS
+from thanosql_dbapi.language import grammar, may_be_thanosql, parse
 
 LINES = (Path(__file__).parent / "statements" / "plain.sql").read_text(encoding="utf-8")
 PLAIN = LINES.splitlines()[1:]
 
 # What a list of a table and its alias alone in parentheses means cannot be told from the text.
 TAKEN = "SELECT * FROM (list model)"
+
+FIRST_WORDS = grammar.first_words()
 
 
 @pytest.fixture(scope="module")

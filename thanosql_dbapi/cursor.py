@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 # Looked up once: a point query takes two microseconds in all.
 _execute = sqlite3.Cursor.execute
+_executemany = sqlite3.Cursor.executemany
 _OperationalError = sqlite3.OperationalError
+_SYNTAX = ": syntax error"
 
 _ALTER = re.compile(r"(?:[ \t\n\v\f\r\ufeff;]|--[^\n]*|/\*[\s\S]*?\*/)*alter\b", re.IGNORECASE)
 
@@ -104,10 +106,12 @@ class Cursor(sqlite3.Cursor):
                     relay(_execute, self, sql, parameters)
                 else:
                     _execute(self, sql, parameters)
-            except Exception:
+            except Exception as error:
                 # Plain SQL with an error, or ThanoSQL.
                 tree = _classify(sql)
                 if tree is None:
+                    if error.__class__ is _OperationalError and str(error).endswith(_SYNTAX):
+                        raise _hinted(error, sql) from error.__cause__
                     raise
             else:
                 connection = self.connection
@@ -167,8 +171,22 @@ class Cursor(sqlite3.Cursor):
                 "executemany() can only execute statements that return no rows, and this one"
                 " returns rows; call execute() for each set of parameters"
             )
-        for each in parameters:
-            self.execute(sql, each)
+        from . import statements
+
+        connection = self.connection
+        _execute(self, "")
+        connection._plain.forget()
+        try:
+            statements.run_many(
+                connection._context(),
+                functools.partial(_executemany, self),
+                functools.partial(_execute, self),
+                sql,
+                tree,
+                parameters,
+            )
+        except _OperationalError as error:
+            raise connection._explained(error) from error.__cause__
         return self
 
     def executescript(self, sql_script: str, /) -> Self:
@@ -225,6 +243,14 @@ class Cursor(sqlite3.Cursor):
     def _stop_decoding(self) -> None:
         if isinstance(self._rows, Decoder):
             self._rows = self._rows.row_factory
+
+
+def _hinted(error: sqlite3.OperationalError, sql: str) -> sqlite3.OperationalError:
+    """Return SQLite's error with what was probably meant, where a statement of ours was."""
+    from .language.hints import hint_of
+
+    hint = hint_of(sql)
+    return type(error)(f"{error}; {hint}") if hint else error
 
 
 def _classify(sql: object) -> Tree | None:

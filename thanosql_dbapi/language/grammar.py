@@ -213,6 +213,16 @@ def specs_of(first: str) -> Iterator[StatementSpec]:
     return (spec for words, spec in SPECS.items() if words[0] == first)
 
 
+def spec_for(node: object) -> StatementSpec | None:
+    """Return the spec of a node of ``tree``: that of its class, and of what its words decide."""
+    kind = type(node)
+    for spec in SPECS.values():
+        is_kind = spec.node in (kind, kind.__name__)
+        if is_kind and all(getattr(node, name) == value for name, value in spec.fixed.items()):
+            return spec
+    return None
+
+
 def keywords() -> frozenset[str]:
     """Return every word that the language adds to SQL, for completion and colours."""
     words = {word for phrase in SPECS for word in phrase}

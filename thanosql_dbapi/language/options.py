@@ -116,7 +116,9 @@ def _read_scalar(reader: Reader, label: str, what: str) -> Scalar | Parameter:
 def _not_a_scalar(reader: Reader, label: str, what: str) -> StatementError:
     token = reader.peek()
     hint = None
-    if token.kind in {Kind.NAME, Kind.QUOTED} and token.text[0] != "[":
+    if token.text[:1] and token.text[0] in "‘’“”´„«":
+        hint = "write straight quotes: '…'"
+    elif token.kind in {Kind.NAME, Kind.QUOTED} and token.text[0] != "[":
         hint = f"put text in quotes: '{clip(unquote(token.text))[1:-1]}'"
     elif token.text[:1] == "[":
         hint = "a list cannot hold a list"

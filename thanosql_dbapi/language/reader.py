@@ -117,6 +117,8 @@ class Reader:
         if hint is None and token.kind is Kind.NAME:
             near = nearest(token.text.upper(), tuple(words))
             hint = f"did you mean {near}?" if near else None
+        if token.start and self.sql[token.start - 1] == "'" and token.kind is Kind.NAME:
+            hint = "an apostrophe inside single quotes is written twice: 'it''s'"
         prefix = f"{label}: " if label else ""
         return self.error(f"{prefix}expected {what}, found {found}", token, hint)
 
@@ -124,7 +126,11 @@ class Reader:
         """Return the error that a quotation is never closed."""
         what = _UNTERMINATED.get(token.text[:1], "text")
         prefix = f"{label}: " if label else ""
-        return self.error(f"{prefix}{what} is never closed: {clip(token.text, 40)}", token)
+        message = f"{prefix}{what} is never closed: {clip(token.text, 40)}"
+        hint = None
+        if token.text[:1] == "'" and self.sql.count("'") > 2:
+            hint = "an apostrophe inside single quotes is written twice: 'it''s'"
+        return self.error(message, token, hint)
 
     def name(self, label: str, what: str) -> str:
         """Take a name: bare or quoted any way, a string in single quotes included.

@@ -1,23 +1,19 @@
 """The first look at a text: plain SQL, or a candidate for the parser? Nothing is lexed.
 
-This is all of the language that plain SQL needs, so it imports nothing else of it: the parser
-comes with the first text that may be ThanoSQL.
+This is all of the language that plain SQL needs, so it imports the grammar alone: the parser comes
+with the first text that may be ThanoSQL.
 """
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import grammar
 
 if TYPE_CHECKING:
     from .tree import Tree
-
-FIRST_WORDS = frozenset(
-    {"BUILD", "CONVERT", "COPY", "EVALUATE", "FIT", "FUNCTION", "GENERATE", "GET", "LIST"}
-    | {"PREDICT", "PRINT", "SEARCH", "TRANSFORM", "UPLOAD"}
-)
-"""The words that begin a statement of ours, DELETE (MODEL) and CREATE (TABLE … USING) aside."""
 
 QUERY_FIRST_WORDS = frozenset(
     {"CREATE", "DELETE", "EXPLAIN", "INSERT", "REPLACE", "SELECT", "UPDATE", "VALUES", "WITH"}
@@ -27,18 +23,6 @@ QUERY_FIRST_WORDS = frozenset(
 _BLANK = re.compile(r"[ \t\n\v\f\r\ufeff;]+|--[^\n]*|/\*[\s\S]*?(?:\*/|\Z)")
 _WORD = re.compile(r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]*")
 
-# A text with no such words holds no subquery of ours. What is between two words may be a comment.
-_SUBQUERY = re.compile(
-    r"""\b(?: search (?:\s+["`\[]?[a-z]|\s*/\*|\s*--)
-            | (?:convert|predict|evaluate|transform|generate)
-              (?:\s+(?:using|options)\b|\s*/\*|\s*--)
-            | list (?:\s+(?:model|table|thanosql)|\s*/\*|\s*--)
-            | print (?:\s+(?:image|audio|video)\b|\s*/\*|\s*--)
-            | get (?:\s+thanosql\b|\s*/\*|\s*--)
-            | (?:upload|build|fit|delete) (?:\s+model\b|\s*/\*|\s*--)
-            | (?:copy|function) (?:\s+["`\[a-z]|\s*/\*|\s*--) )""",
-    re.IGNORECASE | re.VERBOSE | re.ASCII,
-)
 # Quotations and comments. A list of values (['a]', …) can be cut short by it, but only a statement
 # of ours has one, and its verb comes before.
 _ASIDE = re.compile(
@@ -51,10 +35,31 @@ _SIMILARITY = re.compile("cosine_similarity", re.IGNORECASE | re.ASCII)
 _CREATE_USING = re.compile(
     r"create\s+(?:temp(?:orary)?\s+)?table\s[^()']{1,300}?\busing\b", re.IGNORECASE | re.ASCII
 )
-_FIRST_WORD = re.compile(
-    rf"\b(?:{'|'.join(sorted(FIRST_WORDS))}|delete\b[^;]{{1,80}}?\bmodel|using)\b",
-    re.IGNORECASE | re.ASCII,
-)
+
+
+class _Words(NamedTuple):
+    """What is derived of the grammar.
+
+    Attributes:
+        first: Words that begin a statement of ours; DELETE (MODEL) is looked at by itself.
+        subquery: Found in every text that holds a subquery of ours.
+        statement: Found in every script that holds a statement of ours.
+    """
+
+    first: frozenset[str]
+    subquery: re.Pattern[str]
+    statement: re.Pattern[str]
+
+
+@lru_cache(maxsize=1)
+def _words() -> _Words:
+    flags = re.IGNORECASE | re.ASCII
+    first = grammar.first_words()
+    statement = rf"\b(?:{'|'.join(sorted(first))}|delete\b[^;]{{1,80}}?\bmodel|using)\b"
+    return _Words(
+        first, re.compile(grammar.subquery_pattern(), flags), re.compile(statement, flags)
+    )
+
 
 # Texts longer than this are read each time: they are bulk data more often than statements.
 _LONGEST_CACHED = 20_000
@@ -100,11 +105,13 @@ def _read_ranked(sql: str) -> Tree | None:
 
 
 _parse_cached = lru_cache(maxsize=512)(_parse)
+grammar.when_changed(_words.cache_clear)
+grammar.when_changed(_parse_cached.cache_clear)
 
 
 def may_be_thanosql(script: str) -> bool:
     """Tell whether a script needs splitting: False only if no statement in it can be ThanoSQL."""
-    return _FIRST_WORD.search(script) is not None
+    return _words().statement.search(script) is not None
 
 
 @lru_cache(maxsize=512)
@@ -153,7 +160,7 @@ def first_words(sql: str) -> tuple[str, bool, bool]:
         case; whether it opens a statement of ours; whether a subquery of ours may be in the text.
     """
     word, begin, end = _next_word(sql, 0)
-    if word in FIRST_WORDS or (word == "DELETE" and _next_word(sql, end)[0] == "MODEL"):
+    if word in _words().first or (word == "DELETE" and _next_word(sql, end)[0] == "MODEL"):
         return word, True, True
     if word == "CREATE" and _CREATE_USING.match(sql, begin):
         return word, False, True
@@ -166,10 +173,10 @@ def _has_subquery(sql: str) -> bool:
     Data that is written out in a long INSERT often has such words ("a copy of"), and to lex it all
     takes a hundred times longer than this.
     """
-    if _SUBQUERY.search(sql) is None:
+    if _words().subquery.search(sql) is None:
         return False
     bare = _ASIDE.sub(lambda found: " " if found.group()[0] in "-/" else '"x"', sql)
-    return _SUBQUERY.search(bare) is not None
+    return _words().subquery.search(bare) is not None
 
 
 def _next_word(sql: str, position: int) -> tuple[str, int, int]:

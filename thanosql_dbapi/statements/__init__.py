@@ -8,10 +8,10 @@ and a handler here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NotSupportedError
+from ..errors import NotSupportedError, OperationalError
 from ..language.tree import (
     BuildModel,
     Convert,
@@ -30,6 +30,7 @@ from ..language.tree import (
     UploadModel,
 )
 from ..planning.arguments import Arguments
+from ..stores.sqlite.compile import Compiled, compile_plan
 from .context import Context
 from .convert import SELECTS as CONVERT_SELECTS
 from .convert import perform_convert, resolve_convert
@@ -37,15 +38,15 @@ from .copy import copy
 from .get import get_dataset, get_model
 from .listing import resolve_list
 from .models import delete_model, upload_model
-from .resolve import register, resolve
-from .search import resolve_search
+from .resolve import does_work, register, resolve
+from .search import resolve_search, with_column_hint
 from .staging import drop_staging
 from .topk import compile_best, compile_ranked, is_search_only
 
 if TYPE_CHECKING:
     from ..stores.sqlite.database import Parameters
 
-__all__ = ["ACTIONS", "Context", "may_make_columns", "register", "run"]
+__all__ = ["ACTIONS", "Context", "may_make_columns", "register", "run", "run_many"]
 
 _ATTEMPTS = 3
 
@@ -103,6 +104,54 @@ def run(
         execute("", {})
 
 
+def run_many(
+    context: Context,
+    execute_many: Callable[[str, Iterator[Any]], object],
+    execute: Callable[[str, Parameters], object],
+    sql: str,
+    tree: Tree,
+    sets: Iterable[Parameters],
+) -> None:
+    """Do what a statement asks, once for each set of parameters.
+
+    sqlite3 itself executes the plain SQL for all sets, so ``rowcount`` is the sum that it counts.
+
+    Args:
+        context: The connection.
+        execute_many: Executes plain SQL for many sets on the user's cursor.
+        execute: Executes plain SQL once.
+        sql: The statement's text.
+        tree: The same, parsed; it returns no rows.
+        sets: What the caller bound.
+    """
+    if not isinstance(tree, Query) or does_work(tree):
+        for parameters in sets:
+            run(context, execute, sql, tree, parameters)
+        return
+
+    def compile_set(parameters: Parameters) -> Compiled:
+        context.begin()
+        arguments = Arguments(sql, tree, parameters)
+        return compile_plan(resolve(context, arguments, tree), arguments)
+
+    waiting = map(compile_set, sets)
+    following = next(waiting, None)
+    while following is not None:
+        text, pending = following.sql, following
+        following = None
+
+        def same_text(first: Compiled, text: str = text) -> Iterator[dict[str, Any]]:
+            nonlocal following
+            yield first.parameters
+            for each in waiting:
+                if each.sql != text:  # another number of query values
+                    following = each
+                    return
+                yield each.parameters
+
+        execute_many(text, same_text(pending))
+
+
 def may_make_columns(tree: Tree) -> bool:
     """Return whether a statement may make a vector column that was not known before."""
     if isinstance(tree, Print):
@@ -126,7 +175,10 @@ def _run_query(
         if attempt > 1:
             context.begin()
         may_narrow = is_steady and attempt < _ATTEMPTS
-        execute(*compile_best(context, arguments, plan, may_narrow=may_narrow))
+        try:
+            execute(*compile_best(context, arguments, plan, may_narrow=may_narrow))
+        except OperationalError as error:
+            raise with_column_hint(error, plan) from error.__cause__
         if not is_search_only(query) or not context.is_outrun():
             return
 

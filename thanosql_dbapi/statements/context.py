@@ -207,6 +207,7 @@ class Context:
             expected = "a text" if kind == "text" else "an image as path, URL or bytes"
             raise ProgrammingError(f"expected {expected}, got {clip(value)}")
         from ..models.query_cache import Query, query_vector
+        from ..models.tokens import text_read
 
         folder = self.model_folder(model)
 
@@ -216,6 +217,13 @@ class Context:
         store = QueryStore(folder.parent / NAME, can_write=not self.settings.is_read_only)
         if kind == "text":
             text = str(value)
+            read = text_read(folder, model.fingerprint, text)
+            if read is not None:
+                warn_user(
+                    f"the text is longer than model {clip(model.name)} reads and was cut after"
+                    f" {clip(read[-40:])}: {len(read):,} of {len(text):,} characters were used",
+                    ModelWarning,
+                )
             return query_vector(
                 asked(text), store, lambda: self.encoder(model).embed_texts([text]).tobytes()
             )

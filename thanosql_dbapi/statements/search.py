@@ -9,13 +9,14 @@ from ..language.names import quote_name, same_name
 from ..language.select import tables_read
 from ..language.topk import narrowing
 from ..language.tree import Search, Value
-from ..planning.plans import QueryVector, SearchPlan
+from ..planning.plans import Plan, QueryVector, SearchPlan
 from ..stores.sqlite.compile import Compiled
 from ..stores.sqlite.registry import Model, VectorColumn
 from .resolve import Resolver, does_work
 from .tables import tables_behind
 
 DEFAULT_TOP_K = 1000
+_NO_COLUMN = "no such column: "
 
 
 def resolve_search(resolver: Resolver, statement: Search) -> SearchPlan:
@@ -113,7 +114,7 @@ def _check_columns(
     resolver: Resolver, statement: Search, column: str, added: tuple[str, ...], model: Model
 ) -> None:
     compiled = resolver.compile_query(statement.query)
-    names = _columns(resolver, statement, compiled)
+    names = _columns(resolver, compiled, added)
     if names is None:
         return
     if not any(same_name(name, column) for name in names):
@@ -130,17 +131,38 @@ def _check_columns(
         _check_sample(resolver, compiled, column, model)
 
 
-def _columns(resolver: Resolver, statement: Search, compiled: Compiled) -> list[str] | None:
+def _columns(resolver: Resolver, compiled: Compiled, added: tuple[str, ...]) -> list[str] | None:
     """Return the columns of a SEARCH's rows; None where only the SQL around it makes sense of it.
 
     The rows may come from a WITH around the statement, or name columns of a row around it.
     """
     try:
         return resolver.context.database.columns(*compiled)
-    except OperationalError:
+    except OperationalError as error:
+        column = str(error).removeprefix(_NO_COLUMN)
+        if any(same_name(column, name) for name in added):
+            raise OperationalError(
+                f"{error}; {clip(column)} is the similarity that the SEARCH adds to these rows, so"
+                f" only the SQL around it knows it: SELECT * FROM (SEARCH … AS …) WHERE {column}"
+                " > 0.2"
+            ) from None
         if resolver.is_whole:
             raise
         return None
+
+
+def with_column_hint(error: OperationalError, plan: Plan) -> OperationalError:
+    """Return SQLite's error about an unknown column, with the names that the SEARCHes give."""
+    names = [
+        name for node in plan.nodes.values() if isinstance(node, SearchPlan) for name in node.names
+    ]
+    if not names or not str(error).startswith(_NO_COLUMN) or type(error) is not OperationalError:
+        return error
+    wanted = str(error).removeprefix(_NO_COLUMN)
+    return OperationalError(
+        f"{error}; the similarity is called {', '.join(map(clip, names))} here;"
+        f" OPTIONS (result_col='{wanted}') in the SEARCH would call it {clip(wanted)}"
+    )
 
 
 def _check_model(resolver: Resolver, statement: Search, column: str, model: Model) -> None:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..connection import Connection
+from ..language import grammar
 from . import display
 from .session import Outcome
 
@@ -22,11 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-KEYWORDS = (
-    *("AUDIO", "BUILD", "CONVERT", "COPY", "DATASET", "EVALUATE", "FIT", "GET", "IMAGE", "LIST"),
-    *("MODEL", "OPTIONS", "PREDICT", "PRINT", "SEARCH", "TEXT", "THANOSQL", "UPLOAD", "USING"),
-    "VIDEO",
-)
+KEYWORDS = grammar.keywords() - {"AS", "DELETE", "FROM", "TABLE"}
 """The words of ThanoSQL that are none of SQL."""
 
 _UNCUT = 100_000

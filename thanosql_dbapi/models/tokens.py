@@ -1,0 +1,61 @@
+"""How much of a text a model reads, told by its tokenizer alone: no weights, no torch."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError
+from .folder import read_config
+
+_DEFAULT_POSITIONS = 77
+_SPECIAL = 2  # begin and end of text
+
+
+def text_read(folder: Path, fingerprint: str, text: str) -> str | None:
+    """Return the part of a text that a model reads; None where it reads the whole text.
+
+    Args:
+        folder: The model's folder.
+        fingerprint: The model's fingerprint; what is loaded is kept by it.
+        text: The text.
+    """
+    positions = _positions(folder, fingerprint)
+    # A token stands for one byte or more.
+    if len(text.encode("utf-8", "surrogatepass")) <= positions - _SPECIAL:
+        return None
+    tokenizer = _tokenizer(folder, fingerprint)
+    if tokenizer is None:
+        return None
+    encoding = tokenizer.encode(text)
+    if len(encoding.ids) <= positions:
+        return None
+    return text[: encoding.offsets[positions - _SPECIAL][1]]
+
+
+@lru_cache(maxsize=8)
+def _positions(folder: Path, fingerprint: str) -> int:
+    try:
+        config = read_config(folder)
+    except ModelError:
+        return _DEFAULT_POSITIONS
+    text_config = config.get("text_config") or {}
+    return int(text_config.get("max_position_embeddings", _DEFAULT_POSITIONS))
+
+
+@lru_cache(maxsize=4)
+def _tokenizer(folder: Path, fingerprint: str) -> Any:
+    """Return the folder's fast tokenizer, None where it has none."""
+    file = folder / "tokenizer.json"
+    if not file.is_file():
+        return None
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception:  # the library raises Exception itself; loading the model will say why
+        return None
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
