@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import itertools
 import re
+import sqlite3
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from alembic.ddl.sqlite import SQLiteImpl
 from alembic.operations import ops
@@ -27,6 +28,8 @@ from sqlalchemy.exc import DBAPIError
 
 from thanosql_dbapi.language.lexer import Kind, tokens
 from thanosql_dbapi.language.names import quote_name, unquote
+from thanosql_dbapi.stores.sqlite.database import Database
+from thanosql_dbapi.stores.sqlite.registry import Registry
 
 from .dialect import HIDDEN_PREFIX, ThanosqlDialect
 from .types import Vector
@@ -243,15 +246,12 @@ def _unchecked_renaming(connection: Connection) -> Iterator[None]:
 
 def _converted_columns(connection: Connection) -> set[tuple[str, str]]:
     """Return table and column, in lower case, of the vectors that CONVERT made."""
-    has_any = connection.exec_driver_sql(
-        "SELECT count(*) FROM main.sqlite_master WHERE type = 'table' AND name = 'thanosql_vectors'"
-    ).scalar()
-    if not has_any:
-        return set()
-    rows = connection.exec_driver_sql(
-        "SELECT table_name, column_name FROM main.thanosql_vectors WHERE schema_name = 'main'"
-    )
-    return {(table.lower(), column.lower()) for table, column in rows}
+    database = Database(cast(sqlite3.Connection, connection.connection.dbapi_connection))
+    return {
+        (each.table_name.lower(), each.column_name.lower())
+        for each in Registry(database).vector_columns()
+        if each.schema_name.lower() == "main"
+    }
 
 
 class _PluginModule(ModuleType):

@@ -211,9 +211,13 @@ def test_another_model_under_the_same_name_embeds_anew(
         sqlite3.OperationalError, match="has changed since; CONVERT the table again"
     ):
         converted.execute("SEARCH IMAGE text='x' USING m AS SELECT * FROM photos")
-    converted.execute(IN_PLACE + " WHERE photo_id < '003'")
-    # Vectors of the old weights would not compare with the new ones, so they are gone.
-    assert converted.execute("SELECT count(m_clipen) FROM photos").fetchone() == (3,)
+    # Vectors of the old weights would not compare with the new ones in one column.
+    with pytest.raises(sqlite3.OperationalError, match="3 rows of table 'photos' that the query"):
+        converted.execute(IN_PLACE + " WHERE photo_id < '003'")
+    count = "SELECT count(m_clipen) FROM photos"
+    assert converted.execute(count).fetchone() == (6,)
+    assert embedded_images(converted, IN_PLACE) == 6
+    assert converted.execute(count).fetchone() == (6,)
 
 
 def test_into_another_table(connection: thanosql.Connection) -> None:

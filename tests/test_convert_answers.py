@@ -125,7 +125,7 @@ def test_the_rows_left_are_embedded_the_next_time(
     connection: thanosql.Connection, workspace: Path, right: dict[str, bytes]
 ) -> None:
     with pytest.warns(
-        thanosql.ConvertWarning, match=r"1 rows .* as they are: 'images/orange\.png'"
+        thanosql.ConvertWarning, match=r"1 rows .* got no vector: 'images/orange\.png'"
     ):
         meanwhile(workspace, MOVES["replaced"], IN_PLACE)
     assert embedded_images(connection, IN_PLACE) == 1
@@ -380,7 +380,7 @@ OTHER = (
 )
 
 
-@pytest.mark.parametrize("trouble", ["interrupted", "no pictures", "no rows"])
+@pytest.mark.parametrize("trouble", ["interrupted", "no pictures"])
 def test_vectors_stay_until_those_of_another_model_are_there(
     converted: thanosql.Connection, workspace: Path, trouble: str
 ) -> None:
@@ -396,8 +396,6 @@ def test_vectors_stay_until_those_of_another_model_are_there(
         if trouble == "interrupted":
             with pytest.raises(KeyboardInterrupt, match="enough"):
                 writer.execute(OTHER)
-        elif trouble == "no rows":
-            assert writer.execute(f"{OTHER} WHERE 0").fetchall() == []
         else:
             (workspace / "images").rename(workspace / "away")
             with (
@@ -416,12 +414,29 @@ def test_another_model_takes_the_place_of_one(
     before = dict(converted.execute(VECTORS).fetchall())
     other_model(workspace)
     converted.execute("UPLOAD MODEL other FROM 'other'")
-    rows = converted.execute(f"{OTHER} WHERE photo_id > '001'").fetchall()
+    rows = converted.execute(OTHER).fetchall()
     after = dict(converted.execute(VECTORS).fetchall())
     assert {path: vector.tobytes() for _, path, _, vector in rows} == after
-    assert len(after) == 4
+    assert len(after) == 6
     assert all(after[path] != before[path] for path in after)
-    assert embedded_images(converted, OTHER) == 2
+    assert embedded_images(converted, OTHER) == 0
+
+
+@pytest.mark.parametrize("which", ["LIMIT 1", "WHERE 0"])
+def test_trying_another_model_on_some_rows_costs_no_vectors(
+    converted: thanosql.Connection, workspace: Path, which: str
+) -> None:
+    before = converted.execute(VECTORS).fetchall()
+    other_model(workspace)
+    converted.execute("UPLOAD MODEL other FROM 'other'")
+    with pytest.raises(thanosql.OperationalError, match=r"result_col.*nothing was changed"):
+        converted.execute(f"{OTHER} {which}")
+    assert converted.execute(VECTORS).fetchall() == before
+    # As the message says:
+    converted.execute('UPDATE "main"."photos" SET "m_clipen" = NULL')
+    converted.execute(f"{OTHER} LIMIT 1")
+    assert converted.execute("SELECT count(m_clipen) FROM photos").fetchone() == (1,)
+    assert embedded_images(converted, OTHER) == 5
 
 
 def test_vectors_of_another_model_are_not_appended(

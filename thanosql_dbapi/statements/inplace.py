@@ -28,7 +28,7 @@ from ..stores.sqlite.database import Database
 from .context import Context
 from .filling import Batch, Plan, add_watched_column, fill
 from .resolve import Resolver
-from .staging import Staging, with_keys
+from .staging import KEY, Staging, with_keys
 from .tables import table_key
 from .target import Target, Writer, make_sources, shown
 
@@ -142,7 +142,6 @@ def _prepare_column(context: Context, plan: Plan, target: Target) -> int:
                 " OPTIONS (result_col='…'); nothing was changed"
             )
         elif known is not None and known.fingerprint != plan.model.fingerprint:
-            # The rows not selected now are to be embedded another time.
             database.execute(
                 f"UPDATE {target.table} SET {column} = NULL WHERE {column} IS NOT NULL"
             )
@@ -180,6 +179,7 @@ def _replace_vectors(context: Context, plan: Plan, target: Target, staging: Stag
     are not to be lost to a model or a disk that fails half-way.
     """
     database, vector = context.database, quote_name(plan.column)
+    _require_all_rows(context, plan, target, staging)
     staging.add_vector_column(plan.model.dimension)
     states: dict[int, int] = {}
     made = 0
@@ -203,6 +203,7 @@ def _replace_vectors(context: Context, plan: Plan, target: Target, staging: Stag
             " of another model, which stay; nothing was changed"
         )
     with database.atomic():
+        _require_all_rows(context, plan, target, staging)  # others may have added some
         column_id = _prepare_column(context, plan, target)
         writer = Writer(context, plan, target, staging, column_id, states)
         rows = staging.sources(plan.column)
@@ -211,6 +212,25 @@ def _replace_vectors(context: Context, plan: Plan, target: Target, staging: Stag
         ]:
             writer.write(batch)
         writer.finish()
+
+
+def _require_all_rows(context: Context, plan: Plan, target: Target, staging: Staging) -> None:
+    """Refuse to replace another model's vectors where the query leaves out rows that have some."""
+    vector = quote_name(plan.column)
+    keys = ", ".join(f"t.{key}" for key in target.keys)
+    chosen = ", ".join(f"{KEY}{number}" for number in range(len(target.keys)))
+    (count,) = context.database.row(
+        f"SELECT count(*) FROM {target.table} AS t WHERE t.{vector} IS NOT NULL"
+        f" AND ({keys}) NOT IN (SELECT {chosen} FROM {staging.table})"
+    ) or (0,)
+    if count:
+        raise OperationalError(
+            f"CONVERT USING {plan.model.name}: {count:,} rows of table {clip(target.name)} that the"
+            f" query does not select have vectors of another model in column {clip(plan.column)},"
+            " and vectors of two models do not compare; select all rows, choose another column with"
+            f" OPTIONS (result_col='…'), or give the old vectors up with UPDATE {target.table} SET"
+            f" {vector} = NULL; nothing was changed"
+        )
 
 
 def _fill(context: Context, plan: Plan, target: Target, staging: Staging, column_id: int) -> None:

@@ -200,8 +200,8 @@ class Writer:
         )
         warn_user(
             f"CONVERT USING {self._plan.model.name}: {len(self._left):,} rows of table"
-            f" {clip(self._target.name)} were changed, moved or deleted while it ran, and were left"
-            f" as they are: {shown([source for (source,) in sources])}; run the statement again to"
+            f" {clip(self._target.name)} were changed, moved or deleted while it ran, and got no"
+            f" vector: {shown([source for (source,) in sources])}; run the statement again to"
             " embed them",
             ConvertWarning,
         )
