@@ -98,7 +98,10 @@ class Cursor(sqlite3.Cursor):
                     _execute(self, sql, parameters)
             except Exception:
                 # Plain SQL with an error, or ThanoSQL.
-                tree = _classify(sql)
+                try:
+                    tree = _classify(sql)
+                except ProgrammingError as error:
+                    raise error from None  # not "while handling" SQLite's syntax error
                 if tree is None:
                     raise
             else:
