@@ -23,6 +23,7 @@ from typing import Any
 
 import sqlalchemy
 from sqlalchemy import event, pool
+from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DisconnectionError
@@ -95,9 +96,8 @@ class ThanosqlDialect(SQLiteDialect_pysqlite):
     @classmethod
     def get_async_dialect_cls(cls, url: URL) -> Any:
         """Return the dialect of ``create_async_engine``, which needs aiosqlite."""
-        from .aio import ThanosqlDialectAsync
-
-        return ThanosqlDialectAsync
+        # By its entry point: the module aio imports this one.
+        return registry.load("thanosql.aiosqlite")
 
     @classmethod
     def get_pool_class(cls, url: URL) -> type[pool.Pool]:

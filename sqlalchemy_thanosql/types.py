@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, Union, cast
 
+from sqlalchemy import func
 from sqlalchemy.types import UserDefinedType
 
 from thanosql_dbapi.errors import clip
@@ -60,9 +61,9 @@ class Vector(_VectorBase):
             Returns:
                 A Float expression, -1 to 1, NULL where either vector is NULL.
             """
-            from .functions import cosine_similarity
-
-            return cosine_similarity(self.expr, other)
+            # By its name: the module functions imports this one.
+            found: Any = func.cosine_similarity(self.expr, other)
+            return cast("cosine_similarity", found)
 
     def __init__(self, dim: int | None = None, as_list: bool = False) -> None:
         if dim is not None and (type(dim) is not int or dim < 1):

@@ -17,6 +17,8 @@ import pytest
 
 import thanosql
 import thanosql_dbapi
+from thanosql_dbapi.stores.sqlite.database import Database
+from thanosql_dbapi.stores.sqlite.registry import Registry, VectorColumn
 
 
 def test_module_globals_are_those_of_pep_249() -> None:
@@ -321,3 +323,39 @@ def test_a_new_file_has_pages_for_vectors(tmp_path):
     with pytest.raises(sqlite3.OperationalError, match="unable to open database file"):
         thanosql.connect(f"file:{tmp_path}/none.db?mode=ro", uri=True)
     assert not (tmp_path / "none.db").exists()
+
+
+def test_sqlites_syntax_error_is_not_shown_before_ours() -> None:
+    with closing(thanosql.connect(":memory:")) as connection:
+        with pytest.raises(thanosql.StatementError, match="did you mean USING") as caught:
+            connection.execute("SELECT * FROM (SEARCH IMAGE text='x' USNG m AS q)")
+        assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("name", "sql"),
+    [
+        ("3d emb", 'SELECT "3d emb" FROM t'),
+        ("3d emb", "SELECT [3d emb] FROM t"),
+        ("3d emb", "SELECT `3d emb` FROM t"),
+        ("3d emb", "SELECT * FROM t"),
+        ("3d emb", "SELECT t.'3d emb' FROM t"),
+        ("3d 'e", "SELECT t.'3d ''e' FROM t"),
+        ("emb", "SELECT emb FROM t"),
+        ("é ü", 'SELECT "é ü" AS "É ü" FROM t'),
+    ],
+)
+def test_a_vector_column_may_have_any_name(name: str, sql: str, tmp_path: Path) -> None:
+    with (
+        closing(thanosql.connect(tmp_path / "x.db", isolation_level=None)) as connection,
+        closing(thanosql.connect(tmp_path / "x.db", isolation_level=None)) as other,
+    ):
+        quoted = name.replace('"', '""')
+        connection.execute(f'CREATE TABLE t ("{quoted}")')
+        connection.execute("INSERT INTO t VALUES (?)", (b"\0" * 8,))
+        assert connection.execute("SELECT 17").fetchone() == (17,)
+        # Another process registers the column.
+        column = VectorColumn("main", "t", name, "m", "f", 2, "x", "image")
+        Registry(Database(other)).add_vector_column(column)
+        assert connection.execute(sql).fetchone()[0].shape == (2,)
+        assert connection.execute(sql).fetchone()[0].shape == (2,)

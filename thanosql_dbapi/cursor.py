@@ -108,7 +108,10 @@ class Cursor(sqlite3.Cursor):
                     _execute(self, sql, parameters)
             except Exception as error:
                 # Plain SQL with an error, or ThanoSQL.
-                tree = _classify(sql)
+                try:
+                    tree = _classify(sql)
+                except ProgrammingError as error:
+                    raise error from None  # not "while handling" SQLite's syntax error
                 if tree is None:
                     if error.__class__ is _OperationalError and str(error).endswith(_SYNTAX):
                         raise _hinted(error, sql) from error.__cause__

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import re
 import sqlite3
 import sys
 import warnings
@@ -19,12 +20,20 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from .errors import warn_user
-from .language import has_named_parameters
 
 _T = TypeVar("_T")
 
 # A sequence for named placeholders: an error from 3.14 on.
 NAMES_ARE_WARNED_OF = (3, 12) <= sys.version_info < (3, 14)
+
+ASIDE = re.compile(
+    r"""'[^']*(?:'|\Z) | "[^"]*(?:"|\Z) | `[^`]*(?:`|\Z) | \[[^\]]*(?:\]|\Z)
+      | --[^\n]* | /\*[\s\S]*?(?:\*/|\Z)""",
+    re.VERBOSE,
+)
+"""Quotations and comments."""
+
+_NAMED = re.compile(r"[:@$][A-Za-z0-9_$:\u0080-\U0010ffff]")
 
 POSITIONAL = (
     "timeout",
@@ -83,6 +92,14 @@ def relay(call: Callable[..., _T], /, *arguments: Any, **options: Any) -> _T:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return call(*arguments, **options)
+
+
+@functools.lru_cache(maxsize=512)
+def has_named_parameters(sql: str) -> bool:
+    """Tell whether a text has placeholders with a name: ``:name``, ``@name``, ``$name``."""
+    if ":" not in sql and "@" not in sql and "$" not in sql:
+        return False
+    return _NAMED.search(sql) is not None and _NAMED.search(ASIDE.sub(" ", sql)) is not None
 
 
 def may_warn(sql: str) -> bool:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from ..sqlite3_compat import ASIDE
 from . import grammar
-
-if TYPE_CHECKING:
-    from .tree import Tree
 
 QUERY_FIRST_WORDS = frozenset(
     {"CREATE", "DELETE", "EXPLAIN", "INSERT", "REPLACE", "SELECT", "UPDATE", "VALUES", "WITH"}
@@ -23,15 +21,6 @@ QUERY_FIRST_WORDS = frozenset(
 _BLANK = re.compile(r"[ \t\n\v\f\r\ufeff;]+|--[^\n]*|/\*[\s\S]*?(?:\*/|\Z)")
 _WORD = re.compile(r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]*")
 
-# Quotations and comments. A list of values (['a]', …) can be cut short by it, but only a statement
-# of ours has one, and its verb comes before.
-_ASIDE = re.compile(
-    r"""'[^']*(?:'|\Z) | "[^"]*(?:"|\Z) | `[^`]*(?:`|\Z) | \[[^\]]*(?:\]|\Z)
-      | --[^\n]* | /\*[\s\S]*?(?:\*/|\Z)""",
-    re.VERBOSE,
-)
-_NAMED = re.compile(r"[:@$][A-Za-z0-9_$:\u0080-\U0010ffff]")
-_SIMILARITY = re.compile("cosine_similarity", re.IGNORECASE | re.ASCII)
 _CREATE_USING = re.compile(
     r"create\s+(?:temp(?:orary)?\s+)?table\s[^()']{1,300}?\busing\b", re.IGNORECASE | re.ASCII
 )
@@ -61,65 +50,12 @@ def _words() -> _Words:
     )
 
 
-# Texts longer than this are read each time: they are bulk data more often than statements.
-_LONGEST_CACHED = 20_000
-
-
-def parse(sql: str) -> Tree | None:
-    """Read a text that may be ThanoSQL.
-
-    Args:
-        sql: One statement; comments, white space and semicolons may surround it.
-
-    Returns:
-        What it says; None when it is plain SQLite, well-formed or not.
-
-    Raises:
-        StatementError: The text opens with a verb of ours, or has one where SQL takes a subquery,
-            and does not parse.
-
-    Example:
-        >>> parse("DELETE MODEL clip")
-        DeleteModel(options=(), name='clip')
-        >>> parse("DELETE FROM model") is None
-        True
-    """
-    return _parse(sql) if len(sql) > _LONGEST_CACHED else _parse_cached(sql)
-
-
-def _parse(sql: str) -> Tree | None:
-    word, is_statement, is_candidate = first_words(sql)
-    if not is_candidate:
-        return _read_ranked(sql) if word in {"SELECT", "EXPLAIN"} else None
-    from .parser import read
-
-    return read(sql, is_statement=is_statement, is_creation=word == "CREATE")
-
-
-def _read_ranked(sql: str) -> Tree | None:
-    if _SIMILARITY.search(sql) is None:
-        return None
-    from .topk import read_ranked
-
-    return read_ranked(sql)
-
-
-_parse_cached = lru_cache(maxsize=512)(_parse)
 grammar.when_changed(_words.cache_clear)
-grammar.when_changed(_parse_cached.cache_clear)
 
 
 def may_be_thanosql(script: str) -> bool:
     """Tell whether a script needs splitting: False only if no statement in it can be ThanoSQL."""
     return _words().statement.search(script) is not None
-
-
-@lru_cache(maxsize=512)
-def has_named_parameters(sql: str) -> bool:
-    """Tell whether a text has placeholders with a name: ``:name``, ``@name``, ``$name``."""
-    if ":" not in sql and "@" not in sql and "$" not in sql:
-        return False
-    return _NAMED.search(sql) is not None and _NAMED.search(_ASIDE.sub(" ", sql)) is not None
 
 
 def names_are_in_text(sql: str) -> bool:
@@ -175,7 +111,9 @@ def _has_subquery(sql: str) -> bool:
     """
     if _words().subquery.search(sql) is None:
         return False
-    bare = _ASIDE.sub(lambda found: " " if found.group()[0] in "-/" else '"x"', sql)
+    # A list of values (['a]', …) can be cut short by it, but only a statement of ours has one, and
+    # its verb comes before.
+    bare = ASIDE.sub(lambda found: " " if found.group()[0] in "-/" else '"x"', sql)
     return _words().subquery.search(bare) is not None
 
 
