@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -77,7 +78,7 @@ class Connection(sqlite3.Connection):
             raise ValueError(f"cache_bytes must be 0 or more, got {cache_bytes}")
         environment = os.environ
         location = locate(database, is_uri=bool(options.get("uri")))
-        is_new = location.is_new
+        is_new, identity = location.is_new, location.identity
         with extension.loading() as load:
             super().__init__(database, **options)
             try:
@@ -101,7 +102,9 @@ class Connection(sqlite3.Connection):
                 super().close()
                 raise
         self._name = os.fsdecode(database)
-        self._state = State()
+        # Another file may have taken the name while SQLite opened it.
+        is_certain = identity in (None, location.identity)
+        self._state = State(file_identity=location.identity if is_certain else None)
         self._settled: dict[str, Description | None] = {}
         self._plain_columns: dict[str, Description] = {}
         self._trace_callback: Any = None
@@ -158,6 +161,40 @@ class Connection(sqlite3.Connection):
         super().close()
         if state := self.__dict__.get("_state"):
             state.matrices = None
+
+    if sys.version_info >= (3, 11):
+
+        def deserialize(self, *arguments: Any, **options: Any) -> None:
+            """Replace a database; as in sqlite3. What is known of the old one is forgotten."""
+            try:
+                super().deserialize(*arguments, **options)
+            finally:
+                self._state.file_identity = None
+                self._state.matrices = None
+                self._state.habits.clear()
+                self._forget_columns()
+
+        def blobopen(self, *arguments: Any, **options: Any) -> sqlite3.Blob:
+            """Open a BLOB; as in sqlite3. One that can be written turns the matrix off."""
+            if not options.get("readonly"):
+                self._turn_matrices_off()
+            return super().blobopen(*arguments, **options)
+
+    if sys.version_info >= (3, 12):
+
+        def setconfig(self, op: int, enable: bool = True, /) -> None:
+            """Set an option; as in sqlite3. One that stops the triggers turns the matrix off."""
+            if op in (
+                sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER,
+                sqlite3.SQLITE_DBCONFIG_RESET_DATABASE,
+                sqlite3.SQLITE_DBCONFIG_WRITABLE_SCHEMA,
+            ):
+                self._turn_matrices_off()
+            super().setconfig(op, enable)
+
+    def _turn_matrices_off(self) -> None:
+        """Answer all searches by a scan: the change log can miss a change from now on."""
+        self._state.is_blind, self._state.matrices = True, None
 
     def explain(self, sql: str, parameters: Parameters = (), /) -> Explanation:
         """Say how a statement would be answered; see :func:`thanosql_dbapi.explain`."""

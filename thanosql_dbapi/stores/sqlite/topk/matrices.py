@@ -29,6 +29,7 @@ import numpy as np
 from ....language.names import same_name
 from ....language.tree import TableName
 from ..database import Database
+from ..location import Location
 from . import sidefile
 from .change_log import Mark, Watch, changes_since, find_watch, last_mark
 from .matrix import Column, Matrix, most_rows, read_matrix
@@ -116,16 +117,6 @@ class Matrices:
     identity: tuple[int, int] | None = None
     is_blind: bool = False
     _entries: dict[tuple[TableName, str, int], _Entry] = field(default_factory=dict)
-
-    def forget(self) -> None:
-        """Forget all columns: another database may be under the connection."""
-        self._entries.clear()
-        self.file = None
-
-    def turn_off(self) -> None:
-        """Use no matrix from now on: changes are not logged any more."""
-        self.forget()
-        self.is_blind = True
 
     def current(self, database: Database, table: TableName, column: str, dimension: int) -> Current:
         """Return a column, its matrix, and the rows that have changed since that was read.
@@ -289,7 +280,7 @@ class Matrices:
 
     def _is_own_file(self) -> bool:
         """Return whether the path still leads to the file that the connection opened."""
-        return self.identity is not None and file_identity(self.file) == self.identity
+        return self.identity is not None and Location(self.file).identity == self.identity
 
     def _origin(self) -> sidefile.Origin | None:
         if self.file is None or self.identity is None:
@@ -334,17 +325,6 @@ class Matrices:
                 entry.too_large = True
                 return self._unwatched(database, entry, column)
         return entry.matrix
-
-
-def file_identity(file: Path | None) -> tuple[int, int] | None:
-    """Return a file's device and inode, or None where there is no such file."""
-    if file is None:
-        return None
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 @contextmanager

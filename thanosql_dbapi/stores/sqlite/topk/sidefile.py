@@ -67,11 +67,12 @@ def origin_of(database: Path, identity: tuple[int, int]) -> Origin | None:
             with database.open("rb") as file:
                 header = file.read(28)
             return Origin(*identity, int.from_bytes(header[24:28], "big"))
-        for name in os.listdir("/dev/fd"):
+        for number in [int(path.name) for path in Path("/dev/fd").iterdir()]:
             with suppress(OSError):
-                if _identity(int(name)) == identity:
-                    header = os.pread(int(name), 28, 0)
-                    if header.startswith(_MAGIC) and _identity(int(name)) == identity:
+                if _identity(number) == identity:
+                    header = os.pread(number, 28, 0)
+                    # Another thread may have closed it meanwhile.
+                    if header.startswith(_MAGIC) and _identity(number) == identity:
                         return Origin(*identity, int.from_bytes(header[24:28], "big"))
     return None
 
