@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -80,7 +81,7 @@ class Connection(sqlite3.Connection):
             location.folder,
             is_read_only=location.is_read_only,
         )
-        is_new = location.is_new
+        is_new, identity = location.is_new, location.identity
         with extension.loading() as load:
             super().__init__(database, **options)
             try:
@@ -92,7 +93,9 @@ class Connection(sqlite3.Connection):
                 raise
         self.settings = settings
         self._name = os.fsdecode(database)
-        self._state = State()
+        # Another file may have taken the name while SQLite opened it.
+        is_certain = identity in (None, location.identity)
+        self._state = State(file_identity=location.identity if is_certain else None)
         self._plain = PlainTexts()
         self._settled = self._plain.settled
         self._trace_callback: Any = None
@@ -149,6 +152,40 @@ class Connection(sqlite3.Connection):
         super().close()
         if state := self.__dict__.get("_state"):
             state.matrices = None
+
+    if sys.version_info >= (3, 11):
+
+        def deserialize(self, *arguments: Any, **options: Any) -> None:
+            """Replace a database; as in sqlite3. What is known of the old one is forgotten."""
+            try:
+                super().deserialize(*arguments, **options)
+            finally:
+                self._state.file_identity = None
+                self._state.matrices = None
+                self._state.habits.clear()
+                self._plain.forget()
+
+        def blobopen(self, *arguments: Any, **options: Any) -> sqlite3.Blob:
+            """Open a BLOB; as in sqlite3. One that can be written turns the matrix off."""
+            if not options.get("readonly"):
+                self._turn_matrices_off()
+            return super().blobopen(*arguments, **options)
+
+    if sys.version_info >= (3, 12):
+
+        def setconfig(self, op: int, enable: bool = True, /) -> None:
+            """Set an option; as in sqlite3. One that stops the triggers turns the matrix off."""
+            if op in (
+                sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER,
+                sqlite3.SQLITE_DBCONFIG_RESET_DATABASE,
+                sqlite3.SQLITE_DBCONFIG_WRITABLE_SCHEMA,
+            ):
+                self._turn_matrices_off()
+            super().setconfig(op, enable)
+
+    def _turn_matrices_off(self) -> None:
+        """Answer all searches by a scan: the change log can miss a change from now on."""
+        self._state.is_blind, self._state.matrices = True, None
 
     def explain(self, sql: str, parameters: Parameters = (), /) -> Explanation:
         """Say how a statement would be answered; see :func:`thanosql_dbapi.explain`."""

@@ -110,8 +110,8 @@ class Cursor(sqlite3.Cursor):
                 # Plain SQL with an error, or ThanoSQL.
                 try:
                     tree = _classify(sql)
-                except ProgrammingError as error:
-                    raise error from None  # not "while handling" SQLite's syntax error
+                except ProgrammingError as refused:
+                    raise refused from None  # not "while handling" SQLite's syntax error
                 if tree is None:
                     if error.__class__ is _OperationalError and str(error).endswith(_SYNTAX):
                         raise _hinted(error, sql) from error.__cause__

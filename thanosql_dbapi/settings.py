@@ -332,6 +332,8 @@ class State:
         habits: What was learnt of searches, by their text and number in it.
         read_version: SQLite's data_version before candidates were looked for, or None.
         notes: What answers each search of the last statement, and why.
+        file_identity: Device and inode of the file that was opened, or None where unknown.
+        is_blind: Whether the connection can change vectors without running triggers.
     """
 
     temporary: list[str] = field(default_factory=list)
@@ -341,3 +343,5 @@ class State:
     habits: dict[tuple[str, int], Habit] = field(default_factory=dict)
     read_version: int | None = None
     notes: list[Answer] = field(default_factory=list)
+    file_identity: tuple[int, int] | None = None
+    is_blind: bool = False

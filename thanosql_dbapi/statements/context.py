@@ -56,6 +56,8 @@ class Context:
                 limit=self.settings.cache_bytes,
                 can_write=not self.settings.is_read_only,
                 on_device=functools.partial(_on_device, self.settings.device),
+                identity=self.state.file_identity,
+                is_blind=self.state.is_blind,
             )
         return self.state.matrices
 

@@ -35,8 +35,18 @@ _PATIENCE = 15
 
 _HABITS_LIMIT = 256
 
-# In EXPLAIN QUERY PLAN: rows that come in another order than that of their ids.
-_BY_INDEX = re.compile(r"USING (?:AUTOMATIC )?(?:PARTIAL )?(?:COVERING )?INDEX|MULTI-INDEX")
+# Lines of EXPLAIN QUERY PLAN for rows that come in the order of their ids: a full scan, a look-up
+# by row id, and what does not order rows. Any other line may mean another order.
+_IN_ORDER = re.compile(
+    r"SCAN (?!.*\bUSING\b).*"
+    r"|SCAN .* VIRTUAL TABLE INDEX \d+:"
+    r"|SEARCH .* USING INTEGER PRIMARY KEY \(rowid.*\)"
+    r"|(?:LIST|SCALAR|CORRELATED SCALAR|CORRELATED LIST) SUBQUERY \d+"
+    r"|(?:CO-ROUTINE|MATERIALIZE) .*"
+    r"|USE TEMP B-TREE FOR (?:LAST \d+ TERMS? OF |RIGHT PART OF )?ORDER BY"
+    r"|USING ROWID SEARCH ON TABLE .* FOR IN-OPERATOR"
+    r"|CREATE BLOOM FILTER|BLOOM FILTER ON .*"
+)
 
 
 def compile_best(
@@ -250,7 +260,7 @@ def _habit(context: Context, arguments: Arguments) -> Habit:
 
 def _is_by_index(database: Database, sql: str, parameters: dict[str, Any]) -> bool:
     plan = database.rows(f"EXPLAIN QUERY PLAN {sql}", parameters)
-    return any(_BY_INDEX.search(row[-1]) for row in plan)
+    return not all(_IN_ORDER.fullmatch(row[-1]) for row in plan)
 
 
 def _require_many(database: Database, sql: str, parameters: dict[str, Any], count: int) -> None:

@@ -1,6 +1,6 @@
 """The SQL functions of every connection: embed_text, embed_image, cosine_similarity.
 
-They are what SEARCH becomes, and what tools with an SQL parser of their own write instead of it::
+SEARCH becomes them; tools with their own SQL parser write them directly::
 
     SELECT *, cosine_similarity(clip_clipen, embed_text('clip', 'a black cat')) AS similarity
     FROM photos ORDER BY similarity DESC LIMIT 5
@@ -71,7 +71,7 @@ def cosine_similarity(one: Any, other: Any) -> float | None:
         The similarity; None where a vector is None or has no direction (all zeros, or not finite).
 
     Raises:
-        DataError: An argument is no vector, or the lengths differ.
+        DataError: An argument is not a vector, or the dimensions differ.
 
     Example:
         >>> import numpy as np

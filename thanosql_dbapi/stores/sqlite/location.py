@@ -40,6 +40,15 @@ class Location:
         return Path.cwd() if self.file is None else self.file.parent
 
     @property
+    def identity(self) -> tuple[int, int] | None:
+        """The file's device and inode, or None where there is no file."""
+        try:
+            status = None if self.file is None else self.file.stat()
+        except OSError:
+            return None
+        return None if status is None else (status.st_dev, status.st_ino)
+
+    @property
     def is_new(self) -> bool:
         """Whether nothing is in the file yet, and something may come."""
         if self.file is None or self.is_read_only:

@@ -1,42 +1,54 @@
-"""The matrices of a connection: each kept in step with its column, or not used at all.
+"""The matrices of a connection: each is up to date with its column, or is not used.
 
-What can change a column without a connection's knowing is other connections' commits, its own
-statements, a ROLLBACK, a VACUUM, DDL. For a watched column (see ``watching``) the log tells which
-rows to look at again. For any other, only a database in which nothing at all has changed will do.
+Invariant: a matrix is used only where facts prove that it is the column's. What is learnt of a
+column (its watch, its matrix) counts in one committed version of the schema, its cookie
+(``PRAGMA main.schema_version``): VACUUM and all DDL move it. The cookie of committed states only
+grows, and that of an uncommitted state is larger than all of them, so equal cookies mean equal
+schemas where one of the two is known to be committed. Within a version the log of a watched column
+(see ``change_log``) lists the rows that changed, and the token of its mark proves that the log is
+the one that the matrix was read with. A column that is not watched is used only while nothing at
+all has changed in the database.
+
+All facts of one statement are read in one snapshot.
 """
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 from weakref import WeakValueDictionary
+
+import numpy as np
 
 from ....language.names import same_name
 from ....language.tree import TableName
 from ..database import Database
+from ..location import Location
 from . import sidefile
 from .change_log import Mark, Watch, changes_since, find_watch, last_mark
 from .matrix import Column, Matrix, most_rows, read_matrix
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from .quantized import Floats, Products
 
 MOST_CHANGES = 1000
-"""Changed rows that every search compares besides; with more, the matrix is made anew from them."""
+"""Changed rows that every search compares too; with more, the matrix is patched."""
 
 LONGEST_LOG = 100_000
 FEWEST_FILED = 2000
-"""Rows below which a matrix is read as quickly as its side file."""
+"""Rows below which the column is read as quickly as its side file."""
 
 # One matrix serves all connections of a process, for as long as one of them uses it.
-_shared: WeakValueDictionary[tuple[str, int, int], Matrix] = WeakValueDictionary()
+_Key = tuple[str, Union[tuple[int, int], None], int, int, int]
+_shared: WeakValueDictionary[_Key, Matrix] = WeakValueDictionary()
 
 Probe = Callable[[list[int], int], list[float]]
 
@@ -46,7 +58,7 @@ class Declined(Exception):  # noqa: N818 - no error: the scan answers
 
     Args:
         reason: The reason.
-        was_dear: Whether it took time to find out, which the same statement is to be spared.
+        was_dear: Whether the attempt was expensive: the same statement then scans for some time.
     """
 
     def __init__(self, reason: str, *, was_dear: bool = False) -> None:
@@ -75,12 +87,12 @@ class Current:
 class _Entry:
     """What is known of one column."""
 
-    schema_version: list[tuple[int]]
+    schema_version: tuple[int, int]  # of main and of temp
     watch: Watch | None
     column: Column | None
     matrix: Matrix | None = None
     state: tuple[int, int] = (-1, -1)  # of the whole database, when last asked
-    is_checked: bool = True  # that the matrix's rows still have their numbers
+    is_kept: bool = True  # beyond the statement
     too_large: bool = False
     products: tuple[Matrix, Products | None] | None = None
 
@@ -94,12 +106,16 @@ class Matrices:
         limit: Bytes a matrix may have; 0 turns them all off.
         can_write: Whether side files may be written.
         on_device: Takes a matrix's codes to a GPU; None where there is none.
+        identity: Device and inode of the file that the connection opened, or None where unknown.
+        is_blind: Whether the connection can change vectors without an entry in the log.
     """
 
     file: Path | None
     limit: int
     can_write: bool = True
     on_device: Callable[[NDArray[np.int8]], Products | None] = lambda codes: None
+    identity: tuple[int, int] | None = None
+    is_blind: bool = False
     _entries: dict[tuple[TableName, str, int], _Entry] = field(default_factory=dict)
 
     def current(self, database: Database, table: TableName, column: str, dimension: int) -> Current:
@@ -112,17 +128,20 @@ class Matrices:
             dimension: Length of the vectors.
 
         Raises:
-            Declined: There is none that could be trusted.
+            Declined: No matrix is certain to be the column's.
         """
         if self.limit <= 0:
             raise Declined("cache_bytes=0 turns the matrix off")
-        entry = self._entry(database, table, column, dimension)
-        if entry.column is None:
-            raise Declined(f"{table.name!r} is no table of main with row ids and such a column")
-        if entry.watch is None:
-            matrix, changed = self._unwatched(database, entry, entry.column), set[int]()
-        else:
-            matrix, changed = self._watched(database, entry, entry.column, entry.watch)
+        if self.is_blind:
+            raise Declined("the connection can change vectors without a trace")
+        with _snapshot(database):
+            entry = self._entry(database, table, column, dimension)
+            if entry.column is None:
+                raise Declined(f"{table.name!r} is not a table of main with such a column")
+            if entry.watch is None:
+                matrix, changed = self._unwatched(database, entry, entry.column), set[int]()
+            else:
+                matrix, changed = self._watched(database, entry, entry.column, entry.watch)
         if entry.products is None or entry.products[0] is not matrix:
             entry.products = matrix, self.on_device(matrix.vectors.codes)
         return Current(entry.column, matrix, changed, entry.products[1])
@@ -130,41 +149,54 @@ class Matrices:
     def _entry(self, database: Database, table: TableName, column: str, dimension: int) -> _Entry:
         key = table, column, dimension
         known = self._entries.get(key)
+        (cookie,) = database.row("PRAGMA main.schema_version") or (0,)
         # A temporary table hides one of main.
-        version = database.rows("PRAGMA main.schema_version") + database.rows(
-            "PRAGMA temp.schema_version"
-        )
-        if known is not None and known.schema_version == version:
+        (temporary,) = database.row("PRAGMA temp.schema_version") or (0,)
+        if known is not None and known.schema_version == (cookie, temporary):
             return known
         found, watch = _find_column(database, table, column, dimension), None
         if found is not None:
             watch = find_watch(database, found.table, found.name)
-        entry = self._entries[key] = _Entry(version, watch, found)
-        if known is not None and watch is not None and known.watch == watch:
-            # A VACUUM may have given the rows other numbers, and leaves no entry in the log.
-            entry.matrix, entry.is_checked = known.matrix, False
+        entry = _Entry((cookie, temporary), watch, found)
+        if not database.connection.in_transaction or (
+            temporary == 0 and self._is_committed(cookie)
+        ):
+            self._entries[key] = entry
+        else:
+            # A ROLLBACK lets the same cookie come again for another schema.
+            entry.is_kept = False
         return entry
+
+    def _is_committed(self, cookie: int) -> bool:
+        """Return whether another connection sees the cookie, too."""
+        if self.file is None or not self._is_own_file():
+            return False
+        uri = f"{self.file.absolute().as_uri()}?mode=ro"
+        with suppress(sqlite3.Error, OSError):
+            with closing(sqlite3.connect(uri, uri=True, timeout=0)) as other:
+                row = other.execute("PRAGMA schema_version").fetchone()
+            return bool(row == (cookie,))
+        return False
 
     # -- a column whose changes are logged ----------------------------------------------------
 
     def _watched(
         self, database: Database, entry: _Entry, column: Column, watch: Watch
     ) -> tuple[Matrix, set[int]]:
+        cookie = entry.schema_version[0]
         if entry.matrix is None:
-            entry.matrix, entry.is_checked = self._found(watch, column), False
-        changed = None
+            entry.matrix = self._found(watch, column, cookie)
         if entry.matrix is not None and entry.matrix.mark is not None:
+            # The mark before the changes: what comes between is then in the next ones.
+            mark = last_mark(database, watch.column_id)
             changed = changes_since(database, watch.column_id, entry.matrix.mark, LONGEST_LOG)
-        if (
-            entry.matrix is not None
-            and changed is not None
-            and (entry.is_checked or entry.matrix.agrees(database, column, changed))
-        ):
-            entry.is_checked = True
-            if len(changed) <= MOST_CHANGES:
+            if changed is not None and len(changed) <= MOST_CHANGES:
                 return entry.matrix, changed
-            if len(changed) < len(entry.matrix) // 2:
-                patched = self._patched(database, entry.matrix, column, watch, changed)
+            if changed is not None and len(changed) < len(entry.matrix) // 2:
+                rows = sorted(changed)
+                mean = entry.matrix.vectors.mean
+                fresh = read_matrix(database, column, mark, cookie=cookie, mean=mean, rows=rows)
+                patched = entry.matrix.patched(fresh, changed)
                 if patched.nbytes > self.limit:
                     entry.matrix, entry.too_large = None, True
                     raise self._too_large()
@@ -174,36 +206,33 @@ class Matrices:
         entry.matrix = None
         if entry.too_large:
             raise self._too_large()
-        entry.matrix, entry.is_checked = self._read(database, entry, column, watch), True
+        if not entry.is_kept:
+            raise Declined(
+                "the schema may not be committed; a search outside of the transaction"
+                " reads the matrix"
+            )
+        entry.matrix = self._read(database, entry, column, watch)
         return entry.matrix, set()
 
-    def _found(self, watch: Watch, column: Column) -> Matrix | None:
+    def _found(self, watch: Watch, column: Column, cookie: int) -> Matrix | None:
         """Return a matrix that another connection, or another process, has made."""
-        if self.file is None:
+        if self.file is None or not self._is_own_file():
             return None
-        found = _shared.get(self._key(watch, column))
-        found = found or sidefile.load(self._path(watch), column.dimension)
+        found = _shared.get(self._key(watch, column, cookie))
+        if found is None and (origin := self._origin()) is not None:
+            found = sidefile.load(self._path(watch), column.dimension, cookie, origin)
         if found is None or found.nbytes > self.limit:
             return None
         self._share(found, watch, column)
         return found
 
-    def _patched(
-        self, database: Database, matrix: Matrix, column: Column, watch: Watch, changed: set[int]
-    ) -> Matrix:
-        mark = last_mark(database, watch.column_id)
-        rows = sorted(changed)
-        fresh = read_matrix(database, column, mark, mean=matrix.vectors.mean, rows=rows)
-        return matrix.patched(fresh, changed)
-
     def _read(self, database: Database, entry: _Entry, column: Column, watch: Watch) -> Matrix:
-        # The mark first: what changes while the rows are read is then looked at again.
-        mark = last_mark(database, watch.column_id)
+        mark, cookie = last_mark(database, watch.column_id), entry.schema_version[0]
         try:
             if mark is not None and self._is_filed(database, most_rows(database, column)):
                 with suppress(OSError, ValueError):
-                    return self._read_to_file(database, column, watch, mark)
-            matrix = read_matrix(database, column, mark, limit=self.limit)
+                    return self._read_to_file(database, column, watch, mark, cookie)
+            matrix = read_matrix(database, column, mark, cookie=cookie, limit=self.limit)
         except MemoryError:
             entry.too_large = True
             raise self._too_large() from None
@@ -211,13 +240,20 @@ class Matrices:
             self._share(matrix, watch, column)
         return matrix
 
-    def _read_to_file(self, database: Database, column: Column, watch: Watch, mark: Mark) -> Matrix:
+    def _read_to_file(
+        self, database: Database, column: Column, watch: Watch, mark: Mark, cookie: int
+    ) -> Matrix:
         assert self.file is not None
-        with sidefile.writing(self.file, watch.column_id) as writer:
+        origin = self._origin()
+        if origin is None:
+            raise OSError("the database's file is not known for certain")
+        with sidefile.writing(self.file, watch.column_id, origin) as writer:
             writer.finish(
-                read_matrix(database, column, mark, append=writer.append, limit=self.limit)
+                read_matrix(
+                    database, column, mark, cookie=cookie, append=writer.append, limit=self.limit
+                )
             )
-        matrix = sidefile.load(self._path(watch), column.dimension)
+        matrix = sidefile.load(self._path(watch), column.dimension, cookie, origin)
         if matrix is None or matrix.mark != mark:
             raise OSError("another process was quicker")
         self._share(matrix, watch, column)
@@ -229,7 +265,8 @@ class Matrices:
         self._share(matrix, watch, column)
         if self.file is not None and self._is_filed(database, len(matrix)):
             with suppress(OSError, ValueError):
-                sidefile.write(self.file, watch.column_id, matrix)
+                if (origin := self._origin()) is not None:
+                    sidefile.write(self.file, watch.column_id, origin, matrix)
 
     def _is_filed(self, database: Database, rows: int) -> bool:
         return (
@@ -237,19 +274,29 @@ class Matrices:
             and self.can_write
             and rows >= FEWEST_FILED
             and not database.connection.in_transaction
+            and self._is_own_file()
             and os.access(self.file, os.W_OK)
         )
+
+    def _is_own_file(self) -> bool:
+        """Return whether the path still leads to the file that the connection opened."""
+        return self.identity is not None and Location(self.file).identity == self.identity
+
+    def _origin(self) -> sidefile.Origin | None:
+        if self.file is None or self.identity is None:
+            return None
+        return sidefile.origin_of(self.file, self.identity)
 
     def _path(self, watch: Watch) -> Path:
         assert self.file is not None
         return sidefile.path_of(self.file, watch.column_id)
 
-    def _key(self, watch: Watch, column: Column) -> tuple[str, int, int]:
-        return str(self.file), watch.column_id, column.dimension
+    def _key(self, watch: Watch, column: Column, cookie: int) -> _Key:
+        return str(self.file), self.identity, cookie, watch.column_id, column.dimension
 
     def _share(self, matrix: Matrix, watch: Watch, column: Column) -> None:
-        if self.file is not None:
-            _shared[self._key(watch, column)] = matrix
+        if self.file is not None and self.identity is not None:
+            _shared[self._key(watch, column, matrix.cookie)] = matrix
 
     def _too_large(self) -> Declined:
         return Declined(f"the matrix would have more than cache_bytes={self.limit:,}")
@@ -280,6 +327,24 @@ class Matrices:
         return entry.matrix
 
 
+@contextmanager
+def _snapshot(database: Database) -> Iterator[None]:
+    """Let all reads of the block see one state of ``main``.
+
+    A SELECT that is not finished keeps its read transaction open, without a BEGIN.
+    """
+    if database.connection.in_transaction:
+        yield
+        return
+    cursor = sqlite3.Cursor(database.connection)
+    try:
+        # Its first row comes without a look into the table; more rows are to come.
+        cursor.execute("SELECT 0 UNION ALL SELECT 1 UNION ALL SELECT rowid FROM main.sqlite_master")
+        yield
+    finally:
+        cursor.close()
+
+
 def _find_column(database: Database, table: TableName, name: str, dimension: int) -> Column | None:
     found = database.find_table(table.schema, table.name)
     if found is None or found[0].lower() != "main" or found[2] != "table":
@@ -292,7 +357,7 @@ def _find_column(database: Database, table: TableName, name: str, dimension: int
 def best_rows(
     current: Current, query: Floats, wanted: int, first: int, probe: Probe
 ) -> tuple[list[int], list[float], int]:
-    """Return rows among which are the best that a statement lets through.
+    """Return rows that include the top k of a statement.
 
     Args:
         current: The column.
@@ -310,6 +375,9 @@ def best_rows(
         Declined: A scan is quicker.
     """
     matrix, changed = current.matrix, current.changed
+    norm = float(np.linalg.norm(query.astype(np.float64)))
+    if not 0 < norm < math.inf:
+        raise Declined("the vector that rows are compared with has no direction")
     if len(matrix.odd) > MOST_CHANGES:
         raise Declined(f"{len(matrix.odd):,} vectors are zero or not finite")
     # To look a row up by its id costs some five times what a scan takes to pass it.

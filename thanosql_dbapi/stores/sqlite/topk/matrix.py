@@ -1,7 +1,7 @@
-"""The vectors of one column in memory, and which of its rows can be among the best.
+"""The vectors of one column in memory, and which of its rows can be in the top k.
 
-A matrix never answers by itself: it names candidates, and SQLite compares those with the query and
-puts them in order. What it must get right is to leave nobody out.
+A matrix names candidates; SQLite compares those with the query and orders them. Invariant: every
+row that can be in the top k is a candidate.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ....language.names import quote_name
 from ..database import Database
+from ..similarity import LONGEST, SHORTEST
 from .change_log import Mark
 from .quantized import Quantized, quantize
 
@@ -29,7 +30,6 @@ ROW_OVERHEAD = 20  # bytes a row beside its codes: row id, scale, error, length
 _CHUNK_BYTES = 16 * 2**20
 _SAMPLE = 1000
 _BLOCK = 64
-_SHORTEST, _LONGEST = 1e-12, 1e12  # squared in float32, what lies beyond is no number any more
 
 Append = Callable[["NDArray[np.int8]"], None]
 
@@ -53,15 +53,16 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """The vectors of a column as they were at a mark of its log.
+    """The vectors of a column at a mark of its log, in one version of the schema.
 
     Attributes:
         mark: The mark, or None where there is no log.
         row_ids: int64 array (n,), ascending.
         vectors: Row i is that of ``row_ids[i]``.
-        odd: Rows whose vectors do not fit in: not finite, too short or too long. Each is always a
-            candidate.
+        odd: Rows whose vectors are not finite, too short or too long. Each is always a candidate.
         is_even: Whether every value of the column is NULL or a vector of its dimension.
+        cookie: ``PRAGMA schema_version`` when the vectors were read; the log proves nothing about
+            another one, in which the triggers may have been away or the rows renumbered.
     """
 
     mark: Mark | None
@@ -69,6 +70,7 @@ class Matrix:
     vectors: Quantized
     odd: frozenset[int] = frozenset()
     is_even: bool = True
+    cookie: int = -1
 
     def __len__(self) -> int:
         return len(self.row_ids)
@@ -113,11 +115,11 @@ class Matrix:
             wanted *= 8
 
     def patched(self, fresh: Matrix, changed: Collection[int]) -> Matrix:
-        """Return the matrix with some rows taken anew.
+        """Return the matrix with some rows replaced.
 
         Args:
-            fresh: These rows as they are now, rounded with this matrix's mean.
-            changed: Which they are, the deleted ones among them.
+            fresh: The current values of these rows, rounded with this matrix's mean.
+            changed: The ids of these rows, deleted ones included.
         """
         kept = np.ones(len(self), bool)
         kept[self._places(changed)] = False
@@ -136,33 +138,8 @@ class Matrix:
             merged(old.length, new.length),
         )
         odd = self.odd.difference(changed) | fresh.odd
-        return Matrix(fresh.mark, row_ids[order], vectors, odd, self.is_even and fresh.is_even)
-
-    def agrees(self, database: Database, column: Column, changed: Collection[int]) -> bool:
-        """Return whether a few rows of the table, the last among them, are as they are here.
-
-        A VACUUM or a reload from a dump may number the rows anew, in their order. Then the last
-        one has another number.
-
-        Args:
-            database: The database.
-            column: The column.
-            changed: Rows that may be otherwise.
-        """
-        kept = np.ones(len(self), bool)
-        kept[self._places(changed)] = False
-        places = np.flatnonzero(kept)
-        if not len(places):
-            return True
-        places = np.unique([*places[:: max(1, len(places) // 16)], places[-1]])
-        rows = self.row_ids[places].tolist()
-        now = read_matrix(database, column, None, mean=self.vectors.mean, rows=rows)
-        if now.row_ids.tolist() != rows:
-            return False
-        # Two ways of summing can put a number on either side of a half.
-        difference = now.vectors.codes - self.vectors.codes[places].astype(np.int16)
-        others = {*changed, *self.odd}
-        return bool((abs(difference) <= 1).all()) and _last(database, column, others) == rows[-1]
+        is_even = self.is_even and fresh.is_even
+        return Matrix(fresh.mark, row_ids[order], vectors, odd, is_even, self.cookie)
 
     def _places(self, row_ids: Collection[int]) -> NDArray[np.intp]:
         if not row_ids:
@@ -181,6 +158,7 @@ def read_matrix(
     column: Column,
     mark: Mark | None,
     *,
+    cookie: int = -1,
     mean: Floats | None = None,
     rows: Sequence[int] | None = None,
     append: Append | None = None,
@@ -191,7 +169,8 @@ def read_matrix(
     Args:
         database: The database.
         column: The column.
-        mark: The log's mark from before the reading.
+        mark: The log's last mark, read before the vectors or in the same snapshot.
+        cookie: The schema's version, likewise.
         mean: The mean to round with. Default: that of a sample.
         rows: Only these rows, ascending; they should be few.
         append: Takes the codes as they are read, in place of the matrix, whose own are then empty.
@@ -226,7 +205,7 @@ def read_matrix(
         np.concatenate([piece.error for piece in pieces]),
         np.concatenate([piece.length for piece in pieces]),
     )
-    return Matrix(mark, np.concatenate(row_ids), whole, frozenset(odd), is_even)
+    return Matrix(mark, np.concatenate(row_ids), whole, frozenset(odd), is_even, cookie)
 
 
 def _read(
@@ -244,7 +223,7 @@ def _read(
         f"SELECT {row_id} AS r, {vector} AS v,"
         f" typeof({vector}) = 'blob' AND length({vector}) = {size} AS fits"
         f" FROM {quote_name('main', column.table)}"
-        f" WHERE {row_id} > :last AND {vector} IS NOT NULL{some}"
+        f" WHERE {row_id} >= :first AND {vector} IS NOT NULL{some}"
         f" ORDER BY {row_id} LIMIT {max(1, _CHUNK_BYTES // size)}"
     )
     if database.rows("PRAGMA encoding") == [("UTF-8",)]:
@@ -256,10 +235,15 @@ def _read(
         read = database.row
     else:
         read = functools.partial(_joined, database)
-    last = -(2**63)
+    first, greatest = -(2**63), 2**63 - 1
     given = {} if rows is None else {"rows": json.dumps(list(rows))}
-    while (row := read(select, {"last": last, **given})) and row[0] is not None:
+    while (
+        first <= greatest
+        and (row := read(select, {"first": first, **given}))
+        and row[0] is not None
+    ):
         last, ids, blob, others = row
+        first = last + 1
         vectors = np.frombuffer(blob or b"", "<f4").reshape(-1, column.dimension)
         yield np.array(json.loads(ids), np.int64), vectors, others
 
@@ -289,17 +273,6 @@ def _sample(database: Database, column: Column) -> list[int]:
     return sorted({row[0] for row in found})
 
 
-def _last(database: Database, column: Column, but: Collection[int]) -> int | None:
-    vector, row_id = quote_name(column.name), column.row_id
-    row = database.row(
-        f"SELECT {row_id} FROM {quote_name('main', column.table)} WHERE typeof({vector}) = 'blob'"
-        f" AND length({vector}) = ? AND {row_id} NOT IN (SELECT value FROM json_each(?))"
-        f" ORDER BY {row_id} DESC LIMIT 1",
-        (4 * column.dimension, json.dumps(list(but))),
-    )
-    return row[0] if row else None
-
-
 def most_rows(database: Database, column: Column) -> int:
     """Return a number of rows that a table has at most, if its row ids begin at 1 or above."""
     row = database.row(f"SELECT max({column.row_id}) FROM {quote_name('main', column.table)}")
@@ -309,7 +282,7 @@ def most_rows(database: Database, column: Column) -> int:
 def _clean(vectors: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     with np.errstate(over="ignore", invalid="ignore"):
         lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    is_clean = (lengths > _SHORTEST) & (lengths < _LONGEST)  # False for NaN
+    is_clean = (lengths > SHORTEST) & (lengths < LONGEST)  # False for NaN
     return vectors if is_clean.all() else vectors[is_clean], is_clean
 
 

@@ -1,8 +1,9 @@
-"""A matrix in a file beside the database, mapped into memory: a new process need not read it anew.
+"""A matrix in a file beside the database, mapped into memory: a new process reads no vectors.
 
-``photos.db-thanosql3`` holds the vectors of column 3, rounded. Processes share its pages. It is
-written whole under another name and then renamed, and it counts only with the mark of a log entry
-that the database has: deleting it loses nothing, and an older one is not believed.
+``photos.db-thanosql3`` holds the rounded vectors of column 3. Processes share its pages. A writer
+writes a temporary file and renames it. The side file is a best-effort cache: deleting it loses
+nothing. A reader uses it only where its :class:`Origin` is that of the database: the same schema
+version, the same file (device and inode), and a change counter that has not gone back.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +27,59 @@ from .change_log import Mark
 from .matrix import Matrix
 from .quantized import Quantized
 
-_FORMAT = 1
+_FORMAT = 2
 _HEADER_BYTES = 4096
 _ALIGNMENT = 64
 _ABANDONED_S = 3600
+_MAGIC = b"SQLite format 3\0"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The database that a side file belongs to.
+
+    Attributes:
+        device: Device of the database file.
+        inode: Its inode.
+        changes: The change counter of its header; SQLite adds 1 at each commit in rollback mode.
+
+    Source: https://www.sqlite.org/fileformat2.html#file_change_counter
+    """
+
+    device: int
+    inode: int
+    changes: int
+
+
+def origin_of(database: Path, identity: tuple[int, int]) -> Origin | None:
+    """Return the origin of an open database; None where it cannot be known.
+
+    POSIX drops all of a process's locks on a file when the process closes any descriptor of it
+    (https://www.sqlite.org/howtocorrupt.html, 2.2). So this reads from the descriptor that SQLite
+    has open.
+
+    Args:
+        database: The file.
+        identity: The device and the inode of the file that the connection opened.
+    """
+    with suppress(OSError, ValueError):
+        if os.name == "nt":
+            with database.open("rb") as file:
+                header = file.read(28)
+            return Origin(*identity, int.from_bytes(header[24:28], "big"))
+        for number in [int(path.name) for path in Path("/dev/fd").iterdir()]:
+            with suppress(OSError):
+                if _identity(number) == identity:
+                    header = os.pread(number, 28, 0)
+                    # Another thread may have closed it meanwhile.
+                    if header.startswith(_MAGIC) and _identity(number) == identity:
+                        return Origin(*identity, int.from_bytes(header[24:28], "big"))
+    return None
+
+
+def _identity(file: int) -> tuple[int, int]:
+    status = os.fstat(file)
+    return status.st_dev, status.st_ino
 
 
 def path_of(database: Path, column_id: int) -> Path:
@@ -40,15 +91,17 @@ class Writer:
     """Writes a side file as its vectors are read, so that they need not all be in memory.
 
     Args:
-        database: The database's file; the side file may be read by whoever may read that.
+        database: The database's file; the side file gets its permissions.
         column_id: The column's number in the log.
+        origin: The database's, read before the vectors or in the same snapshot.
 
     Raises:
         OSError: The folder cannot be written.
     """
 
-    def __init__(self, database: Path, column_id: int) -> None:
+    def __init__(self, database: Path, column_id: int, origin: Origin) -> None:
         self.database = database
+        self.origin = origin
         self.path = path_of(database, column_id)
         self._sweep()
         descriptor, name = tempfile.mkstemp(prefix=f"{self.path.name}.", dir=database.parent)
@@ -57,7 +110,7 @@ class Writer:
         self._file.write(bytes(_HEADER_BYTES))
 
     def _sweep(self) -> None:
-        """Remove what processes that were killed while they wrote have left."""
+        """Remove the temporary files of processes that were killed."""
         for left in self.path.parent.glob(f"{glob.escape(self.path.name)}.*"):
             with suppress(OSError):
                 if time.time() - left.stat().st_mtime > _ABANDONED_S:
@@ -87,6 +140,8 @@ class Writer:
                 "mark": [matrix.mark.number, matrix.mark.token],
                 "odd": sorted(matrix.odd),
                 "is_even": matrix.is_even,
+                "cookie": matrix.cookie,
+                "origin": asdict(self.origin),
             }
             file.seek(0)
             file.write(_packed(header))
@@ -94,43 +149,48 @@ class Writer:
         self._temporary.replace(self.path)
 
     def close(self) -> None:
-        """Leave no trace of a file that was not finished."""
+        """Remove the temporary file, where it was not finished."""
         self._file.close()
         self._temporary.unlink(missing_ok=True)
 
 
-def write(database: Path, column_id: int, matrix: Matrix) -> None:
+def write(database: Path, column_id: int, origin: Origin, matrix: Matrix) -> None:
     """Write a matrix that is in memory.
 
     Raises:
         OSError: The folder cannot be written, or the disk is full.
-        ValueError: It cannot be said in a header.
+        ValueError: The header would be too long.
     """
-    with writing(database, column_id) as writer:
+    with writing(database, column_id, origin) as writer:
         writer.append(matrix.vectors.codes)
         writer.finish(matrix)
 
 
 @contextmanager
-def writing(database: Path, column_id: int) -> Iterator[Writer]:
-    """Give a writer that leaves no trace when the block fails or does not finish it."""
-    writer = Writer(database, column_id)
+def writing(database: Path, column_id: int, origin: Origin) -> Iterator[Writer]:
+    """Give a writer; a file that the block does not finish is removed."""
+    writer = Writer(database, column_id, origin)
     try:
         yield writer
     finally:
         writer.close()
 
 
-def load(path: Path, dimension: int) -> Matrix | None:
-    """Return the matrix of a side file, mapped; None where there is none that can be read.
+def load(path: Path, dimension: int, cookie: int, origin: Origin) -> Matrix | None:
+    """Return the matrix of a side file, mapped; None where the file is unusable.
 
     Args:
         path: The side file.
         dimension: Length of the vectors it must have.
+        cookie: The schema version it must have.
+        origin: The database's origin now.
     """
     with suppress(OSError, ValueError, KeyError, TypeError):
         header = _unpacked(path)
-        if header["dimension"] == dimension:
+        written = Origin(**header["origin"])
+        is_same = (written.device, written.inode) == (origin.device, origin.inode)
+        is_later = written.changes <= origin.changes
+        if is_same and is_later and (header["dimension"], header["cookie"]) == (dimension, cookie):
             return _mapped(path, header)
     return None
 
@@ -158,7 +218,8 @@ def _mapped(path: Path, header: dict[str, Any]) -> Matrix:
     codes, row_ids, scale, error, length, mean = arrays
     vectors = Quantized(np.array(mean), codes, scale, error, length)
     odd = frozenset(header["odd"])
-    return Matrix(Mark(*header["mark"]), row_ids, vectors, odd, header["is_even"])
+    is_even, cookie = header["is_even"], header["cookie"]
+    return Matrix(Mark(*header["mark"]), row_ids, vectors, odd, is_even, cookie)
 
 
 def _packed(header: dict[str, Any]) -> bytes:
