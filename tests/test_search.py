@@ -124,6 +124,7 @@ def test_a_bound_image_is_bytes_or_a_path(converted: thanosql.Connection, worksp
     assert converted.execute(sql, ("images/green.png",)).fetchone() == ("001",)
 
 
+@pytest.mark.filterwarnings("ignore::thanosql_dbapi.ModelWarning")  # a text that is cut
 def test_a_bound_value_is_never_read_as_sql(converted: thanosql.Connection) -> None:
     odd = "'); DROP TABLE photos; --\"]"
     sql = "SEARCH IMAGE text=? USING m AS SELECT * FROM photos"
@@ -234,6 +235,7 @@ vectors = st.lists(
 )
 
 
+@pytest.mark.filterwarnings("ignore::thanosql_dbapi.ModelWarning")  # a text that is cut
 @given(
     stored=st.lists(st.none() | vectors, max_size=12), text=st.text(max_size=20).filter(str.strip)
 )

@@ -17,7 +17,7 @@ from .explanation import Explanation, indented
 from .language import parse
 from .plain_texts import UNSETTLED, PlainTexts
 from .progress import ProgressSetting
-from .settings import Settings, State
+from .settings import Settings
 from .sqlite3_compat import (
     adapt_default_types,
     is_foreign,
@@ -29,6 +29,7 @@ from .stores.sqlite import extension, functions
 from .stores.sqlite.database import Database
 from .stores.sqlite.location import PAGE_SIZE, locate
 from .stores.sqlite.registry import Registry
+from .stores.sqlite.state import State
 from .vectors import register_adapter
 from .workspace import StrPath
 

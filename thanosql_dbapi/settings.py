@@ -11,15 +11,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .errors import ProgrammingError, clip
-from .planning.answer import Answer
 from .progress import Progress
 from .workspace import StrPath, Workspace
-
-if TYPE_CHECKING:
-    from .stores.sqlite.topk.matrices import Matrices
 
 DEFAULT_CACHE_BYTES = 4 * 2**30
 """For some 8 million vectors of 512 numbers."""
@@ -301,47 +297,3 @@ class Settings:
             OPTIONS["allowed_directories"].read_text(str(each))
         progress = Progress(values.pop("progress"))
         return cls(workspace=workspace, progress=progress, is_read_only=is_read_only, **values)
-
-
-@dataclass
-class Habit:
-    """What has been learnt of one statement's text.
-
-    Attributes:
-        first: How many of the best rows it took last time: its WHERE drops the others.
-        scans: How many times more the matrix is not tried.
-        by_index: Whether a scan would take its rows from an index.
-        trusted: How many times more an index is trusted to find many rows.
-    """
-
-    first: int = 0
-    scans: int = 0
-    by_index: bool | None = None
-    trusted: int = 0
-
-
-@dataclass
-class State:
-    """What a connection remembers between statements.
-
-    Attributes:
-        temporary: Temporary tables that held a CONVERT's rows, to be dropped.
-        temporary_count: Number of such tables made so far.
-        function_error: Why one of our SQL functions failed: SQLite itself forgets the message.
-        matrices: The vector columns in memory; made at the first search.
-        habits: What was learnt of searches, by their text and number in it.
-        read_version: SQLite's data_version before candidates were looked for, or None.
-        notes: What answers each search of the last statement, and why.
-        file_identity: Device and inode of the file that was opened, or None where unknown.
-        is_blind: Whether the connection can change vectors without running triggers.
-    """
-
-    temporary: list[str] = field(default_factory=list)
-    temporary_count: int = 0
-    function_error: BaseException | None = None
-    matrices: Matrices | None = None
-    habits: dict[tuple[str, int], Habit] = field(default_factory=dict)
-    read_version: int | None = None
-    notes: list[Answer] = field(default_factory=list)
-    file_identity: tuple[int, int] | None = None
-    is_blind: bool = False

@@ -12,9 +12,10 @@ from ..errors import ModelError, ModelWarning, ProgrammingError, clip, warn_user
 from ..language.names import same_name
 from ..models.provenance import read_receipt
 from ..models.query_store import NAME, QueryStore
-from ..settings import Settings, State
+from ..settings import Settings
 from ..stores.sqlite.database import Database
 from ..stores.sqlite.registry import Model, Registry
+from ..stores.sqlite.state import State
 from ..stores.sqlite.topk.matrices import Matrices
 from ..workspace import Workspace
 

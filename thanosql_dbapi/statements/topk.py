@@ -22,9 +22,9 @@ from ..language.tree import Query, Ranked
 from ..planning.answer import Answer, Way
 from ..planning.arguments import Arguments
 from ..planning.plans import Plan, SearchPlan, TopK
-from ..settings import Habit
 from ..stores.sqlite.compile import Compiled, compile_parts, compile_plan, compile_probe
 from ..stores.sqlite.database import Database
+from ..stores.sqlite.state import Habit
 from ..stores.sqlite.topk.matrices import Current, Declined, best_rows
 from ..vectors import to_vector
 from .context import Context

@@ -1,0 +1,59 @@
+"""What a connection remembers of its database between statements.
+
+Apart from the statements, so that a connection can be opened, and plain SQL run, without loading
+what they need.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ...planning.answer import Answer
+
+if TYPE_CHECKING:
+    from .topk.matrices import Matrices
+
+
+@dataclass
+class Habit:
+    """What has been learnt of one statement's text.
+
+    Attributes:
+        first: How many of the best rows it took last time: its WHERE drops the others.
+        scans: How many times more the matrix is not tried.
+        by_index: Whether a scan would take its rows from an index.
+        trusted: How many times more an index is trusted to find many rows.
+    """
+
+    first: int = 0
+    scans: int = 0
+    by_index: bool | None = None
+    trusted: int = 0
+
+
+@dataclass
+class State:
+    """What a connection remembers between statements.
+
+    Attributes:
+        temporary: Temporary tables that held a CONVERT's rows, to be dropped.
+        temporary_count: Number of such tables made so far.
+        function_error: Why one of our SQL functions failed: SQLite itself forgets the message.
+        matrices: The vector columns in memory; made at the first search.
+        habits: What was learnt of searches, by their text and number in it.
+        read_version: SQLite's data_version before candidates were looked for, or None.
+        notes: What answers each search of the last statement, and why.
+        file_identity: Device and inode of the file that was opened, or None where unknown.
+        is_blind: Whether the connection can change vectors without running triggers.
+    """
+
+    temporary: list[str] = field(default_factory=list)
+    temporary_count: int = 0
+    function_error: BaseException | None = None
+    matrices: Matrices | None = None
+    habits: dict[tuple[str, int], Habit] = field(default_factory=dict)
+    read_version: int | None = None
+    notes: list[Answer] = field(default_factory=list)
+    file_identity: tuple[int, int] | None = None
+    is_blind: bool = False
