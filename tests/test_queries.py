@@ -103,6 +103,7 @@ def test_the_file_names_no_query(
 # ---- what is never believed ------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:model 'm' was replaced:thanosql_dbapi.ModelWarning")
 def test_a_replaced_model_makes_new_vectors(
     converted: thanosql.Connection, store_path: Path, workspace: Path
 ) -> None:

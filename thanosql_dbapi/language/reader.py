@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable, Sequence
 
@@ -13,6 +14,7 @@ from .tree import Parameter
 # SQLite's default SQLITE_MAX_VARIABLE_NUMBER.
 LARGEST_PARAMETER = 32766
 
+_APOSTROPHE = re.compile(r"\w'\w")
 _UNTERMINATED = {"'": "string", '"': "quoted text", "`": "quoted name", "[": "bracket"}
 
 
@@ -128,7 +130,7 @@ class Reader:
         prefix = f"{label}: " if label else ""
         message = f"{prefix}{what} is never closed: {clip(token.text, 40)}"
         hint = None
-        if token.text[:1] == "'" and self.sql.count("'") > 2:
+        if token.text[:1] == "'" and _APOSTROPHE.search(self.sql, 0, token.start + 2):
             hint = "an apostrophe inside single quotes is written twice: 'it''s'"
         return self.error(message, token, hint)
 

@@ -124,7 +124,7 @@ class Arguments:
     def several(self, value: Value) -> list[Any]:
         """Return a value as a list: a bound list, tuple or one-dimensional array is its items."""
         bound = self.value(value)
-        if getattr(bound, "ndim", None) == 1:
+        if getattr(bound, "ndim", None) == 1 and not isinstance(bound, memoryview):
             bound = bound.tolist()
         return list(bound) if isinstance(bound, (list, tuple)) else [bound]
 
