@@ -184,7 +184,7 @@ def test_equal_rows_come_in_the_order_in_which_sqlite_reads_them(album: Album) -
 
 def test_groups_are_left_to_the_scan(album: Album) -> None:
     # One row a group: that of the least id, which is hardly ever a candidate.
-    album.connection.execute("UPDATE photos SET album = id % 50")
+    album.connection.execute("UPDATE photos SET album = id % 500")
     album.connection.commit()
     sql = f"SELECT id, {FUNCTION} AS s FROM photos GROUP BY album ORDER BY s DESC LIMIT 3"
     scanned = sql.replace("FROM photos", "FROM (SELECT * FROM photos)")
