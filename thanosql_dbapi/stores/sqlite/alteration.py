@@ -69,7 +69,7 @@ def with_removals(database: Database, script: str) -> str:
     pieces = []
     for piece in split_script(script):
         try:
-            found = _find(database, piece)
+            found = _find(database, piece) if _DROP.search(piece) else None
         except Error:
             return script
         if found is not None and found[0].column is not None and found[0].new_name is None:
