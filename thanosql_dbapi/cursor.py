@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sqlite3
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from . import language
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 # Looked up once: a point query takes two microseconds in all.
 _execute = sqlite3.Cursor.execute
 _OperationalError = sqlite3.OperationalError
+
+# A statement that does nothing. An empty text does not serve: SQLite does not execute it, and
+# Python 3.12 and later then raise the error, or the row, that the connection's last call left.
+_NOTHING = "DROP TABLE IF EXISTS temp.thanosql_no_table"
 
 UNSETTLED: Any = object()
 """Stands for the columns of a text that has not been found to be plain SQL."""
@@ -97,7 +102,7 @@ class Cursor(sqlite3.Cursor):
         if tree is not None:
             from . import statements
 
-            _execute(self, "")  # ends the last statement: it may hold what ours changes
+            self._end_statement()  # it may hold what ours changes
             if statements.may_make_columns(tree):
                 connection._forget_columns()
             execute = functools.partial(_execute, self)
@@ -107,6 +112,13 @@ class Cursor(sqlite3.Cursor):
         else:
             _execute(self, sql, parameters)
         return self._look_at_columns(sql if tree is None else None)
+
+    def _end_statement(self) -> None:
+        """End the statement that the cursor executed last; ``description`` becomes None."""
+        connection = self.connection
+        # A cursor whose __init__ did not run has no connection: sqlite3 raises.
+        with nullcontext() if connection is None else connection._untraced():
+            _execute(self, _NOTHING)
 
     def _look_at_columns(self, sql: str | None) -> Self:
         """Have the vectors among the result's columns decoded; a text is one of plain SQL."""

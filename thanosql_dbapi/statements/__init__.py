@@ -67,14 +67,16 @@ def run(
 
     Args:
         context: The connection.
-        execute: Executes plain SQL on the user's cursor.
+        execute: Executes plain SQL on the user's cursor, which has no statement open.
         sql: The statement's text.
         tree: The same, parsed.
         parameters: What the caller bound.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         context.may_narrow = attempt < _ATTEMPTS
-        execute(*_prepare(context, sql, tree, parameters))
+        prepared = _prepare(context, sql, tree, parameters)
+        if prepared[0]:  # the caller has ended the cursor's last statement: it has no rows
+            execute(*prepared)
         if not context.is_outrun():
             return
 
