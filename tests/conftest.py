@@ -14,7 +14,7 @@ import pytest
 import thanosql_dbapi
 
 START, END = "<|startoftext|>", "<|endoftext|>"
-MAX_TOKENS = 32
+MAX_TOKENS = 77
 DIMENSION = 24
 IMAGE_SIZE = 32
 

@@ -107,6 +107,31 @@ def test_a_connection_that_is_dropped_is_freed() -> None:
     assert reference() is None
 
 
+def test_a_statement_runs_whatever_the_connections_last_call_left() -> None:
+    with closing(thanosql.connect(":memory:")) as connection:
+        reading = connection.execute("SELECT 1 UNION ALL SELECT 2")
+        assert reading.fetchone() == (1,)
+        assert connection.execute("LIST MODEL").fetchall() == []
+        assert reading.fetchall() == [(2,)]
+        with pytest.raises(thanosql.DataError, match="expected vectors as BLOBs"):
+            connection.execute("SELECT cosine_similarity(1, 2)")
+        assert connection.execute("LIST MODEL").fetchall() == []
+        assert not connection.in_transaction
+
+
+def test_a_statement_without_rows_takes_the_last_ones_from_the_cursor(tmp_path: Path) -> None:
+    (tmp_path / "n.csv").write_text("n\n1\n", encoding="utf-8")
+    seen: list[str] = []
+    with closing(thanosql.connect(":memory:", workspace=tmp_path)) as connection:
+        cursor = connection.execute("SELECT 1 UNION ALL SELECT 2")
+        assert cursor.fetchone() == (1,)
+        connection.set_trace_callback(seen.append)
+        cursor.execute("COPY t FROM 'n.csv'")
+        assert (cursor.description, cursor.fetchall()) == (None, [])
+        assert not any("thanosql_no_table" in sql for sql in seen)
+        assert connection.execute("SELECT n FROM t").fetchall() == [(1,)]
+
+
 def test_statement_error_has_place_and_text_and_pickles(connection: thanosql.Connection) -> None:
     with pytest.raises(thanosql.StatementError, match="did you mean IMAGE") as caught:
         connection.execute("SEARCH\n  IMAG text='a' USING m AS SELECT 1")

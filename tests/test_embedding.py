@@ -103,7 +103,7 @@ def transformers_vectors(folder: Path, texts: list[str], paths: list[Path]) -> t
     pil = hasattr(transformers, "CLIPImageProcessorPil")
     kind = transformers.CLIPImageProcessorPil if pil else transformers.CLIPImageProcessor
     processor = kind.from_pretrained(folder)
-    tokens = tokenizer(texts, padding=True, truncation=True, max_length=16, return_tensors="pt")
+    tokens = tokenizer(texts, padding=True, truncation=True, max_length=77, return_tensors="pt")
     pixels = processor([transformers_image(path) for path in paths], return_tensors="pt")
     with torch.inference_mode():
         found = [
@@ -288,7 +288,7 @@ def change_config(folder: Path, change: Callable[[dict], object]) -> None:
 
 def test_facts_of_a_folder(clip_folder: Path) -> None:
     facts = inspect_folder(clip_folder)
-    assert (facts.dimension, facts.image_size_px, facts.max_tokens) == (24, 32, 16)
+    assert (facts.dimension, facts.image_size_px, facts.max_tokens) == (24, 32, 77)
     assert facts.size_bytes == (clip_folder / "model.safetensors").stat().st_size
     assert len(facts.fingerprint) == 64
 
@@ -412,7 +412,7 @@ def test_wrapped_state_dicts(pickled: Path, wrap: Callable[[dict], dict]) -> Non
 def counter():
     import torch
 
-    return torch.arange(16).expand((1, -1))
+    return torch.arange(77).expand((1, -1))
 
 
 def test_tensors_that_share_memory(pickled: Path) -> None:

@@ -6,6 +6,7 @@ import functools
 import re
 import sqlite3
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from . import language
@@ -32,6 +33,10 @@ _SYNTAX = ": syntax error"
 _ALTER = re.compile(r"(?:[ \t\n\v\f\r\ufeff;]|--[^\n]*|/\*[\s\S]*?\*/)*alter\b", re.IGNORECASE)
 
 _ALTERS = re.compile(r"\balter\b", re.IGNORECASE)
+
+# A statement that does nothing. An empty text does not serve: SQLite does not execute it, and
+# Python 3.12 and later then raise the error, or the row, that the connection's last call left.
+_NOTHING = "DROP TABLE IF EXISTS temp.thanosql_no_table"
 
 
 class Cursor(sqlite3.Cursor):
@@ -129,13 +134,20 @@ class Cursor(sqlite3.Cursor):
         from . import statements
 
         connection = self.connection
-        _execute(self, "")  # ends the last statement, which may use what this one changes
+        self._end_statement()  # it may use what this one changes
         if statements.may_make_columns(tree):
             connection._plain.forget()
         execute = functools.partial(_execute, self)
         statements.run(connection._context(), execute, sql, tree, parameters)
         self._decode_vectors(None)
         return self
+
+    def _end_statement(self) -> None:
+        """End the statement that the cursor executed last; ``description`` becomes None."""
+        # A cursor whose __init__ did not run has no connection: sqlite3 raises.
+        connection: Connection | None = self.connection
+        with nullcontext() if connection is None else connection._untraced():
+            _execute(self, _NOTHING)
 
     def _alter(self, sql: str, parameters: Parameters) -> Self:
         """Execute a text that begins with ALTER, which may rename or drop a column of vectors."""
@@ -177,7 +189,7 @@ class Cursor(sqlite3.Cursor):
         from . import statements
 
         connection = self.connection
-        _execute(self, "")
+        self._end_statement()
         connection._plain.forget()
         try:
             statements.run_many(

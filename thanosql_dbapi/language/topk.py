@@ -259,8 +259,11 @@ def _passes_on(core: Core, column: str) -> bool:
             qualifier = plain_name([*words[:-1], Token(Kind.NAME, "_", 0, "_")])
             own += qualifier is not None and qualifier[0] in (None, source.reference)
         elif words and unquote(words[-1].text).lower() == column.lower():
-            name = plain_name(words)
-            if name is None or name[0] not in (None, source.reference):
+            # Many a program writes `t.vector AS vector`.
+            is_labelled = len(words) > 2 and words[-2].word == "AS"
+            name = plain_name(words[:-2] if is_labelled else words)
+            is_own = name is not None and name[1].lower() == column.lower()
+            if name is None or not is_own or name[0] not in (None, source.reference):
                 return False
             own += 1
     return own == 1

@@ -78,7 +78,7 @@ def run(
 
     Args:
         context: The connection.
-        execute: Executes plain SQL on the user's cursor.
+        execute: Executes plain SQL on the user's cursor, which has no statement open.
         sql: The statement's text.
         tree: The same, parsed.
         parameters: What the caller bound.
@@ -100,8 +100,8 @@ def run(
         action = ACTIONS.get(type(tree))
         if action is None:
             raise _not_supported(tree)
+        # The caller has ended the cursor's last statement, so it has no rows.
         action(context, arguments, tree)
-        execute("", {})
 
 
 def run_many(

@@ -150,17 +150,18 @@ class Matrices:
         key = table, column, dimension
         known = self._entries.get(key)
         (cookie,) = database.row("PRAGMA main.schema_version") or (0,)
-        # A temporary table hides one of main.
-        (temporary,) = database.row("PRAGMA temp.schema_version") or (0,)
-        if known is not None and known.schema_version == (cookie, temporary):
+        # A temporary table hides one of main. Asked by name each time: the cookie of temp can come
+        # again after a ROLLBACK.
+        (hiding,) = database.row(
+            "SELECT count(*) FROM temp.sqlite_master WHERE name = ? COLLATE NOCASE", (table.name,)
+        ) or (0,)
+        if known is not None and known.schema_version == (cookie, hiding):
             return known
         found, watch = _find_column(database, table, column, dimension), None
         if found is not None:
             watch = find_watch(database, found.table, found.name)
-        entry = _Entry((cookie, temporary), watch, found)
-        if not database.connection.in_transaction or (
-            temporary == 0 and self._is_committed(cookie)
-        ):
+        entry = _Entry((cookie, hiding), watch, found)
+        if not database.connection.in_transaction or self._is_committed(cookie):
             self._entries[key] = entry
         else:
             # A ROLLBACK lets the same cookie come again for another schema.
