@@ -28,6 +28,7 @@ from .sqlite3_compat import (
 from .stores.sqlite import extension, functions
 from .stores.sqlite.database import Database
 from .stores.sqlite.location import PAGE_SIZE, locate
+from .stores.sqlite.memory import Memory
 from .stores.sqlite.registry import Registry
 from .stores.sqlite.state import State
 from .vectors import register_adapter
@@ -163,6 +164,7 @@ class Connection(sqlite3.Connection):
             finally:
                 self._state.file_identity = None
                 self._state.matrices = None
+                self._state.memory = Memory()
                 self._state.habits.clear()
                 self._plain.forget()
 

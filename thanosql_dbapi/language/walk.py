@@ -23,6 +23,8 @@ def is_bare(query: Query) -> bool:
 def _parameters(node: object) -> Iterator[Parameter]:
     if isinstance(node, Parameter):
         yield node
+    elif isinstance(node, Query):
+        yield from _parameters(node.parts)
     elif isinstance(node, tuple):
         for each in node:
             yield from _parameters(each)

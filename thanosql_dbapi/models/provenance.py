@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 NAME = "thanosql.json"
@@ -33,7 +34,15 @@ def write_receipt(folder: Path, receipt: Receipt) -> None:
 
 def read_receipt(folder: Path) -> Receipt | None:
     """Return a folder's receipt, or None where there is none that can be read."""
+    file = folder / NAME
     try:
-        return Receipt(**json.loads((folder / NAME).read_text(encoding="utf-8")))
+        status = file.stat()
+        return _read(file, (status.st_ino, status.st_size, status.st_mtime_ns))
     except (OSError, ValueError, TypeError):
         return None
+
+
+@lru_cache(maxsize=32)
+def _read(file: Path, version: tuple[int, int, int]) -> Receipt:
+    """Return a receipt, read once for each version of its file: a search asks each time."""
+    return Receipt(**json.loads(file.read_text(encoding="utf-8")))

@@ -167,19 +167,18 @@ def _run_query(
     arguments: Arguments,
     query: Query,
 ) -> None:
-    context.begin()
-    plan = resolve(context, arguments, query)
     # What writes, or embeds rows, cannot begin again when another connection has committed.
-    is_steady = context.database.connection.in_transaction or is_search_only(query)
+    reads_only = is_search_only(query)
+    is_steady = context.database.connection.in_transaction or reads_only
     for attempt in range(1, _ATTEMPTS + 1):
-        if attempt > 1:
-            context.begin()
+        context.begin()
+        plan = resolve(context.remembering() if reads_only else context, arguments, query)
         may_narrow = is_steady and attempt < _ATTEMPTS
         try:
             execute(*compile_best(context, arguments, plan, may_narrow=may_narrow))
         except OperationalError as error:
             raise with_column_hint(error, plan) from error.__cause__
-        if not is_search_only(query) or not context.is_outrun():
+        if not reads_only or not context.is_outrun():
             return
 
 

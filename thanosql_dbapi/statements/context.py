@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import sqlite3
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from ..models.provenance import read_receipt
 from ..models.query_store import NAME, QueryStore
 from ..settings import Settings
 from ..stores.sqlite.database import Database
+from ..stores.sqlite.memory import Moment, Remembered, moment_of
 from ..stores.sqlite.registry import Model, Registry
 from ..stores.sqlite.state import State
 from ..stores.sqlite.topk.matrices import Matrices
@@ -40,6 +42,7 @@ class Context:
         self.registry = Registry(self.database)
         self.settings = settings
         self.state = state
+        self.moment: Moment | None = None
 
     @property
     def workspace(self) -> Workspace:
@@ -63,14 +66,22 @@ class Context:
         return self.state.matrices
 
     def begin(self) -> None:
-        """Forget what was noted of the last statement."""
+        """Forget what was noted of the last statement, and note what the database is like now."""
         self.state.notes.clear()
-        self.state.read_version = None
+        self.moment = moment_of(self.database)
+        self.state.read_version = None if self.moment is None else self.moment.data_version
 
-    def note_version(self) -> None:
-        """Note what the database is like before candidates are looked for in it."""
-        if self.state.read_version is None and not self.database.connection.in_transaction:
-            self.state.read_version = self._version()
+    def remembering(self) -> Context:
+        """Return the same connection, whose reads are answered from memory where they can be.
+
+        For statements that only read.
+        """
+        if self.moment is None:
+            return self
+        context = copy.copy(self)
+        context.database = Remembered(self.database, self.state.memory.at(self.moment))
+        context.registry = Registry(context.database)
+        return context
 
     def is_outrun(self) -> bool:
         """Return whether another connection has committed since.

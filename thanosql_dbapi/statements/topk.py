@@ -35,6 +35,9 @@ _PATIENCE = 15
 
 _HABITS_LIMIT = 256
 
+FEWEST_ROWS = 64
+"""Rows that SQLite compares in the time that candidates of so few take (benchmarks.overhead)."""
+
 # Lines of EXPLAIN QUERY PLAN for rows that come in the order of their ids: a full scan, a look-up
 # by row id, and what does not order rows. Any other line may mean another order.
 _IN_ORDER = re.compile(
@@ -180,6 +183,8 @@ def _restrict(
         habit.scans -= 1
         raise Declined("the matrix was no help the last time")
     current = _current(context, plan, best)
+    if len(current.matrix) <= FEWEST_ROWS:
+        raise Declined(f"a scan of {len(current.matrix)} rows is as quick")
     place = f"thanosql_rows{len(candidates)}"
     condition = (
         f"{best.narrowing.table.reference}.{current.column.row_id} IN"
@@ -200,9 +205,9 @@ def _current(context: Context, plan: Plan, best: TopK) -> Current:
     table = best.narrowing.table.table
     if table.schema is None and table.name.lower() in common_names(plan.query):
         raise Declined(f"{table.name!r} is what a WITH defines")
-    context.note_version()
     dimension = len(best.vector) // 4
-    current = context.matrices.current(context.database, table, best.column, dimension)
+    matrices = context.matrices
+    current = matrices.current(context.database, table, best.column, dimension, context.moment)
     if best.is_strict and not current.matrix.is_even:
         raise Declined(
             f"column {current.column.name!r} does not hold vectors of"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...planning.answer import Answer
+from .memory import Memory
 
 if TYPE_CHECKING:
     from .topk.matrices import Matrices
@@ -43,6 +44,7 @@ class State:
         matrices: The vector columns in memory; made at the first search.
         habits: What was learnt of searches, by their text and number in it.
         read_version: SQLite's data_version before candidates were looked for, or None.
+        memory: What was read of the database at the last moment.
         notes: What answers each search of the last statement, and why.
         file_identity: Device and inode of the file that was opened, or None where unknown.
         is_blind: Whether the connection can change vectors without running triggers.
@@ -54,6 +56,7 @@ class State:
     matrices: Matrices | None = None
     habits: dict[tuple[str, int], Habit] = field(default_factory=dict)
     read_version: int | None = None
+    memory: Memory = field(default_factory=Memory)
     notes: list[Answer] = field(default_factory=list)
     file_identity: tuple[int, int] | None = None
     is_blind: bool = False

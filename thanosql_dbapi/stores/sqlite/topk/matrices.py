@@ -30,6 +30,7 @@ from ....language.names import same_name
 from ....language.tree import TableName
 from ..database import Database
 from ..location import Location
+from ..memory import Moment
 from . import sidefile
 from .change_log import Mark, Watch, changes_since, find_watch, last_mark
 from .matrix import Column, Matrix, most_rows, read_matrix
@@ -117,8 +118,16 @@ class Matrices:
     identity: tuple[int, int] | None = None
     is_blind: bool = False
     _entries: dict[tuple[TableName, str, int], _Entry] = field(default_factory=dict)
+    _seen: dict[tuple[TableName, str, int], tuple[Moment, Current]] = field(default_factory=dict)
 
-    def current(self, database: Database, table: TableName, column: str, dimension: int) -> Current:
+    def current(
+        self,
+        database: Database,
+        table: TableName,
+        column: str,
+        dimension: int,
+        moment: Moment | None = None,
+    ) -> Current:
         """Return a column, its matrix, and the rows that have changed since that was read.
 
         Args:
@@ -126,6 +135,8 @@ class Matrices:
             table: The table, as the statement names it.
             column: Its column.
             dimension: Length of the vectors.
+            moment: The state that the database was in when the statement began, if it is known:
+                what was found at the same moment is still so.
 
         Raises:
             Declined: No matrix is certain to be the column's.
@@ -134,6 +145,9 @@ class Matrices:
             raise Declined("cache_bytes=0 turns the matrix off")
         if self.is_blind:
             raise Declined("the connection can change vectors without a trace")
+        known = self._seen.get((table, column, dimension))
+        if moment is not None and known is not None and known[0] == moment:
+            return known[1]
         with _snapshot(database):
             entry = self._entry(database, table, column, dimension)
             if entry.column is None:
@@ -144,7 +158,10 @@ class Matrices:
                 matrix, changed = self._watched(database, entry, entry.column, entry.watch)
         if entry.products is None or entry.products[0] is not matrix:
             entry.products = matrix, self.on_device(matrix.vectors.codes)
-        return Current(entry.column, matrix, changed, entry.products[1])
+        current = Current(entry.column, matrix, changed, entry.products[1])
+        if moment is not None:
+            self._seen[table, column, dimension] = moment, current
+        return current
 
     def _entry(self, database: Database, table: TableName, column: str, dimension: int) -> _Entry:
         key = table, column, dimension
