@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .planning.answer import Answer, Way
 
 _SQLITE_ALONE = (
-    "SQLite alone: the text asks for no most similar rows, or in a form that only a scan answers,"
+    "SQLite alone: not a top-k similarity query, or one in a form that only a scan answers,"
     " such as a join, DISTINCT, GROUP BY or an aggregate beside the similarity, a view, ASC, or a"
     " LIMIT that is no number"
 )

@@ -24,7 +24,7 @@ from ..planning.arguments import Arguments
 from ..planning.plans import Plan, SearchPlan, TopK
 from ..stores.sqlite.compile import Compiled, compile_parts, compile_plan, compile_probe
 from ..stores.sqlite.database import Database
-from ..stores.sqlite.state import Habit
+from ..stores.sqlite.state import SearchStats
 from ..stores.sqlite.topk.matrices import Current, Declined, best_rows
 from ..vectors import to_vector
 from .context import Context
@@ -193,7 +193,7 @@ def _restrict(
     try:
         rows = _narrowed(context, arguments, plan, best, habit, current, condition, place)
     except Declined as reason:
-        if reason.was_dear:
+        if reason.is_expensive:
             habit.scans, habit.first = _PATIENCE, 0
         raise
     restriction[best.key] = condition
@@ -208,7 +208,7 @@ def _current(context: Context, plan: Plan, best: TopK) -> Current:
     dimension = len(best.vector) // 4
     matrices = context.matrices
     current = matrices.current(context.database, table, best.column, dimension, context.moment)
-    if best.is_strict and not current.matrix.is_even:
+    if best.is_strict and not current.matrix.is_uniform:
         raise Declined(
             f"column {current.column.name!r} does not hold vectors of"
             f" {current.column.dimension} dimensions alone"
@@ -221,7 +221,7 @@ def _narrowed(
     arguments: Arguments,
     plan: Plan,
     best: TopK,
-    habit: Habit,
+    habit: SearchStats,
     current: Current,
     condition: str,
     place: str,
@@ -254,13 +254,13 @@ def _narrowed(
     return rows
 
 
-def _habit(context: Context, arguments: Arguments) -> Habit:
+def _habit(context: Context, arguments: Arguments) -> SearchStats:
     """Return what was learnt of the statement's n-th SELECT of the best rows."""
     state = context.state
     key = arguments.sql, len(state.notes)
     if key not in state.habits and len(state.habits) >= _HABITS_LIMIT:
         state.habits.clear()
-    return state.habits.setdefault(key, Habit())
+    return state.habits.setdefault(key, SearchStats())
 
 
 def _is_by_index(database: Database, sql: str, parameters: dict[str, Any]) -> bool:
@@ -273,7 +273,7 @@ def _require_many(database: Database, sql: str, parameters: dict[str, Any], coun
     counting = f"SELECT count(*) FROM (SELECT 1 FROM ({sql}\n) LIMIT {count})"
     row = database.row(counting, parameters)
     if row is None or row[0] < count:
-        raise Declined("an index finds its few rows", was_dear=True)
+        raise Declined("an index finds its few rows", is_expensive=True)
 
 
 @contextmanager

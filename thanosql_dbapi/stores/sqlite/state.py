@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Habit:
+class SearchStats:
     """What has been learnt of one statement's text.
 
     Attributes:
@@ -54,7 +54,7 @@ class State:
     temporary_count: int = 0
     function_error: BaseException | None = None
     matrices: Matrices | None = None
-    habits: dict[tuple[str, int], Habit] = field(default_factory=dict)
+    habits: dict[tuple[str, int], SearchStats] = field(default_factory=dict)
     read_version: int | None = None
     memory: Memory = field(default_factory=Memory)
     notes: list[Answer] = field(default_factory=list)

@@ -59,12 +59,12 @@ class Declined(Exception):  # noqa: N818 - no error: the scan answers
 
     Args:
         reason: The reason.
-        was_dear: Whether the attempt was expensive: the same statement then scans for some time.
+        is_expensive: Whether finding out took long: the statement then scans for some time.
     """
 
-    def __init__(self, reason: str, *, was_dear: bool = False) -> None:
+    def __init__(self, reason: str, *, is_expensive: bool = False) -> None:
         super().__init__(reason)
-        self.was_dear = was_dear
+        self.is_expensive = is_expensive
 
 
 @dataclass(frozen=True)
@@ -396,11 +396,11 @@ def best_rows(
     norm = float(np.linalg.norm(query.astype(np.float64)))
     if not 0 < norm < math.inf:
         raise Declined("the vector that rows are compared with has no direction")
-    if len(matrix.odd) > MOST_CHANGES:
-        raise Declined(f"{len(matrix.odd):,} vectors are zero or not finite")
+    if len(matrix.outliers) > MOST_CHANGES:
+        raise Declined(f"{len(matrix.outliers):,} vectors are zero or not finite")
     # To look a row up by its id costs some five times what a scan takes to pass it.
     asked, most = first, max(len(matrix) // 5, 500) + len(changed)
-    was_dear = False
+    is_expensive = False
     for rows, floor in matrix.candidates(query, changed, first, current.products):
         if len(rows) > most:
             break
@@ -408,5 +408,5 @@ def best_rows(
         if len(values) >= wanted and values[wanted - 1] >= floor:
             return rows, values, asked
         asked, most = asked * 8, max(len(matrix) // 50, 500) + len(changed)
-        was_dear = True
-    raise Declined("too many rows would have to be compared one by one", was_dear=was_dear)
+        is_expensive = True
+    raise Declined("too many rows would have to be compared one by one", is_expensive=is_expensive)

@@ -59,8 +59,8 @@ class Matrix:
         mark: The mark, or None where there is no log.
         row_ids: int64 array (n,), ascending.
         vectors: Row i is that of ``row_ids[i]``.
-        odd: Rows whose vectors are not finite, too short or too long. Each is always a candidate.
-        is_even: Whether every value of the column is NULL or a vector of its dimension.
+        outliers: Rows whose vectors are not finite, too short or too long; always candidates.
+        is_uniform: Whether every value of the column is NULL or a vector of its dimension.
         cookie: ``PRAGMA schema_version`` when the vectors were read; the log proves nothing about
             another one, in which the triggers may have been away or the rows renumbered.
     """
@@ -68,8 +68,8 @@ class Matrix:
     mark: Mark | None
     row_ids: RowIds
     vectors: Quantized
-    odd: frozenset[int] = frozenset()
-    is_even: bool = True
+    outliers: frozenset[int] = frozenset()
+    is_uniform: bool = True
     cookie: int = -1
 
     def __len__(self) -> int:
@@ -102,7 +102,7 @@ class Matrix:
         lower, upper = self.vectors.bounds(query, products)
         for bounds in (lower, upper):
             bounds[self._places(changed)] = -np.inf
-        always = {*changed, *self.odd}
+        always = {*changed, *self.outliers}
         while wanted < len(self):
             floor = _largest(lower, wanted)
             rows = np.flatnonzero(upper >= floor)
@@ -137,9 +137,9 @@ class Matrix:
             merged(old.error, new.error),
             merged(old.length, new.length),
         )
-        odd = self.odd.difference(changed) | fresh.odd
-        is_even = self.is_even and fresh.is_even
-        return Matrix(fresh.mark, row_ids[order], vectors, odd, is_even, self.cookie)
+        outliers = self.outliers.difference(changed) | fresh.outliers
+        is_uniform = self.is_uniform and fresh.is_uniform
+        return Matrix(fresh.mark, row_ids[order], vectors, outliers, is_uniform, self.cookie)
 
     def _places(self, row_ids: Collection[int]) -> NDArray[np.intp]:
         if not row_ids:
@@ -183,12 +183,12 @@ def read_matrix(
         sample = [vectors for _, vectors, _ in _read(database, column, _sample(database, column))]
         mean = quantize(_clean(np.concatenate([_none(column), *sample]))[0]).mean
     pieces = [quantize(_none(column), mean)]
-    row_ids, odd = [np.empty(0, np.int64)], set[int]()
-    total, is_even = 0, True
+    row_ids, outliers = [np.empty(0, np.int64)], set[int]()
+    total, is_uniform = 0, True
     for ids, vectors, others in _read(database, column, rows):
-        is_even = is_even and not others
+        is_uniform = is_uniform and not others
         clean, is_clean = _clean(vectors)
-        odd.update(ids[~is_clean].tolist())
+        outliers.update(ids[~is_clean].tolist())
         row_ids.append(ids[is_clean])
         piece = quantize(clean, mean)
         if append is not None:
@@ -205,7 +205,7 @@ def read_matrix(
         np.concatenate([piece.error for piece in pieces]),
         np.concatenate([piece.length for piece in pieces]),
     )
-    return Matrix(mark, np.concatenate(row_ids), whole, frozenset(odd), is_even, cookie)
+    return Matrix(mark, np.concatenate(row_ids), whole, frozenset(outliers), is_uniform, cookie)
 
 
 def _read(

@@ -138,8 +138,8 @@ class Writer:
                 "rows": len(matrix.row_ids),
                 "dimension": len(vectors.mean),
                 "mark": [matrix.mark.number, matrix.mark.token],
-                "odd": sorted(matrix.odd),
-                "is_even": matrix.is_even,
+                "outliers": sorted(matrix.outliers),
+                "is_uniform": matrix.is_uniform,
                 "cookie": matrix.cookie,
                 "origin": asdict(self.origin),
             }
@@ -217,9 +217,9 @@ def _mapped(path: Path, header: dict[str, Any]) -> Matrix:
         raise ValueError("the file is cut off")
     codes, row_ids, scale, error, length, mean = arrays
     vectors = Quantized(np.array(mean), codes, scale, error, length)
-    odd = frozenset(header["odd"])
-    is_even, cookie = header["is_even"], header["cookie"]
-    return Matrix(Mark(*header["mark"]), row_ids, vectors, odd, is_even, cookie)
+    outliers = frozenset(header["outliers"])
+    is_uniform, cookie = header["is_uniform"], header["cookie"]
+    return Matrix(Mark(*header["mark"]), row_ids, vectors, outliers, is_uniform, cookie)
 
 
 def _packed(header: dict[str, Any]) -> bytes:
