@@ -669,3 +669,14 @@ def test_a_device_gives_the_same_products() -> None:
     products = DeviceProducts(vectors.codes, "cpu")
     for one, other in zip(vectors.bounds(query), vectors.bounds(query, products), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_function_that_takes_the_place_of_sqlites_own_is_not_trusted(photos: Connection) -> None:
+    fill(photos, 300)
+    sql = searched("WHERE lower(code) LIKE 'c%' " + BEST)
+    assert "the matrix" in note(photos, sql)
+    seen: set[str] = set()
+    photos.create_function("lower", 1, lambda code: "x" if code in seen else seen.add(code) or code)
+    assert "the matrix" not in note(photos, sql)
+    seen.clear()
+    assert len(photos.execute(sql, ("a black cat",)).fetchall()) == 3

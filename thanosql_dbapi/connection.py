@@ -186,6 +186,16 @@ class Connection(sqlite3.Connection):
                 self._turn_matrices_off()
             super().setconfig(op, enable)
 
+    def create_function(self, *arguments: Any, **options: Any) -> None:
+        """Create an SQL function; as in sqlite3. One may take the place of SQLite's own."""
+        if options:  # names of some arguments are deprecated since 3.13
+            relay(super().create_function, *arguments, **options)
+        else:
+            super().create_function(*arguments)
+        name = arguments[0] if arguments else options.get("name")
+        if state := self.__dict__.get("_state"):
+            state.own_functions.add(str(name).lower())
+
     def _turn_matrices_off(self) -> None:
         """Answer all searches by a scan: the change log can miss a change from now on."""
         self._state.is_blind, self._state.matrices = True, None
@@ -264,3 +274,4 @@ class Connection(sqlite3.Connection):
                 connection._state.function_error = error
 
         functions.register(self, embed, failed)
+        self._state.own_functions.clear()  # those are ours

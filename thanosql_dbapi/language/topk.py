@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .functions import (
     CLOCK_WORDS,
@@ -29,7 +30,7 @@ from .functions import (
     SCALAR_FUNCTIONS,
     STEADY_AGGREGATES,
 )
-from .lexer import Kind, Token
+from .lexer import Kind, Token, tokens
 from .names import quote_name, unquote
 from .reader import Reader
 from .select import NAMES, Core, FromTable, Text, common_names, once_a_query, read
@@ -119,6 +120,12 @@ class FunctionTopK:
     limit: Bound
     offset: Bound
     is_inner: bool
+
+
+@lru_cache(maxsize=256)
+def words_of(sql: str) -> frozenset[str]:
+    """Return the names and words of a text, in lower case."""
+    return frozenset(unquote(token.text).lower() for token in tokens(sql) if token.kind in NAMES)
 
 
 @once_a_query

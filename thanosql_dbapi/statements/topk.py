@@ -17,7 +17,14 @@ from typing import Any, cast
 
 from ..language.names import same_name
 from ..language.select import common_names
-from ..language.topk import Bound, FunctionTopK, SearchTopK, function_for_best, searches_for_best
+from ..language.topk import (
+    Bound,
+    FunctionTopK,
+    SearchTopK,
+    function_for_best,
+    searches_for_best,
+    words_of,
+)
 from ..language.tree import Query, Ranked
 from ..planning.answer import Answer, Way
 from ..planning.arguments import Arguments
@@ -178,6 +185,9 @@ def _restrict(
     """
     if not may_narrow:
         raise Declined("other connections may write meanwhile; a transaction would keep them out")
+    own = context.state.own_functions
+    if own and (called := own.intersection(words_of(arguments.sql))):
+        raise Declined(f"{min(called)!r} is a function of the program, which may have a memory")
     habit = _habit(context, arguments)
     if habit.scans > 0:
         habit.scans -= 1

@@ -44,6 +44,7 @@ class State:
         matrices: The vector columns in memory; made at the first search.
         habits: What was learnt of searches, by their text and number in it.
         read_version: SQLite's data_version before candidates were looked for, or None.
+        own_functions: Lower-case names of SQL functions that the program has made.
         memory: What was read of the database at the last moment.
         notes: What answers each search of the last statement, and why.
         file_identity: Device and inode of the file that was opened, or None where unknown.
@@ -56,6 +57,7 @@ class State:
     matrices: Matrices | None = None
     habits: dict[tuple[str, int], SearchStats] = field(default_factory=dict)
     read_version: int | None = None
+    own_functions: set[str] = field(default_factory=set)
     memory: Memory = field(default_factory=Memory)
     notes: list[Answer] = field(default_factory=list)
     file_identity: tuple[int, int] | None = None
