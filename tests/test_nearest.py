@@ -494,7 +494,11 @@ def test_a_write_elsewhere_is_seen(photos: Connection, template: Path) -> None:
 def test_many_changes_are_taken_into_the_matrix(photos: Connection) -> None:
     fill(photos, 2500)
     check(photos)
-    photos.execute("UPDATE photos SET m_clipen = ? WHERE id % 2 OR album = 4", (vector(5000),))
+    # The least similar vector there is: thousands of equal best ones would be left to the scan.
+    query = np.frombuffer(
+        photos.execute("SELECT embed_text('m', 'a black cat')").fetchone()[0], "<f4"
+    )
+    photos.execute("UPDATE photos SET m_clipen = ? WHERE id % 2 OR album = 4", (-query,))
     assert "the matrix, of" in note(photos)
     check(photos)
     photos.rollback()
