@@ -94,7 +94,6 @@ class TopK:
         shape: How it is written: a SELECT around a SEARCH, a SELECT that calls the function, or
             None for a SEARCH that keeps the best rows itself (``top_k``).
         search: The SEARCH whose rows can be narrowed; None for the function.
-        number: Which of the SEARCH's similarities it is ordered by.
         narrowing: Where its rows can be narrowed.
         column: The vector column.
         vector: float32 BLOB that rows are compared with.
@@ -104,7 +103,6 @@ class TopK:
 
     shape: SearchTopK | FunctionTopK | None
     search: SearchPlan | None
-    number: int
     narrowing: Narrowing
     column: str
     vector: bytes

@@ -127,7 +127,7 @@ def _own(search: SearchPlan, limit: int) -> TopK:
     if search.narrowing is None:
         raise Declined("the rows searched are not those of one table with a WHERE at most")
     vector = search.vectors[0].vector
-    return TopK(None, search, 0, search.narrowing, search.column, vector, limit)
+    return TopK(None, search, search.narrowing, search.column, vector, limit)
 
 
 def _around(arguments: Arguments, shape: SearchTopK, search: SearchPlan) -> TopK:
@@ -139,7 +139,7 @@ def _around(arguments: Arguments, shape: SearchTopK, search: SearchPlan) -> TopK
         raise Declined("the rows searched are not those of one table with a WHERE at most")
     vector = search.vectors[numbers[0]].vector
     wanted = _wanted(arguments, shape)
-    return TopK(shape, search, numbers[0], search.narrowing, search.column, vector, wanted)
+    return TopK(shape, search, search.narrowing, search.column, vector, wanted)
 
 
 def _called(context: Context, arguments: Arguments, plan: Plan, shape: FunctionTopK) -> TopK:
@@ -149,7 +149,7 @@ def _called(context: Context, arguments: Arguments, plan: Plan, shape: FunctionT
     if row is None or not isinstance(row[0], bytes) or not row[0] or len(row[0]) % 4:
         raise Declined("what the rows are compared with is not a vector")
     wanted = _wanted(arguments, shape)
-    return TopK(shape, None, 0, shape.whole, shape.column, row[0], wanted, is_strict=True)
+    return TopK(shape, None, shape.whole, shape.column, row[0], wanted, is_strict=True)
 
 
 def _wanted(arguments: Arguments, shape: SearchTopK | FunctionTopK) -> int:
@@ -239,12 +239,13 @@ def _narrowed(
     """Return the candidates."""
     database = context.database
     narrow = compile_probe(plan, best, arguments, condition)
-    whole = compile_probe(plan, best, arguments, "")
     if habit.by_index is None:
-        habit.by_index = _is_by_index(database, *whole)
+        habit.by_index = _is_by_index(database, *compile_probe(plan, best, arguments, ""))
     if habit.by_index and habit.trusted == 0:
         # To compare what an index finds is as quick up to about so many rows.
-        _require_many(database, *whole, max(100, len(current.matrix) // 60))
+        _require_many(
+            database, *compile_probe(plan, best, arguments, ""), max(100, len(current.matrix) // 60)
+        )
         habit.trusted = _PATIENCE
     habit.trusted = max(0, habit.trusted - 1)
 

@@ -64,8 +64,6 @@ def compile_parts(
     parts: Iterable[Part],
     arguments: Arguments,
     restriction: Restriction = UNRESTRICTED,
-    *,
-    is_strict: bool = False,
 ) -> Compiled:
     """Return the SQL of a piece of a text; see :func:`compile_plan`.
 
@@ -74,10 +72,8 @@ def compile_parts(
         parts: The piece.
         arguments: What the caller bound.
         restriction: As for :func:`compile_plan`.
-        is_strict: Names in double quotes must be columns: SQLite would make a string of one that
-            it does not find, such as a column of a SELECT around the piece.
     """
-    compiler = Compiler(plan, arguments, restriction, is_strict)
+    compiler = Compiler(plan, arguments, restriction)
     return Compiled(compiler.parts(parts), compiler.parameters)
 
 
@@ -91,6 +87,8 @@ def compile_probe(plan: Plan, best: TopK, arguments: Arguments, condition: str) 
         condition: That a row is a candidate; empty for all rows.
     """
     restriction = {best.key: condition} if condition else UNRESTRICTED
+    # Names in double quotes must then be columns: SQLite would make a string of one that it does
+    # not find, such as a column of the SELECT around this one.
     compiler = Compiler(plan, arguments, restriction, is_strict=best.is_inner)
     shape, search = best.shape, best.search
     if isinstance(shape, FunctionTopK):
