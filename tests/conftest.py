@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 MAX_TOKENS = 77
 DIMENSION = 24
 IMAGE_SIZE = 32
+
+# IPython warns, and so fails, where this names another environment than the interpreter's own.
+os.environ.pop("VIRTUAL_ENV", None)
 
 
 @pytest.fixture(scope="session")
