@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Union
 
-from ..language.topk import FunctionTopK, Narrowing, SearchTopK
+from ..language.narrowing import Narrowing
+from ..language.topk import FunctionTopK, SearchTopK
 from ..language.tree import Query, Search
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..errors import ConvertWarning, NotSupportedError, OperationalError, clip, warn_user
 from ..language.names import quote_name, quote_text, same_name
-from ..language.select import tables_read
+from ..language.outline import tables_read
 from ..language.tree import Convert, TableName
 from ..planning.arguments import Arguments
 from ..stores.sqlite.compile import Compiler, Select

@@ -6,8 +6,8 @@ from typing import Any
 
 from ..errors import OperationalError, clip
 from ..language.names import quote_name, same_name
-from ..language.select import tables_read
-from ..language.topk import narrowing
+from ..language.narrowing import narrowing
+from ..language.outline import tables_read
 from ..language.tree import Search, Value
 from ..planning.plans import Plan, QueryVector, SearchPlan
 from ..stores.sqlite.compile import Compiled
