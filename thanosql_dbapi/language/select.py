@@ -9,11 +9,12 @@ Source: https://www.sqlite.org/lang_select.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, wraps
-from typing import NamedTuple, TypeVar
+from functools import cached_property
+from typing import NamedTuple
 
+from .kept import once_a_tree
 from .lexer import Kind, Token
 from .names import quote_name, unquote
 from .tree import Part, Query, TableName
@@ -349,37 +350,13 @@ class Text:
         return (len(self.query.parts), 0) if number < 0 else (number, token.start)
 
 
-T = TypeVar("T")
-_MOST_KEPT = 512
-
-
-def once_a_query(reader: Callable[[Query], T]) -> Callable[[Query], T]:
-    """Keep what a function reads in a query, by the query's identity.
-
-    Two queries of equal words are equal and stand in two places: what is read in one holds the
-    statements of that one.
-    """
-    kept: dict[int, tuple[Query, T]] = {}
-
-    @wraps(reader)
-    def read_once(query: Query) -> T:
-        found = kept.get(id(query))
-        if found is None or found[0] is not query:
-            if len(kept) >= _MOST_KEPT:
-                kept.clear()
-            found = kept[id(query)] = query, reader(query)
-        return found[1]
-
-    return read_once
-
-
-@once_a_query
+@once_a_tree
 def read(query: Query) -> Text:
     """Return the levels of a query."""
     return Text(query, query.tokens)
 
 
-@once_a_query
+@once_a_tree
 def common_names(query: Query) -> frozenset[str]:
     """Return the names that a query's WITH clauses define at any depth, in lower case."""
     return frozenset().union(*(level.common for level in read(query).levels))

@@ -21,11 +21,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from .kept import once_a_tree
 from .lexer import Kind, Token, tokens
 from .names import quote_name, unquote
 from .narrowing import Narrowing, end_of, is_row_for_row, narrowing_of, plain_name
 from .reader import Reader
-from .select import NAMES, Core, FromTable, Text, common_names, once_a_query, read
+from .select import NAMES, Core, FromTable, Text, common_names, read
 from .tree import Parameter, Part, Query, Ranked, Search
 
 _FUNCTION = "COSINE_SIMILARITY"
@@ -86,7 +87,7 @@ def words_of(sql: str) -> frozenset[str]:
     return frozenset(unquote(token.text).lower() for token in tokens(sql) if token.kind in NAMES)
 
 
-@once_a_query
+@once_a_tree
 def searches_for_best(query: Query) -> tuple[SearchTopK, ...]:
     """Return the SELECTs of a query that have the first shape."""
     text = read(query)
@@ -131,7 +132,7 @@ def read_ranked(sql: str) -> Ranked | None:
     return Ranked(query) if function_for_best(query) else None
 
 
-@once_a_query
+@once_a_tree
 def function_for_best(query: Query) -> FunctionTopK | None:
     """Return the SELECT of a query that has the second shape; None when none or several have."""
     text, found = read(query), {}

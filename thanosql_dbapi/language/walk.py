@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 
-from .tree import Parameter, Query, Tree
+from .kept import once_a_tree
+from .tree import Parameter, Query, Statement, Tree
 
 
+@once_a_tree
 def parameters_of(tree: Tree) -> tuple[Parameter, ...]:
     """Return all bound parameters of a tree in source order; a repeated one comes repeatedly."""
     return tuple(sorted(_parameters(tree), key=lambda parameter: parameter.offset))
@@ -18,6 +20,22 @@ def is_bare(query: Query) -> bool:
     statements = [part for part in query.parts if not isinstance(part, str)]
     text = "".join(part for part in query.parts if isinstance(part, str))
     return len(statements) == 1 and not text.strip(" \t\r\n\f;")
+
+
+@once_a_tree
+def statements_in(query: Query) -> tuple[Statement, ...]:
+    """Return the statements of ours in a query, the innermost first."""
+    return tuple(_statements(query))
+
+
+def _statements(query: Query) -> Iterator[Statement]:
+    for part in query.parts:
+        if isinstance(part, (str, Parameter)):
+            continue
+        inner = getattr(part, "query", None)
+        if inner is not None:
+            yield from _statements(inner)
+        yield part
 
 
 def _parameters(node: object) -> Iterator[Parameter]:
