@@ -30,10 +30,12 @@ class Handler(NamedTuple):
     Attributes:
         resolve: Gives its node plan, or raises.
         perform: Does its work, and gives the node plan of what came out; None where it has none.
+        check: Raises for what only the whole text tells, all of it being resolved.
     """
 
     resolve: Callable[[Resolver, Any], NodePlan]
     perform: Callable[[Resolver, Any, Any], NodePlan] | None = None
+    check: Callable[[Resolver, Any, Any], None] | None = None
 
 
 HANDLERS: dict[type, Handler] = {}
@@ -45,6 +47,7 @@ def register(
     resolve: Callable[[Resolver, Any], NodePlan],
     perform: Callable[[Resolver, Any, Any], NodePlan] | None = None,
     selects: dict[type, Select] | None = None,
+    check: Callable[[Resolver, Any, Any], None] | None = None,
 ) -> None:
     """Add the handler of a query-shaped statement.
 
@@ -53,8 +56,9 @@ def register(
         resolve: See :class:`Handler`.
         perform: See :class:`Handler`.
         selects: For each class of node plan that is new, what compiles it to a SELECT.
+        check: See :class:`Handler`.
     """
-    HANDLERS[node] = Handler(resolve, perform)
+    HANDLERS[node] = Handler(resolve, perform, check)
     SELECTS.update(selects or {})
 
 
@@ -121,6 +125,10 @@ def _resolved(context: Context, arguments: Arguments, query: Query) -> Plan:
             raise _unknown(statement)
         node = handler.resolve(resolver, statement)
         resolver.plan = resolver.plan.with_node(statement.offset, node)
+    for statement in statements_in(query):
+        check = HANDLERS[type(statement)].check
+        if check is not None:
+            check(resolver, statement, resolver.plan.nodes[statement.offset])
     if resolver.plan.is_stored or resolver.plan.is_explained:
         return resolver.plan
     for statement in statements_in(query):
