@@ -66,8 +66,8 @@ def test_an_unknown_similarity_column_is_named(converted: Connection) -> None:
     "sql",
     [
         (
-            "WITH p AS (SELECT *, 1 AS s FROM photos) SELECT photo_id FROM (SEARCH IMAGE text='a cat'"
-            " USING m OPTIONS (result_col='s') AS SELECT * FROM p) ORDER BY s DESC"
+            "WITH p AS (SELECT *, 1 AS s FROM photos) SELECT photo_id FROM (SEARCH IMAGE"
+            " text='a cat' USING m OPTIONS (result_col='s') AS SELECT * FROM p) ORDER BY s DESC"
         ),
         (
             'WITH p(photo_id, m_clipen, "S") AS (SELECT photo_id, m_clipen, 1 FROM photos), f AS'
@@ -76,8 +76,8 @@ def test_an_unknown_similarity_column_is_named(converted: Connection) -> None:
         ),
         (
             "SELECT photo_id, (SELECT max(s) FROM (SEARCH IMAGE text='a cat' USING m OPTIONS"
-            " (result_col='s') AS SELECT i.m_clipen, o.photo_id AS s FROM photos AS i)) FROM photos AS"
-            " o"
+            " (result_col='s') AS SELECT i.m_clipen, o.photo_id AS s FROM photos AS i))"
+            " FROM photos AS o"
         ),
     ],
 )
