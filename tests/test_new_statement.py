@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 
 import thanosql_dbapi
-from thanosql_dbapi import Connection, StatementError, statements
+from thanosql_dbapi import (
+    Connection,
+    NotSupportedError,
+    ProgrammingError,
+    StatementError,
+    statements,
+)
 from thanosql_dbapi.language import grammar, may_be_thanosql
 from thanosql_dbapi.language.grammar import Shape, StatementSpec
 from thanosql_dbapi.language.option_specs import choice, flag, integer, number, text
@@ -140,6 +146,29 @@ def test_a_handler_cannot_read_an_option_that_its_spec_has_not(connection: Conne
     grammar.register(SPEC._replace(options=(RESULT_COL,)))
     with pytest.raises(LookupError, match="Caption has no option 'style' in its spec"):
         connection.execute(CAPTION)
+
+
+@dataclass(frozen=True)
+class Shout(Statement):
+    """``SHOUT``."""
+
+
+@pytest.mark.parametrize(
+    ("shape", "error", "message"),
+    [
+        (Shape.SHOWN, ProgrammingError, "this one returns rows; call execute"),
+        (Shape.ACTION, NotSupportedError, "Shout is not supported"),
+    ],
+)
+def test_its_shape_says_whether_it_can_run_many_times(
+    connection: Connection, shape: Shape, error: type[Exception], message: str
+) -> None:
+    grammar.register(StatementSpec(("SHOUT",), Shout, shape))
+    try:
+        with pytest.raises(error, match=message):
+            connection.executemany("SHOUT", [()])
+    finally:
+        grammar.unregister(("SHOUT",))
 
 
 def test_sqlglot_reads_and_writes_it(connection: Connection) -> None:

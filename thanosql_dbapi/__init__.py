@@ -37,8 +37,7 @@ from sqlite3.dbapi2 import Timestamp
 from typing import TYPE_CHECKING, Any, Union
 
 from ._version import __version__
-from .connection import Connection
-from .cursor import Cursor
+from .connection import Connection, Cursor
 from .errors import (
     ConvertWarning,
     DatabaseError,

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from .cursor import Cursor
+from .cursor import BaseCursor
 from .errors import Error, ProgrammingError, clip
 from .explanation import Explanation, indented
 from .language import parse
@@ -43,6 +43,18 @@ _FUNCTION_FAILED = "user-defined function raised exception"
 _cursor = sqlite3.Connection.cursor
 _execute = sqlite3.Cursor.execute
 _OperationalError = sqlite3.OperationalError
+
+
+class Cursor(BaseCursor):
+    """A PEP 249 cursor; everything of ``sqlite3.Cursor`` holds.
+
+    A column of vectors is fetched as one-dimensional float32 arrays. A ThanoSQL statement that
+    has no rows to return leaves ``description`` None.
+    """
+
+    __slots__ = ()
+
+    connection: Connection
 
 
 class Connection(sqlite3.Connection):
@@ -228,6 +240,9 @@ class Connection(sqlite3.Connection):
 
         return Context(self, self.settings, self._state)
 
+    def _database(self) -> Database:
+        return Database(self)
+
     def _read_vector_names(self) -> dict[str, int] | None:
         """Return names and lengths of the vector columns, None where they cannot be read.
 
@@ -236,7 +251,7 @@ class Connection(sqlite3.Connection):
         """
         try:
             with self._untraced():
-                return Registry(Database(self)).vector_names()
+                return Registry(self._database()).vector_names()
         except Error:
             return None
 

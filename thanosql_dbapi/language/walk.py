@@ -1,11 +1,15 @@
-"""Walks over trees: which parameters and statements a tree holds."""
+"""What a tree holds and returns: its parameters, its statements, rows or none."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 
-from .tree import Parameter, Query, Tree
+from . import grammar
+from .grammar import Shape
+from .tree import Parameter, Query, Ranked, Tree
+
+_READING = ("SELECT", "EXPLAIN", "WITH", "VALUES")
 
 
 def parameters_of(tree: Tree) -> tuple[Parameter, ...]:
@@ -18,6 +22,16 @@ def is_bare(query: Query) -> bool:
     statements = [part for part in query.parts if not isinstance(part, str)]
     text = "".join(part for part in query.parts if isinstance(part, str))
     return len(statements) == 1 and not text.strip(" \t\r\n\f;")
+
+
+def returns_rows(tree: Tree) -> bool:
+    """Return whether a text returns rows: SQL by its verb, a statement of ours by its spec."""
+    if isinstance(tree, Query):
+        return tree.verb in _READING
+    if isinstance(tree, Ranked):
+        return True
+    spec = grammar.spec_for(tree)
+    return spec is not None and spec.is_supported and spec.shape is not Shape.ACTION
 
 
 def _parameters(node: object) -> Iterator[Parameter]:
