@@ -16,8 +16,7 @@ from .errors import Error, ProgrammingError, clip
 from .explanation import Explanation, indented
 from .language import parse
 from .plain_texts import UNSETTLED, PlainTexts
-from .progress import ProgressSetting
-from .settings import Settings
+from .settings import OPTIONS, Settings
 from .sqlite3_compat import (
     adapt_default_types,
     is_foreign,
@@ -60,7 +59,8 @@ class Cursor(BaseCursor):
 class Connection(sqlite3.Connection):
     """A PEP 249 connection; everything of ``sqlite3.Connection`` holds.
 
-    Made by :func:`thanosql_dbapi.connect`, which describes the arguments.
+    Made by :func:`thanosql_dbapi.connect`, which describes the arguments: the options that
+    ``settings.OPTIONS`` has, and those of ``sqlite3.connect``.
     """
 
     _name = "not opened"
@@ -69,32 +69,12 @@ class Connection(sqlite3.Connection):
         self,
         database: Union[StrPath, bytes] = ":memory:",
         *sqlite3_arguments: Any,
-        workspace: StrPath | None = None,
-        allowed_directories: Iterable[StrPath] = (),
-        catalog: StrPath | None = None,
-        device: str | None = None,
-        progress: ProgressSetting = None,
-        offline: bool | None = None,
-        network: bool = False,
-        cache_bytes: int | None = None,
-        **sqlite3_options: Any,
+        **options: Any,
     ) -> None:
-        options = options_of(sqlite3_arguments, sqlite3_options, "_sqlite3.Connection()")
+        ours = {name: options.pop(name) for name in OPTIONS if name in options}
+        options = options_of(sqlite3_arguments, options, "_sqlite3.Connection()")
         location = locate(database, is_uri=bool(options.get("uri")))
-        settings = Settings.of(
-            {
-                "workspace": workspace,
-                "allowed_directories": allowed_directories,
-                "catalog": catalog,
-                "device": device,
-                "progress": progress,
-                "offline": offline,
-                "network": network,
-                "cache_bytes": cache_bytes,
-            },
-            location.folder,
-            is_read_only=location.is_read_only,
-        )
+        settings = Settings.of(ours, location.folder, is_read_only=location.is_read_only)
         is_new, identity = location.is_new, location.identity
         with extension.loading() as load:
             super().__init__(database, **options)
