@@ -25,7 +25,7 @@ from thanosql_dbapi import language
 from thanosql_dbapi.errors import StatementError
 from thanosql_dbapi.language import tree
 from thanosql_dbapi.language.lexer import Token, tokens
-from thanosql_dbapi.language.select import tables_read
+from thanosql_dbapi.language.outline import tables_read
 
 from .sqlglot_nodes import (
     MODELS,

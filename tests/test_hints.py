@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +60,47 @@ def test_an_unknown_similarity_column_is_named(converted: Connection) -> None:
     inside = search.replace("photos)", "photos WHERE m_clipen_similarity1 > 0)")
     with pytest.raises(sqlite3.OperationalError, match="the SEARCH adds to these rows"):
         converted.execute(f"SELECT * FROM {inside}")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        (
+            "WITH p AS (SELECT *, 1 AS s FROM photos) SELECT photo_id FROM (SEARCH IMAGE"
+            " text='a cat' USING m OPTIONS (result_col='s') AS SELECT * FROM p) ORDER BY s DESC"
+        ),
+        (
+            'WITH p(photo_id, m_clipen, "S") AS (SELECT photo_id, m_clipen, 1 FROM photos), f AS'
+            " (SEARCH IMAGE text='a cat' USING m OPTIONS (result_col='s') AS SELECT * FROM p)"
+            " SELECT photo_id FROM f ORDER BY s DESC"
+        ),
+        (
+            "SELECT photo_id, (SELECT max(s) FROM (SEARCH IMAGE text='a cat' USING m OPTIONS"
+            " (result_col='s') AS SELECT i.m_clipen, o.photo_id AS s FROM photos AS i))"
+            " FROM photos AS o"
+        ),
+    ],
+)
+def test_a_column_that_only_the_sql_around_it_makes_is_named(
+    converted: Connection, sql: str
+) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="have a column 's' already"):
+        converted.execute(sql)
+    converted.execute(sql.replace("result_col='s'", "result_col='t'").replace("ORDER BY s", ""))
+
+
+def test_rows_of_a_with_hold_vectors_of_another_model(
+    converted: Connection, workspace: Path
+) -> None:
+    shutil.copytree(workspace / "tiny_clip", workspace / "other_clip")
+    config = workspace / "other_clip/config.json"
+    config.write_text(config.read_text().replace('"logit_scale_init_value"', '"unused"'))
+    converted.execute("UPLOAD MODEL n FROM 'other_clip'")
+    with pytest.raises(sqlite3.OperationalError, match="'m_clipen' holds vectors of model 'm'"):
+        converted.execute(
+            "WITH p AS (SELECT * FROM photos) SELECT * FROM (SEARCH IMAGE text='a cat' USING n"
+            " OPTIONS (emb_col='m_clipen') AS SELECT * FROM p)"
+        )
 
 
 def test_a_column_that_is_there_already_is_named(converted: Connection) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from thanosql_dbapi.language import parse
-from thanosql_dbapi.language.select import FromTable, outline, tables_read
+from thanosql_dbapi.language.outline import outline, tables_read
+from thanosql_dbapi.language.select import FromTable
 from thanosql_dbapi.language.tree import Print, Query, TableName
 
 SEARCH = "SEARCH IMAGE text='a' USING m AS "

@@ -12,9 +12,7 @@ Two shapes, the first in two spellings, are told apart from the rest of SQL ::
         ORDER BY cosine_similarity(column, embed_text(…)) DESC [, …] LIMIT k [OFFSET o]
 
 at the outermost level or in parentheses. Invariant: the rows of such a SELECT are, one for one,
-rows of the table, and it gives the same rows each time it runs. What is not certain (a join,
-GROUP BY, DISTINCT, an aggregate, a window, a UNION, a function that is not known) has no such
-shape.
+rows of the table, and it gives the same rows each time it runs (see :mod:`.narrowing`).
 """
 
 from __future__ import annotations
@@ -23,56 +21,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .functions import (
-    CLOCK_WORDS,
-    DATE_FUNCTIONS,
-    OWN_OPERATORS,
-    SCALAR_FUNCTIONS,
-    STEADY_AGGREGATES,
-)
+from .kept import once_a_tree
 from .lexer import Kind, Token, tokens
 from .names import quote_name, unquote
+from .narrowing import Narrowing, end_of, is_row_for_row, narrowing_of, plain_name
 from .reader import Reader
-from .select import NAMES, Core, FromTable, Text, common_names, once_a_query, read
+from .select import NAMES, Core, FromTable, Text, common_names, read
 from .tree import Parameter, Part, Query, Ranked, Search
 
 _FUNCTION = "COSINE_SIMILARITY"
-_ORDER = ("FROM", "WHERE", "ORDER", "LIMIT")
-
-# Words that an opening parenthesis may follow without being functions.
-_NO_FUNCTION = frozenset(
-    {"ALL", "AND", "AS", "BETWEEN", "BY", "CASE", "COLLATE", "DESC", "ASC", "ELSE", "EXISTS"}
-    | {"FROM", "GLOB", "IN", "IS", "LIKE", "LIMIT", "MATCH", "NOT", "NULL", "OR", "REGEXP"}
-    | {"SELECT", "THEN", "WHEN", "WHERE", "ESCAPE", "DISTINCT", "ON", "JOIN", "ORDER", "OFFSET"}
-    | {"USING", "VALUES", "UNION", "INTERSECT", "EXCEPT", "HAVING", "FILTER", "OVER", "WITH"}
-)
 
 Bound = int | Parameter
-
-
-@dataclass(frozen=True)
-class Narrowing:
-    """A piece of SQL that reads one table, and where one condition more can be put.
-
-    Attributes:
-        table: The table.
-        head: What comes before its WHERE clause.
-        condition: What stands after WHERE; empty where there is none.
-        tail: What comes after.
-    """
-
-    table: FromTable
-    head: tuple[Part, ...]
-    condition: tuple[Part, ...]
-    tail: tuple[Part, ...]
-
-    def parts(self, condition: str = "") -> tuple[Part, ...]:
-        """Return the SQL with one condition more, or as it was."""
-        given: tuple[Part, ...] = ()
-        if self.condition:
-            given = (" AND (", *self.condition, "\n)") if condition else self.condition
-        where = (f"\n WHERE {condition}",) if given or condition else ()
-        return (*self.head, *where, *given, " ", *self.tail)
 
 
 @dataclass(frozen=True)
@@ -128,7 +87,7 @@ def words_of(sql: str) -> frozenset[str]:
     return frozenset(unquote(token.text).lower() for token in tokens(sql) if token.kind in NAMES)
 
 
-@once_a_query
+@once_a_tree
 def searches_for_best(query: Query) -> tuple[SearchTopK, ...]:
     """Return the SELECTs of a query that have the first shape."""
     text = read(query)
@@ -140,7 +99,7 @@ def searches_for_best(query: Query) -> tuple[SearchTopK, ...]:
         name = text.token(index - 3) if index > 2 and text.token(index - 2).word == "AS" else None
         is_common = name is not None and unquote(name.text).lower() in common_names(query)
         core = _main_core(text) if is_common else text.core_of(index - 1)
-        if core is None or not _is_row_for_row(core):
+        if core is None or not is_row_for_row(core):
             continue
         source = _read_common(core, part, index) if is_common else _read_here(core, index)
         shape = source and _search_shape(core, part, *source)
@@ -173,7 +132,7 @@ def read_ranked(sql: str) -> Ranked | None:
     return Ranked(query) if function_for_best(query) else None
 
 
-@once_a_query
+@once_a_tree
 def function_for_best(query: Query) -> FunctionTopK | None:
     """Return the SELECT of a query that has the second shape; None when none or several have."""
     text, found = read(query), {}
@@ -182,123 +141,16 @@ def function_for_best(query: Query) -> FunctionTopK | None:
     for index, (_, token) in enumerate(text.tokens):
         if token.word == _FUNCTION:
             core = text.core_of(index)
-            shape = _function_shape(core) if _is_row_for_row(core) else None
+            shape = _function_shape(core) if is_row_for_row(core) else None
             if shape:
                 found[core.first] = shape
     return next(iter(found.values())) if len(found) == 1 else None
-
-
-def narrowing(query: Query, column: str) -> Narrowing | None:
-    """Return where to narrow ``SELECT … FROM t [WHERE …]``, all of whose rows are rows of ``t``.
-
-    Args:
-        query: The query of a SEARCH.
-        column: The column that must be the table's own in its result.
-    """
-    text = read(query)
-    core = text.levels[0].cores[0]
-    is_other = any(token.word == "WITH" for _, token in text.tokens) or core.has("ORDER", "LIMIT")
-    if is_other or not _is_row_for_row(core) or not _passes_on(core, column):
-        return None
-    return _narrowing(core, 0, len(text.tokens) - 1)
-
-
-# -- the invariant ------------------------------------------------------------------------------
 
 
 def _main_core(text: Text) -> Core | None:
     """Return the SELECT that the WITH of the outermost level belongs to."""
     cores = text.levels[0].cores
     return cores[0] if len(cores) == 1 and cores[0].select is not None else None
-
-
-def _is_row_for_row(core: Core) -> bool:
-    """Return whether a SELECT's rows are its source's rows, one for one, the same each time."""
-    if core.select is None or core.level.is_compound or core.is_distinct:
-        return False
-    text, words = core.text, [word for word, _ in core.clauses]
-    if words[:1] != ["FROM"] or words != [word for word in _ORDER if word in words]:
-        return False
-    if any(text.token(index).text == ";" for index in range(core.select, _end(core))):
-        return False
-    return all(_is_steady(core, index) for index in range(core.select, _end(core)))
-
-
-def _end(core: Core) -> int:
-    """Return the end of a SELECT without the semicolons that may follow a statement."""
-    end = core.end
-    while end > core.first and core.text.token(end - 1).text == ";":
-        end -= 1
-    return end
-
-
-def _is_steady(core: Core, index: int) -> bool:
-    """Return whether a token is not, and does not call, what may answer differently each time."""
-    text = core.text
-    token, after = text.token(index), text.token(index + 1)
-    if token.kind is Kind.UNTERMINATED or token.word in CLOCK_WORDS | OWN_OPERATORS | {"OVER"}:
-        return False
-    if after.text != "(" or token.kind not in NAMES or token.word in _NO_FUNCTION:
-        return True
-    name = unquote(token.text).upper()
-    if text.token(index - 1).word in {"INTO", "AS"} or text.token(index - 1).text == ".":
-        return False
-    if name in DATE_FUNCTIONS:
-        inside = [text.token(each) for each in range(index + 2, text.closing[index + 1])]
-        asks = any(each.kind is Kind.PARAMETER or each.text.lower() == "'now'" for each in inside)
-        return bool(inside) and not asks
-    # Elsewhere, an aggregate of an outer column in a subquery makes an aggregate of the whole.
-    if index in core.span("WHERE") and name in STEADY_AGGREGATES:
-        return True
-    if name in {"MAX", "MIN"} and len(text.items(index + 2, text.closing[index + 1])) < 2:
-        return False
-    return name in SCALAR_FUNCTIONS
-
-
-def _passes_on(core: Core, column: str) -> bool:
-    """Return whether a column of the result is the table's own of that name."""
-    source, own = core.table(), 0
-    if source is None:
-        return False
-    for item in core.columns():
-        words = [core.text.token(index) for index in item]
-        if words[-1:] and words[-1].text == "*":
-            qualifier = plain_name([*words[:-1], Token(Kind.NAME, "_", 0, "_")])
-            own += qualifier is not None and qualifier[0] in (None, source.reference)
-        elif words and unquote(words[-1].text).lower() == column.lower():
-            # Many a program writes `t.vector AS vector`.
-            is_labelled = len(words) > 2 and words[-2].word == "AS"
-            name = plain_name(words[:-2] if is_labelled else words)
-            is_own = name is not None and name[1].lower() == column.lower()
-            if name is None or not is_own or name[0] not in (None, source.reference):
-                return False
-            own += 1
-    return own == 1
-
-
-def _narrowing(core: Core, begin: int, end: int) -> Narrowing | None:
-    """Return where a SELECT's rows can be narrowed, in the text between two tokens around it."""
-    table, where, cut = core.table(), core.span("WHERE"), core.text.slice
-    if table is None:
-        return None
-    if not where:
-        at = core.span("FROM").stop
-        at = min(at, _end(core))
-        return Narrowing(table, cut(begin, at), (), cut(at, end))
-    stop = min(where.stop, _end(core))
-    condition = cut(where.start + 1, stop)
-    return Narrowing(table, cut(begin, where.start), condition, cut(stop, end))
-
-
-def plain_name(words: Sequence[Token]) -> tuple[str | None, str] | None:
-    """Return (qualifier quoted, name) where the tokens are one column's name."""
-    kinds = {Kind.NAME, Kind.QUOTED}
-    if len(words) == 1 and words[0].kind in kinds:
-        return None, unquote(words[0].text)
-    is_qualified = len(words) == 3 and words[1].text == "."
-    if is_qualified and words[0].kind in kinds and words[2].kind in kinds:
-        return quote_name(unquote(words[0].text)), unquote(words[2].text)
-    return None
 
 
 def _is_inner(core: Core) -> bool:
@@ -367,8 +219,8 @@ def _read_common(
 
 def _function_shape(core: Core) -> FunctionTopK | None:
     text, ordered, bounds = core.text, _ordered_by(core), _limit(core)
-    whole = _narrowing(core, 0, len(text.tokens) - 1)
-    rows = _narrowing(core, core.span("FROM").start, core.span("ORDER").start)
+    whole = narrowing_of(core, 0, len(text.tokens) - 1)
+    rows = narrowing_of(core, core.span("FROM").start, core.span("ORDER").start)
     if ordered is None or bounds is None or whole is None or rows is None:
         return None
     call = _call(core, ordered, whole.table)
@@ -409,7 +261,7 @@ def _is_constant(words: Sequence[Token]) -> bool:
 
 def _ordered_by(core: Core) -> range | None:
     """Return the tokens of the first thing ordered by, best first, an alias looked up."""
-    span = range(core.span("ORDER").start, min(core.span("ORDER").stop, _end(core)))
+    span = range(core.span("ORDER").start, min(core.span("ORDER").stop, end_of(core)))
     if len(span) < 4 or core.text.token(span.start + 1).word != "BY":
         return None
     first = core.text.items(span.start + 2, span.stop)[0]
@@ -440,7 +292,7 @@ def _unaliased(core: Core, term: range, name: str) -> range | None:
 
 
 def _limit(core: Core) -> tuple[Bound, Bound] | None:
-    span = range(core.span("LIMIT").start, min(core.span("LIMIT").stop, _end(core)))
+    span = range(core.span("LIMIT").start, min(core.span("LIMIT").stop, end_of(core)))
     words = [core.text.token(index) for index in span][1:]
     values = [_bound(core, index) for index in span][1:]
     if len(words) == 1:

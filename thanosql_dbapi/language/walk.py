@@ -7,11 +7,13 @@ from dataclasses import fields, is_dataclass
 
 from . import grammar
 from .grammar import Shape
-from .tree import Parameter, Query, Ranked, Tree
+from .kept import once_a_tree
+from .tree import Parameter, Query, Ranked, Statement, Tree
 
 _READING = ("SELECT", "EXPLAIN", "WITH", "VALUES")
 
 
+@once_a_tree
 def parameters_of(tree: Tree) -> tuple[Parameter, ...]:
     """Return all bound parameters of a tree in source order; a repeated one comes repeatedly."""
     return tuple(sorted(_parameters(tree), key=lambda parameter: parameter.offset))
@@ -32,6 +34,22 @@ def returns_rows(tree: Tree) -> bool:
         return True
     spec = grammar.spec_for(tree)
     return spec is not None and spec.is_supported and spec.shape is not Shape.ACTION
+
+
+@once_a_tree
+def statements_in(query: Query) -> tuple[Statement, ...]:
+    """Return the statements of ours in a query, the innermost first."""
+    return tuple(_statements(query))
+
+
+def _statements(query: Query) -> Iterator[Statement]:
+    for part in query.parts:
+        if isinstance(part, (str, Parameter)):
+            continue
+        inner = getattr(part, "query", None)
+        if inner is not None:
+            yield from _statements(inner)
+        yield part
 
 
 def _parameters(node: object) -> Iterator[Parameter]:

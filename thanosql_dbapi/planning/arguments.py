@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sqlite3 import _Parameters as Parameters  # the standard library's stub has it alone
 
 LARGEST_INTEGER = 2**63 - 1
+_CONSTANT = (str, int, float, bytes, bool, type(None))
 
 _T = TypeVar("_T")
 
@@ -37,7 +38,7 @@ class Arguments:
     def __init__(self, sql: str, tree: Tree, supplied: Parameters) -> None:
         self.sql = sql
         self.supplied = supplied
-        known = parameters_of(tree)
+        known = self._parameters = parameters_of(tree)
         if isinstance(supplied, Mapping):
             for parameter in known:
                 self._from_mapping(supplied, parameter)
@@ -58,6 +59,14 @@ class Arguments:
         if isinstance(value, tuple):
             return [self.value(each) for each in value]
         return value
+
+    def key(self) -> tuple[object, ...] | None:
+        """Return what tells these values from others; None where one may change later."""
+        values = [self.value(parameter) for parameter in self._parameters]
+        if any(type(value) not in _CONSTANT for value in values):
+            return None
+        # True is 1 is 1.0 to a dict, and not to SQLite.
+        return tuple((type(value), value) for value in values)
 
     def error(
         self, message: str, statement: Statement | Option, hint: str | None = None

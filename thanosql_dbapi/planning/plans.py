@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Union
 
-from ..language.topk import FunctionTopK, Narrowing, SearchTopK
+from ..language.narrowing import Narrowing
+from ..language.topk import FunctionTopK, SearchTopK
 from ..language.tree import Query, Search
 
 
@@ -49,6 +50,8 @@ class SearchPlan:
         limit: Most rows, or None.
         is_ranked: Whether the rows come best first.
         narrowing: Where its rows can be narrowed; None where they are not those of one table.
+        has_known_rows: Whether its query makes sense by itself, so that the columns of its rows
+            are known.
     """
 
     node: Search
@@ -62,6 +65,20 @@ class SearchPlan:
     limit: int | None
     is_ranked: bool
     narrowing: Narrowing | None
+    has_known_rows: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class NamedPlan:
+    """A SEARCH that is to be prepared only, to learn whether its rows have a column of a name.
+
+    Attributes:
+        search: The SEARCH.
+        name: The name.
+    """
+
+    search: SearchPlan
+    name: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +99,7 @@ class TablesPlan:
     """The tables and views of the database, as they are when the SQL runs."""
 
 
-NodePlan = Union[SearchPlan, RowsPlan, TablesPlan, Any]
+NodePlan = Union[SearchPlan, NamedPlan, RowsPlan, TablesPlan, Any]
 """What is known of one statement; a new statement brings a class of its own."""
 
 

@@ -39,7 +39,7 @@ from .get import get_dataset, get_model
 from .listing import resolve_list
 from .models import delete_model, upload_model
 from .resolve import does_work, register, resolve
-from .search import resolve_search, with_column_hint
+from .search import check_search, resolve_search, with_column_hint
 from .staging import drop_staging
 from .topk import compile_best, compile_ranked, is_search_only
 
@@ -50,7 +50,7 @@ __all__ = ["ACTIONS", "Context", "may_make_columns", "register", "run", "run_man
 
 _ATTEMPTS = 3
 
-register(Search, resolve_search)
+register(Search, resolve_search, check=check_search)
 register(Convert, resolve_convert, perform_convert, CONVERT_SELECTS)
 register(List, resolve_list)
 

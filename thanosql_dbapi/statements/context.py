@@ -15,7 +15,7 @@ from ..models.provenance import read_receipt
 from ..models.query_store import NAME, QueryStore
 from ..settings import Settings
 from ..stores.sqlite.database import Database
-from ..stores.sqlite.memory import Moment, Remembered, moment_of
+from ..stores.sqlite.memory import Memory, Moment, Remembered, moment_of
 from ..stores.sqlite.registry import Model, Registry
 from ..stores.sqlite.state import State
 from ..stores.sqlite.topk.matrices import Matrices
@@ -43,6 +43,7 @@ class Context:
         self.settings = settings
         self.state = state
         self.moment: Moment | None = None
+        self.memory: Memory | None = None
 
     @property
     def workspace(self) -> Workspace:
@@ -76,10 +77,11 @@ class Context:
 
         For statements that only read.
         """
-        if self.moment is None:
+        if self.moment is None or not self.moment.is_alone:
             return self
         context = copy.copy(self)
-        context.database = Remembered(self.database, self.state.memory.at(self.moment))
+        context.memory = self.state.memory.at(self.moment)
+        context.database = Remembered(self.database, context.memory)
         context.registry = Registry(context.database)
         return context
 

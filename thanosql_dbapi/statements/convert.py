@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..errors import ConvertWarning, NotSupportedError, OperationalError, clip, warn_user
 from ..language import grammar
 from ..language.names import quote_name, quote_text, same_name
-from ..language.select import tables_read
+from ..language.outline import tables_read
 from ..language.tree import Convert, TableName
 from ..stores.sqlite.compile import Compiler, Select
 from ..stores.sqlite.registry import VectorColumn

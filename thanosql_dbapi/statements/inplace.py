@@ -22,7 +22,8 @@ from ..errors import (
     warn_user,
 )
 from ..language.names import quote_name, same_name
-from ..language.select import common_names, outline
+from ..language.outline import outline
+from ..language.select import common_names
 from ..language.tree import Convert, TableName
 from ..stores.sqlite.database import Database
 from .context import Context

@@ -7,16 +7,16 @@ when everything is resolved, so that nothing is written for a text that fails.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import NotSupportedError
 from ..language.select import common_names
-from ..language.tree import Parameter, Part, Query, Statement
-from ..language.walk import is_bare
+from ..language.tree import Part, Query, Statement
+from ..language.walk import is_bare, statements_in
 from ..planning.arguments import Arguments
-from ..planning.plans import UNRESTRICTED, NodePlan, Plan, Restriction
+from ..planning.plans import UNRESTRICTED, NodePlan, Plan, Restriction, SearchPlan
 from ..stores.sqlite.compile import SELECTS, Compiled, Select, compile_parts
 from .context import Context
 
@@ -30,10 +30,12 @@ class Handler(NamedTuple):
     Attributes:
         resolve: Gives its node plan, or raises.
         perform: Does its work, and gives the node plan of what came out; None where it has none.
+        check: Raises for what only the whole text tells, all of it being resolved.
     """
 
     resolve: Callable[[Resolver, Any], NodePlan]
     perform: Callable[[Resolver, Any, Any], NodePlan] | None = None
+    check: Callable[[Resolver, Any, Any], None] | None = None
 
 
 HANDLERS: dict[type, Handler] = {}
@@ -45,6 +47,7 @@ def register(
     resolve: Callable[[Resolver, Any], NodePlan],
     perform: Callable[[Resolver, Any, Any], NodePlan] | None = None,
     selects: dict[type, Select] | None = None,
+    check: Callable[[Resolver, Any, Any], None] | None = None,
 ) -> None:
     """Add the handler of a query-shaped statement.
 
@@ -53,8 +56,9 @@ def register(
         resolve: See :class:`Handler`.
         perform: See :class:`Handler`.
         selects: For each class of node plan that is new, what compiles it to a SELECT.
+        check: See :class:`Handler`.
     """
-    HANDLERS[node] = Handler(resolve, perform)
+    HANDLERS[node] = Handler(resolve, perform, check)
     SELECTS.update(selects or {})
 
 
@@ -102,6 +106,18 @@ def resolve(context: Context, arguments: Arguments, query: Query) -> Plan:
     Raises:
         sqlite3.Error: Whatever is wrong with it; nothing is changed.
     """
+    key = _key_of(context, arguments, query)
+    known = None if key is None else _known(context, key, query)
+    if known is not None:
+        return known
+    plan = _resolved(context, arguments, query)
+    if key is not None and all(isinstance(node, SearchPlan) for node in plan.nodes.values()):
+        assert context.memory is not None
+        context.memory.found[key] = plan
+    return plan
+
+
+def _resolved(context: Context, arguments: Arguments, query: Query) -> Plan:
     resolver = Resolver(context, arguments, Plan(query))
     for statement in statements_in(query):
         handler = HANDLERS.get(type(statement))
@@ -109,6 +125,10 @@ def resolve(context: Context, arguments: Arguments, query: Query) -> Plan:
             raise _unknown(statement)
         node = handler.resolve(resolver, statement)
         resolver.plan = resolver.plan.with_node(statement.offset, node)
+    for statement in statements_in(query):
+        check = HANDLERS[type(statement)].check
+        if check is not None:
+            check(resolver, statement, resolver.plan.nodes[statement.offset])
     if resolver.plan.is_stored or resolver.plan.is_explained:
         return resolver.plan
     for statement in statements_in(query):
@@ -119,15 +139,24 @@ def resolve(context: Context, arguments: Arguments, query: Query) -> Plan:
     return resolver.plan
 
 
-def statements_in(query: Query) -> Iterator[Statement]:
-    """Yield the statements of ours in a query, the innermost first."""
-    for part in query.parts:
-        if isinstance(part, (str, Parameter)):
-            continue
-        inner = getattr(part, "query", None)
-        if inner is not None:
-            yield from statements_in(inner)
-        yield part
+def _key_of(context: Context, arguments: Arguments, query: Query) -> Hashable:
+    """Return what the plan of a text is kept by, None where it is not to be kept."""
+    values = arguments.key() if context.memory is not None else None
+    return None if values is None else ("plan", id(query), values)
+
+
+def _known(context: Context, key: Hashable, query: Query) -> Plan | None:
+    """Return the plan that was kept of a text, if its models and files still give its vectors."""
+    assert context.memory is not None
+    plan: Plan | None = context.memory.found.get(key)
+    if plan is None or plan.query is not query:
+        return None
+    for node in plan.nodes.values():
+        assert isinstance(node, SearchPlan)
+        for each in node.vectors:
+            if context.embed_query(each.kind, node.model, each.value) != each.vector:
+                return None
+    return plan
 
 
 def does_work(query: Query) -> bool:

@@ -7,11 +7,11 @@ from typing import Any
 from ..errors import OperationalError, clip
 from ..language import grammar
 from ..language.names import quote_name, same_name
-from ..language.select import tables_read
-from ..language.topk import narrowing
-from ..language.tree import Search, Value
-from ..planning.plans import Plan, QueryVector, SearchPlan
-from ..stores.sqlite.compile import Compiled
+from ..language.narrowing import narrowing
+from ..language.outline import tables_read
+from ..language.tree import Query, Search, Value
+from ..planning.plans import NamedPlan, Plan, QueryVector, SearchPlan
+from ..stores.sqlite.compile import Compiled, compile_plan
 from ..stores.sqlite.registry import Model, VectorColumn
 from .resolve import Resolver, does_work
 from .tables import tables_behind
@@ -38,7 +38,7 @@ def resolve_search(resolver: Resolver, statement: Search) -> SearchPlan:
     names = _names(resolver, statement, column, len(values))
     threshold = arguments.option(statement, grammar.THRESHOLD)
     limit = _top_k(resolver, statement)
-    _check_columns(resolver, statement, column, names, model)
+    has_known_rows = _check_columns(resolver, statement, column, names, model)
     return SearchPlan(
         node=statement,
         model=model.name,
@@ -51,7 +51,26 @@ def resolve_search(resolver: Resolver, statement: Search) -> SearchPlan:
         limit=limit,
         is_ranked=statement.ranked or limit is not None,
         narrowing=None if does_work(statement.query) else narrowing(statement.query, column),
+        has_known_rows=has_known_rows,
     )
+
+
+def check_search(resolver: Resolver, statement: Search, plan: SearchPlan) -> None:
+    """Check the names that a SEARCH adds to rows which only the SQL around it makes sense of.
+
+    Raises:
+        OperationalError: As :func:`resolve_search`.
+    """
+    if plan.has_known_rows or resolver.plan.is_stored or does_work(resolver.plan.query):
+        return
+    for name in plan.names:
+        probe = resolver.plan.with_node(statement.offset, NamedPlan(plan, name))
+        compiled = compile_plan(probe, resolver.arguments)
+        try:
+            resolver.context.database.row(f"EXPLAIN {compiled.sql}", compiled.parameters)
+        except OperationalError:
+            continue  # there is none, or what is wrong will be said when the whole is executed
+        raise _taken(statement, name)
 
 
 def _names(resolver: Resolver, statement: Search, column: str, count: int) -> tuple[str, ...]:
@@ -112,23 +131,30 @@ def _embed(
 
 def _check_columns(
     resolver: Resolver, statement: Search, column: str, added: tuple[str, ...], model: Model
-) -> None:
+) -> bool:
+    """Check the columns of a SEARCH's rows; return whether they could be known."""
     compiled = resolver.compile_query(statement.query)
     names = _columns(resolver, compiled, added)
     if names is None:
-        return
+        _check_model(resolver, resolver.plan.query, column, model)
+        return False
     if not any(same_name(name, column) for name in names):
         raise OperationalError(_missing_column(resolver, statement, column, names, model))
     taken = [name for name in added if any(same_name(name, each) for each in names)]
     if taken:
-        raise OperationalError(
-            f"SEARCH USING {model.name}: the rows have a column {clip(taken[0])} already, and the"
-            " similarity would get the same name; name it with OPTIONS (result_col='…'), or leave"
-            " that column out of the query after AS"
-        )
-    _check_model(resolver, statement, column, model)
+        raise _taken(statement, taken[0])
+    _check_model(resolver, statement.query, column, model)
     if not does_work(statement.query):
         _check_sample(resolver, compiled, column, model)
+    return True
+
+
+def _taken(statement: Search, name: str) -> OperationalError:
+    return OperationalError(
+        f"SEARCH USING {statement.model}: the rows have a column {clip(name)} already, and the"
+        " similarity would get the same name; name it with OPTIONS (result_col='…'), or leave"
+        " that column out of the query after AS"
+    )
 
 
 def _columns(resolver: Resolver, compiled: Compiled, added: tuple[str, ...]) -> list[str] | None:
@@ -165,13 +191,13 @@ def with_column_hint(error: OperationalError, plan: Plan) -> OperationalError:
     )
 
 
-def _check_model(resolver: Resolver, statement: Search, column: str, model: Model) -> None:
+def _check_model(resolver: Resolver, query: Query, column: str, model: Model) -> None:
     """Raise OperationalError where the vectors are known to be those of another model."""
     context = resolver.context
     named = [
         each for each in context.registry.vector_columns() if same_name(each.column_name, column)
     ]
-    own = tables_behind(context.database, statement.query)
+    own = tables_behind(context.database, query)
     read = [each for each in named if (each.schema_name.lower(), each.table_name.lower()) in own]
     others = [each for each in read or named if each.fingerprint != model.fingerprint]
     if not others or (not read and len(others) < len(named)):

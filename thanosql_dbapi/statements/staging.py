@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..errors import OperationalError, clip
 from ..language.names import quote_name, same_name
-from ..language.select import outline
+from ..language.outline import outline
 from ..language.tree import Part, Query
 from ..stores.sqlite.compile import Compiled
 from ..stores.sqlite.database import Database, row_id_name

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import Error, OperationalError
 from ..language.names import quote_name
-from ..language.select import tables_read
+from ..language.outline import tables_read
 from ..language.tree import Query, TableName
 from ..stores.sqlite.database import Database
 from ..stores.sqlite.registry import PREFIX

@@ -13,6 +13,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from ..language.names import same_name
@@ -26,6 +27,7 @@ from ..language.topk import (
     words_of,
 )
 from ..language.tree import Query, Ranked
+from ..language.walk import statements_in
 from ..planning.answer import Answer, Way
 from ..planning.arguments import Arguments
 from ..planning.plans import Plan, SearchPlan, TopK
@@ -35,7 +37,7 @@ from ..stores.sqlite.state import SearchStats
 from ..stores.sqlite.topk.matrices import Current, Declined, best_rows
 from ..vectors import to_vector
 from .context import Context
-from .resolve import does_work, statements_in
+from .resolve import does_work
 
 _PATIENCE = 15
 """Searches of one text that scan without a try after one for which the matrix was no help."""
@@ -72,21 +74,18 @@ def compile_best(
     """
     if plan.is_stored or does_work(plan.query):
         return compile_plan(plan, arguments)
-    restriction: dict[int, str] = {}
-    candidates: dict[str, str] = {}
+    candidates = _Candidates(context, arguments, plan, may_narrow)
     for each in _searches(plan):
         if each.limit is not None:
             with _noted(context):
-                best = _own(each, each.limit)
-                _restrict(context, arguments, plan, best, may_narrow, restriction, candidates)
+                candidates.find(_own(each, each.limit))
     for shape in searches_for_best(plan.query):
         search = cast("SearchPlan", plan.nodes[shape.search.offset])
         if search.limit is None:
             with _noted(context):
-                best = _around(arguments, shape, search)
-                _restrict(context, arguments, plan, best, may_narrow, restriction, candidates)
-    sql, parameters = compile_plan(plan, arguments, restriction)
-    return Compiled(sql, {**parameters, **candidates})
+                candidates.find(_around(arguments, shape, search))
+    sql, parameters = compile_plan(plan, arguments, candidates.restriction)
+    return Compiled(sql, {**parameters, **candidates.parameters})
 
 
 def compile_ranked(
@@ -96,14 +95,13 @@ def compile_ranked(
     shape = function_for_best(statement.query)
     assert shape is not None
     plan = Plan(statement.query)
-    restriction: dict[int, str] = {}
-    candidates: dict[str, str] = {}
+    candidates = _Candidates(context, arguments, plan, may_narrow)
     with _noted(context):
         best = _called(context, arguments, plan, shape)
-        _restrict(context, arguments, plan, best, may_narrow, restriction, candidates)
-        parts = shape.whole.parts(restriction[best.key])
+        candidates.find(best)
+        parts = shape.whole.parts(candidates.restriction[best.key])
         sql, parameters = compile_parts(plan, parts, arguments)
-        return Compiled(sql, {**parameters, **candidates})
+        return Compiled(sql, {**parameters, **candidates.parameters})
     return None
 
 
@@ -169,100 +167,109 @@ def _number(arguments: Arguments, bound: Bound) -> int:
 # -- candidates ---------------------------------------------------------------------------------
 
 
-def _restrict(
-    context: Context,
-    arguments: Arguments,
-    plan: Plan,
-    best: TopK,
-    may_narrow: bool,
-    restriction: dict[int, str],
-    candidates: dict[str, str],
-) -> None:
-    """Find the candidates of a top-k query; add their condition, and the value it is bound to.
+@dataclass
+class _Candidates:
+    """The candidate rows of a text's top-k queries, found one query after another.
 
-    Raises:
-        Declined: A scan answers.
+    Attributes:
+        context: The connection.
+        arguments: What the caller bound.
+        plan: The text.
+        may_narrow: Whether candidates may be used at all.
+        restriction: For each top-k query that has candidates, the condition that a row is one.
+        parameters: What the conditions are bound to.
     """
-    if not may_narrow:
-        raise Declined("other connections may write meanwhile; a transaction would keep them out")
-    own = context.state.own_functions
-    if own and (called := own.intersection(words_of(arguments.sql))):
-        raise Declined(f"{min(called)!r} is a function of the program, which may have a memory")
-    habit = _habit(context, arguments)
-    if habit.scans > 0:
-        habit.scans -= 1
-        raise Declined("the matrix was no help the last time")
-    current = _current(context, plan, best)
-    if len(current.matrix) <= FEWEST_ROWS:
-        raise Declined(f"a scan of {len(current.matrix)} rows is as quick")
-    place = f"thanosql_rows{len(candidates)}"
-    condition = (
-        f"{best.narrowing.table.reference}.{current.column.row_id} IN"
-        f" (SELECT value FROM json_each(:{place}) AS thanosql_matrix)"
-    )
-    try:
-        rows = _narrowed(context, arguments, plan, best, habit, current, condition, place)
-    except Declined as reason:
-        if reason.is_expensive:
-            habit.scans, habit.first = _PATIENCE, 0
-        raise
-    restriction[best.key] = condition
-    candidates[place] = json.dumps(rows)
-    context.state.notes.append(Answer(Way.MATRIX, len(current.matrix), len(rows)))
 
+    context: Context
+    arguments: Arguments
+    plan: Plan
+    may_narrow: bool
+    restriction: dict[int, str] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
 
-def _current(context: Context, plan: Plan, best: TopK) -> Current:
-    table = best.narrowing.table.table
-    if table.schema is None and table.name.lower() in common_names(plan.query):
-        raise Declined(f"{table.name!r} is what a WITH defines")
-    dimension = len(best.vector) // 4
-    matrices = context.matrices
-    current = matrices.current(context.database, table, best.column, dimension, context.moment)
-    if best.is_strict and not current.matrix.is_uniform:
-        raise Declined(
-            f"column {current.column.name!r} does not hold vectors of"
-            f" {current.column.dimension} dimensions alone"
+    def find(self, best: TopK) -> None:
+        """Find the candidates of a top-k query.
+
+        Raises:
+            Declined: A scan answers.
+        """
+        if not self.may_narrow:
+            raise Declined(
+                "other connections may write meanwhile; a transaction would keep them out"
+            )
+        own = self.context.state.own_functions
+        if own and (called := own.intersection(words_of(self.arguments.sql))):
+            raise Declined(f"{min(called)!r} is a function of the program, which may have a memory")
+        habit = _habit(self.context, self.arguments)
+        if habit.scans > 0:
+            habit.scans -= 1
+            raise Declined("the matrix was no help the last time")
+        current = self._current(best)
+        if len(current.matrix) <= FEWEST_ROWS:
+            raise Declined(f"a scan of {len(current.matrix)} rows is as quick")
+        place = f"thanosql_rows{len(self.parameters)}"
+        condition = (
+            f"{best.narrowing.table.reference}.{current.column.row_id} IN"
+            f" (SELECT value FROM json_each(:{place}) AS thanosql_matrix)"
         )
-    return current
+        try:
+            rows = self._rows(best, habit, current, condition, place)
+        except Declined as reason:
+            if reason.is_expensive:
+                habit.scans, habit.first = _PATIENCE, 0
+            raise
+        self.restriction[best.key] = condition
+        self.parameters[place] = json.dumps(rows)
+        self.context.state.notes.append(Answer(Way.MATRIX, len(current.matrix), len(rows)))
 
-
-def _narrowed(
-    context: Context,
-    arguments: Arguments,
-    plan: Plan,
-    best: TopK,
-    habit: SearchStats,
-    current: Current,
-    condition: str,
-    place: str,
-) -> list[int]:
-    """Return the candidates."""
-    database = context.database
-    narrow = compile_probe(plan, best, arguments, condition)
-    if habit.by_index is None:
-        habit.by_index = _is_by_index(database, *compile_probe(plan, best, arguments, ""))
-    if habit.by_index and habit.trusted == 0:
-        # To compare what an index finds is as quick up to about so many rows.
-        _require_many(
-            database, *compile_probe(plan, best, arguments, ""), max(100, len(current.matrix) // 60)
+    def _current(self, best: TopK) -> Current:
+        table = best.narrowing.table.table
+        if table.schema is None and table.name.lower() in common_names(self.plan.query):
+            raise Declined(f"{table.name!r} is what a WITH defines")
+        dimension = len(best.vector) // 4
+        context = self.context
+        current = context.matrices.current(
+            context.database, table, best.column, dimension, context.moment
         )
-        habit.trusted = _PATIENCE
-    habit.trusted = max(0, habit.trusted - 1)
+        if best.is_strict and not current.matrix.is_uniform:
+            raise Declined(
+                f"column {current.column.name!r} does not hold vectors of"
+                f" {current.column.dimension} dimensions alone"
+            )
+        return current
 
-    def probe(rows: list[int], count: int) -> list[float]:
-        sql = f"{narrow.sql}\n ORDER BY 1 DESC LIMIT {count}"
-        found = database.rows(sql, {**narrow.parameters, place: json.dumps(rows)})
-        return [value for (value,) in found if value is not None]
+    def _rows(
+        self, best: TopK, habit: SearchStats, current: Current, condition: str, place: str
+    ) -> list[int]:
+        """Return the candidates' row ids."""
+        database = self.context.database
+        narrow = self._probe(best, condition)
+        if habit.by_index is None:
+            habit.by_index = _is_by_index(database, *self._probe(best))
+        if habit.by_index and habit.trusted == 0:
+            # To compare what an index finds is as quick up to about so many rows.
+            least = max(100, len(current.matrix) // 60)
+            _require_many(database, *self._probe(best), least)
+            habit.trusted = _PATIENCE
+        habit.trusted = max(0, habit.trusted - 1)
 
-    first = max(habit.first, best.wanted)
-    vector = to_vector(best.vector)
-    rows, values, habit.first = best_rows(current, vector, best.wanted, first, probe)
-    # Rows that are equally similar come in the order in which they are read.
-    if len(set(values)) < len(values):
-        bound = {**narrow.parameters, place: "[]"}
-        if habit.by_index or _is_by_index(database, narrow.sql, bound):
-            raise Declined("rows are equally similar, and an index puts them in order")
-    return rows
+        def probe(rows: list[int], count: int) -> list[float]:
+            sql = f"{narrow.sql}\n ORDER BY 1 DESC LIMIT {count}"
+            found = database.rows(sql, {**narrow.parameters, place: json.dumps(rows)})
+            return [value for (value,) in found if value is not None]
+
+        first = max(habit.first, best.wanted)
+        vector = to_vector(best.vector)
+        rows, values, habit.first = best_rows(current, vector, best.wanted, first, probe)
+        # Rows that are equally similar come in the order in which they are read.
+        if len(set(values)) < len(values):
+            bound = {**narrow.parameters, place: "[]"}
+            if habit.by_index or _is_by_index(database, narrow.sql, bound):
+                raise Declined("rows are equally similar, and an index puts them in order")
+        return rows
+
+    def _probe(self, best: TopK, condition: str = "") -> Compiled:
+        return compile_probe(self.plan, best, self.arguments, condition)
 
 
 def _habit(context: Context, arguments: Arguments) -> SearchStats:

@@ -19,6 +19,7 @@ from ...language.tree import Parameter, Part
 from ...planning.arguments import Arguments
 from ...planning.plans import (
     UNRESTRICTED,
+    NamedPlan,
     NodePlan,
     Plan,
     QueryVector,
@@ -191,6 +192,15 @@ def _search(compiler: Compiler, plan: SearchPlan) -> str:
     return f"SELECT * FROM ({sql})" if plan.is_ranked or plan.limit is not None else sql
 
 
+def _named(compiler: Compiler, plan: NamedPlan) -> str:
+    # A name with a qualifier is never a string, and never a column of the SELECT around it.
+    names = [name for name in plan.search.names if name != plan.name]
+    added = "".join(f", NULL AS {quote_name(name)}" for name in names)
+    wanted = f"thanosql_q.{quote_name(plan.name)}"
+    rows = compiler.rows(plan.search)
+    return f"SELECT thanosql_q.*, {wanted}{added} FROM ({rows}\n) AS thanosql_q"
+
+
 def repr_number(number: float) -> str:
     """Return a number as an SQL expression; infinity is too large a literal, NaN is NULL."""
     words: Mapping[str, str] = {"inf": "9e999", "-inf": "-9e999", "nan": "NULL"}
@@ -215,7 +225,7 @@ def _tables(compiler: Compiler, plan: TablesPlan) -> str:
     )
 
 
-SELECTS.update({SearchPlan: _search, RowsPlan: _rows, TablesPlan: _tables})
+SELECTS.update({SearchPlan: _search, NamedPlan: _named, RowsPlan: _rows, TablesPlan: _tables})
 
 
 def _without_strings(sql: str) -> str:

@@ -4,7 +4,8 @@ A search asks the same of the schema and of the registry each time. Four numbers
 that nothing has changed since, outside of a transaction: the schema cookies of ``main`` and
 ``temp`` (own DDL, VACUUM), SQLite's ``data_version`` (commits of other connections), and the
 connection's ``total_changes`` (its own rows). Inside a transaction nothing is kept: a ROLLBACK
-lets numbers come again.
+lets numbers come again. Nor while a database is attached: the numbers say nothing of its content,
+nor of which file it is.
 
 Source: https://www.sqlite.org/pragma.html#pragma_data_version
 """
@@ -22,15 +23,26 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _MOST_KEPT = 500
+_OWN = (0, 1)
+"""Numbers of ``main`` and ``temp`` in ``PRAGMA database_list``."""
 
 
 class Moment(NamedTuple):
-    """A committed state of a database, as one connection sees it."""
+    """A committed state of a database, as one connection sees it.
+
+    Attributes:
+        cookie: The schema cookie of ``main``.
+        temporary_cookie: That of ``temp``.
+        data_version: SQLite's number for commits of other connections to ``main``.
+        total_changes: Rows that the connection has changed.
+        is_alone: Whether no database is attached.
+    """
 
     cookie: int
     temporary_cookie: int
     data_version: int
     total_changes: int
+    is_alone: bool
 
 
 def moment_of(database: Database) -> Moment | None:
@@ -41,7 +53,8 @@ def moment_of(database: Database) -> Moment | None:
     (cookie,) = database.row("PRAGMA main.schema_version") or (0,)
     (temporary,) = database.row("PRAGMA temp.schema_version") or (0,)
     (version,) = database.row("PRAGMA main.data_version") or (0,)
-    return Moment(cookie, temporary, version, connection.total_changes)
+    is_alone = all(number in _OWN for number, *_ in database.rows("PRAGMA database_list"))
+    return Moment(cookie, temporary, version, connection.total_changes, is_alone)
 
 
 @dataclass
