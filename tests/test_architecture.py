@@ -1,13 +1,13 @@
 """The modules import one another in one direction: no circles, and no arrow from a lower room up.
 
-Imports inside functions count, those under TYPE_CHECKING do not. ``ROOMS`` has the rooms of
-docs/design.md, lowest first.
+Imports inside functions count, and those for type checkers alone: what a module names in its types
+it knows. ``ROOMS`` has the rooms of docs/design.md, lowest first.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -69,7 +69,7 @@ def imports_of(name: str) -> set[str]:
     path = modules()[name]
     package = name if path.stem == "__init__" else name.rpartition(".")[0]
     found = set()
-    for node in running(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -81,15 +81,6 @@ def imports_of(name: str) -> set[str]:
                 inner = f"{base}.{alias.name}"
                 found.add(inner if inner in modules() else base)
     return (found & modules().keys()) - {name}
-
-
-def running(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield a node and those below it, without the bodies of ``if TYPE_CHECKING``."""
-    yield node
-    is_for_types = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-    below = node.orelse if is_for_types else ast.iter_child_nodes(node)  # type: ignore[attr-defined]
-    for child in below:
-        yield from running(child)
 
 
 @cache

@@ -11,13 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from .cursor import Cursor
+from .cursor import BaseCursor
 from .errors import Error, ProgrammingError, clip
 from .explanation import Explanation, indented
 from .language import parse
 from .plain_texts import UNSETTLED, PlainTexts
-from .progress import ProgressSetting
-from .settings import Settings
+from .settings import OPTIONS, Settings
 from .sqlite3_compat import (
     adapt_default_types,
     is_foreign,
@@ -45,10 +44,23 @@ _execute = sqlite3.Cursor.execute
 _OperationalError = sqlite3.OperationalError
 
 
+class Cursor(BaseCursor):
+    """A PEP 249 cursor; everything of ``sqlite3.Cursor`` holds.
+
+    A column of vectors is fetched as one-dimensional float32 arrays. A ThanoSQL statement that
+    has no rows to return leaves ``description`` None.
+    """
+
+    __slots__ = ()
+
+    connection: Connection
+
+
 class Connection(sqlite3.Connection):
     """A PEP 249 connection; everything of ``sqlite3.Connection`` holds.
 
-    Made by :func:`thanosql_dbapi.connect`, which describes the arguments.
+    Made by :func:`thanosql_dbapi.connect`, which describes the arguments: the options that
+    ``settings.OPTIONS`` has, and those of ``sqlite3.connect``.
     """
 
     _name = "not opened"
@@ -57,32 +69,12 @@ class Connection(sqlite3.Connection):
         self,
         database: Union[StrPath, bytes] = ":memory:",
         *sqlite3_arguments: Any,
-        workspace: StrPath | None = None,
-        allowed_directories: Iterable[StrPath] = (),
-        catalog: StrPath | None = None,
-        device: str | None = None,
-        progress: ProgressSetting = None,
-        offline: bool | None = None,
-        network: bool = False,
-        cache_bytes: int | None = None,
-        **sqlite3_options: Any,
+        **options: Any,
     ) -> None:
-        options = options_of(sqlite3_arguments, sqlite3_options, "_sqlite3.Connection()")
+        ours = {name: options.pop(name) for name in OPTIONS if name in options}
+        options = options_of(sqlite3_arguments, options, "_sqlite3.Connection()")
         location = locate(database, is_uri=bool(options.get("uri")))
-        settings = Settings.of(
-            {
-                "workspace": workspace,
-                "allowed_directories": allowed_directories,
-                "catalog": catalog,
-                "device": device,
-                "progress": progress,
-                "offline": offline,
-                "network": network,
-                "cache_bytes": cache_bytes,
-            },
-            location.folder,
-            is_read_only=location.is_read_only,
-        )
+        settings = Settings.of(ours, location.folder, is_read_only=location.is_read_only)
         is_new, identity = location.is_new, location.identity
         with extension.loading() as load:
             super().__init__(database, **options)
@@ -228,6 +220,9 @@ class Connection(sqlite3.Connection):
 
         return Context(self, self.settings, self._state)
 
+    def _database(self) -> Database:
+        return Database(self)
+
     def _read_vector_names(self) -> dict[str, int] | None:
         """Return names and lengths of the vector columns, None where they cannot be read.
 
@@ -236,7 +231,7 @@ class Connection(sqlite3.Connection):
         """
         try:
             with self._untraced():
-                return Registry(Database(self)).vector_names()
+                return Registry(self._database()).vector_names()
         except Error:
             return None
 

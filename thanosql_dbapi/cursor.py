@@ -6,23 +6,23 @@ import functools
 import re
 import sqlite3
 from collections.abc import Iterable
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, Protocol
 
 from . import language
 from .errors import Error, ProgrammingError
 from .language import sqlite_may_accept
-from .plain_texts import UNSETTLED
+from .plain_texts import UNSETTLED, HasVectors, PlainTexts
 from .sqlite3_compat import NAMES_ARE_WARNED_OF, relay, warns_of_names
-from .stores.sqlite.database import Database
 from .vectors import Decoder
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from .connection import Connection
     from .language.tree import Tree
-    from .stores.sqlite.database import Parameters
+    from .plain_texts import Description
+    from .statements import Context
+    from .stores.sqlite.database import Database, Parameters
 
 # Looked up once: a point query takes two microseconds in all.
 _execute = sqlite3.Cursor.execute
@@ -39,16 +39,35 @@ _ALTERS = re.compile(r"\balter\b", re.IGNORECASE)
 _NOTHING = "DROP TABLE IF EXISTS temp.thanosql_no_table"
 
 
-class Cursor(sqlite3.Cursor):
-    """A PEP 249 cursor; everything of ``sqlite3.Cursor`` holds.
+class Owner(HasVectors, Protocol):
+    """What a cursor asks of the connection that made it."""
 
-    A column of vectors is fetched as one-dimensional float32 arrays. A ThanoSQL statement that
-    has no rows to return leaves ``description`` None.
+    _plain: PlainTexts
+    _settled: dict[str, Description | None]
+
+    def _context(self) -> Context:
+        """Return what the handlers of the statements work with."""
+
+    def _database(self) -> Database:
+        """Return the database, for SQL on the driver's own behalf."""
+
+    def _untraced(self) -> AbstractContextManager[None]:
+        """Keep what the driver asks for itself from a trace of the user's statements."""
+
+    def _explained(self, error: sqlite3.OperationalError) -> BaseException:
+        """Return why an SQL function of ours failed, where SQLite only says that it did."""
+
+
+class BaseCursor(sqlite3.Cursor):
+    """Executes statements, for ``thanosql_dbapi.Cursor``, which adds its connection's class.
+
+    A connection makes cursors, so ``connection`` imports this module, which knows it as an
+    :class:`Owner` only.
     """
 
     __slots__ = ()
 
-    connection: Connection
+    connection: Owner  # type: ignore[assignment]  # it is an sqlite3.Connection as well
 
     # What sqlite3 itself calls with each row; the property below has the user's part of it.
     _rows = sqlite3.Cursor.__dict__["row_factory"]
@@ -145,7 +164,7 @@ class Cursor(sqlite3.Cursor):
     def _end_statement(self) -> None:
         """End the statement that the cursor executed last; ``description`` becomes None."""
         # A cursor whose __init__ did not run has no connection: sqlite3 raises.
-        connection: Connection | None = self.connection
+        connection: Owner | None = self.connection
         with nullcontext() if connection is None else connection._untraced():
             _execute(self, _NOTHING)
 
@@ -155,7 +174,7 @@ class Cursor(sqlite3.Cursor):
 
         connection = self.connection
         execute = functools.partial(_execute, self, sql, parameters)
-        alter(Database(connection), sql, execute, connection._untraced)
+        alter(connection._database(), sql, execute, connection._untraced)
         connection._plain.forget()
         # Not remembered as plain SQL: the next time it may be a column of vectors.
         self._decode_vectors(None)
@@ -181,7 +200,9 @@ class Cursor(sqlite3.Cursor):
             self._stop_decoding()
             super().executemany(sql, parameters)
             return self
-        if _returns_rows(tree):
+        from .language.walk import returns_rows
+
+        if returns_rows(tree):
             raise ProgrammingError(
                 "executemany() can only execute statements that return no rows, and this one"
                 " returns rows; call execute() for each set of parameters"
@@ -231,7 +252,7 @@ class Cursor(sqlite3.Cursor):
         from .stores.sqlite.alteration import undo_removal, with_removals
 
         connection = self.connection
-        database = Database(connection)
+        database = connection._database()
         with connection._untraced():
             script = with_removals(database, script)
         try:
@@ -281,11 +302,3 @@ def _is_plain(tree: Tree) -> bool:
     from .language.tree import Ranked
 
     return isinstance(tree, Ranked)
-
-
-def _returns_rows(tree: Tree) -> bool:
-    from .language.tree import Print, Query
-
-    if isinstance(tree, Query):
-        return tree.verb in ("SELECT", "EXPLAIN", "WITH", "VALUES")
-    return isinstance(tree, Print)

@@ -282,7 +282,7 @@ class Settings:
         """Return the settings of a connection.
 
         Args:
-            given: The options of ``connect``, all of them; None where one was not given.
+            given: Options of ``connect``; None is the same as not given.
             folder: The workspace if none is given.
             is_read_only: Whether nothing may be written beside the database.
 
@@ -290,7 +290,7 @@ class Settings:
             TypeError: A value has another type.
             OptionError: An option does not take its value.
         """
-        values = {name: option.value(given[name]) for name, option in OPTIONS.items()}
+        values = {name: option.value(given.get(name)) for name, option in OPTIONS.items()}
         root, further = values.pop("workspace"), values.pop("allowed_directories")
         workspace = Workspace(folder if root is None else root, further)
         for each in workspace.allowed_directories:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import ConvertWarning, NotSupportedError, OperationalError, clip, warn_user
+from ..language import grammar
 from ..language.names import quote_name, quote_text, same_name
 from ..language.outline import tables_read
 from ..language.tree import Convert, TableName
-from ..planning.arguments import Arguments
 from ..stores.sqlite.compile import Compiler, Select
 from ..stores.sqlite.registry import VectorColumn
 from . import inplace
@@ -22,8 +22,6 @@ from .filling import Plan, add_watched_column, fill
 from .resolve import Resolver
 from .staging import Staging
 from .tables import names_query, reads_pages, require_tables, table_key
-
-DEFAULT_SOURCE = {"image": "image_path", "text": "text"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +69,7 @@ def resolve_convert(resolver: Resolver, statement: Convert) -> ConvertPlan:
             f"CONVERT inside {resolver.verb} cannot store into table_name; leave the option out",
             statement,
         )
-    return ConvertPlan(statement, plan, target, _if_exists(resolver.arguments, statement))
+    return ConvertPlan(statement, plan, target, resolver.arguments.if_exists(statement))
 
 
 def perform_convert(resolver: Resolver, statement: Convert, convert: ConvertPlan) -> ConvertedRows:
@@ -109,11 +107,6 @@ SELECTS: dict[type, Select] = {ConvertPlan: _function_form, ConvertedRows: _conv
 """What compiles a CONVERT before it is performed, and after."""
 
 
-def _if_exists(arguments: Arguments, statement: Convert) -> str:
-    default = "replace" if arguments.flag(statement, "overwrite") else "fail"
-    return arguments.choice(statement, "if_exists", ("fail", "replace", "append"), default)
-
-
 def _require_own_tables(resolver: Resolver, statement: Convert) -> None:
     """Refuse a query that reads what a WITH around it defines: it is run before, by itself."""
     for table in tables_read(statement.query):
@@ -128,17 +121,17 @@ def _require_own_tables(resolver: Resolver, statement: Convert) -> None:
 def _plan(resolver: Resolver, statement: Convert) -> tuple[Plan, TableName | None]:
     arguments = resolver.arguments
     model = resolver.context.registry.model(statement.model)
-    kind = arguments.choice(statement, "convert_type", ("image", "text"), "image")
-    source = arguments.text(statement, "image_col" if kind == "image" else "text_col")
-    name = arguments.text(statement, "table_name")
+    kind = arguments.option(statement, grammar.CONVERT_TYPE)
+    source = grammar.IMAGE_COL if kind == "image" else grammar.TEXT_COL
+    name = arguments.option(statement, grammar.TABLE_NAME)
     schema, dot, table = name.partition(".") if name else ("", "", "")
     plan = Plan(
         model=model,
         kind=kind,
-        source=source or DEFAULT_SOURCE[kind],
-        column=arguments.text(statement, "result_col", model.column),
-        batch_size=arguments.integer(statement, "batch_size", 1),
-        stops_on_error=arguments.choice(statement, "on_error", ("null", "fail"), "null") == "fail",
+        source=arguments.option(statement, source),
+        column=arguments.option(statement, grammar.VECTOR_COL, model.column),
+        batch_size=arguments.option(statement, grammar.BATCH_SIZE),
+        stops_on_error=arguments.option(statement, grammar.ON_ERROR) == "fail",
     )
     if not name:
         return plan, None

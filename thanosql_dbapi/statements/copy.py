@@ -39,8 +39,7 @@ def copy(context: Context, arguments: Arguments, statement: Copy) -> None:
         WorkspaceError: It lies outside the workspace and the allowed directories.
     """
     database = context.database
-    default = "replace" if arguments.flag(statement, "overwrite") else "fail"
-    if_exists = arguments.choice(statement, "if_exists", ("fail", "replace", "append"), default)
+    if_exists = arguments.if_exists(statement)
     name = statement.table
     found = database.find_table(name.schema or "main", name.name)
     if found and found[2] == "view":

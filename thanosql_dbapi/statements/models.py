@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from ..errors import ModelError, SourceError, clip
+from ..language import grammar
 from ..language.tree import DeleteModel, Statement, UploadModel
 from ..models.folder import inspect_folder
 from ..models.provenance import Receipt, read_receipt, write_receipt
@@ -27,8 +28,8 @@ def upload_model(context: Context, arguments: Arguments, statement: UploadModel)
         SourceError: There is no such folder.
         WorkspaceError: It lies outside the workspace and the allowed directories.
     """
-    arguments.choice(statement, "framework", ("pytorch",), "pytorch")
-    overwrite = arguments.flag(statement, "overwrite")
+    arguments.option(statement, grammar.FRAMEWORK)
+    overwrite = arguments.option(statement, grammar.OVERWRITE)
     check_name(arguments, statement, statement.name)
     source = arguments.value(statement.source)
     if not isinstance(source, str):
