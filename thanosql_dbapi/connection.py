@@ -157,7 +157,7 @@ class Connection(sqlite3.Connection):
                 self._state.file_identity = None
                 self._state.matrices = None
                 self._state.memory = Memory()
-                self._state.habits.clear()
+                self._state.search_stats.clear()
                 self._plain.forget()
 
         def blobopen(self, *arguments: Any, **options: Any) -> sqlite3.Blob:

@@ -292,7 +292,7 @@ def _hinted(error: sqlite3.OperationalError, sql: str) -> sqlite3.OperationalErr
 def _classify(sql: object) -> Tree | None:
     """Return what a ThanoSQL statement says, None for what goes to sqlite3 as it is.
 
-    The one place where the two part. What is no text at all, sqlite3 is to refuse in its own words.
+    The one place where the two part. A non-str goes to sqlite3, which raises.
     """
     return language.parse(sql) if isinstance(sql, str) else None
 

@@ -23,7 +23,7 @@ _T = TypeVar("_T")
 
 
 class Arguments:
-    """What the caller bound, and where in the text it stands.
+    """What the caller bound, and its places in the text.
 
     Args:
         sql: The whole text, for the place in messages.

@@ -1,7 +1,7 @@
 """What ThanoSQL statements do: one handler a statement, from tree to plan, and its work.
 
-A statement that stands in a query has a handler in ``resolve.HANDLERS``: what it decides before
-any SQL is written, and what work it does. One that stands alone has its function in
+A statement that is part of a query has a handler in ``resolve.HANDLERS``: what it decides before
+any SQL is written, and what work it does. One that is the whole text has its function in
 :data:`ACTIONS`. A new statement is a dataclass in ``language.tree``, a spec in ``language.grammar``
 and a handler here.
 """
@@ -61,7 +61,7 @@ ACTIONS: dict[type, Callable[[Context, Arguments, Any], None]] = {
     UploadModel: upload_model,
     DeleteModel: delete_model,
 }
-"""For each class of ``language.tree`` that stands alone and returns no rows, what it does."""
+"""For each class of ``language.tree`` that is a whole text and returns no rows, what it does."""
 
 
 def run(

@@ -136,7 +136,7 @@ class Context:
         return load_encoder(folder, device=self.settings.device, fingerprint=model.fingerprint)
 
     def read_image(self, source: QueryValue, *, least_side_px: int | None = None) -> Image:
-        """Return the image a path, URL or BLOB stands for, as RGB.
+        """Return the image that a path, URL or BLOB names, as RGB.
 
         Args:
             source: The path, URL or bytes.

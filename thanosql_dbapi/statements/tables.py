@@ -21,7 +21,7 @@ Key = tuple[str, str]
 
 
 def table_key(database: Database, table: TableName) -> Key | None:
-    """Return which table or view a name stands for; None where there is none."""
+    """Return which table or view a name means; None where there is none."""
     found = database.find_table(table.schema, table.name)
     return (found[0].lower(), found[1].lower()) if found else None
 

@@ -42,7 +42,7 @@ class State:
         temporary_count: Number of such tables made so far.
         function_error: Why one of our SQL functions failed: SQLite itself forgets the message.
         matrices: The vector columns in memory; made at the first search.
-        habits: What was learnt of searches, by their text and number in it.
+        search_stats: What was learnt of searches, by their text and number in it.
         read_version: SQLite's data_version before candidates were looked for, or None.
         own_functions: Lower-case names of SQL functions that the program has made.
         memory: What was read of the database at the last moment.
@@ -55,7 +55,7 @@ class State:
     temporary_count: int = 0
     function_error: BaseException | None = None
     matrices: Matrices | None = None
-    habits: dict[tuple[str, int], SearchStats] = field(default_factory=dict)
+    search_stats: dict[tuple[str, int], SearchStats] = field(default_factory=dict)
     read_version: int | None = None
     own_functions: set[str] = field(default_factory=set)
     memory: Memory = field(default_factory=Memory)
