@@ -26,7 +26,7 @@ import shim
 def main() -> int:
     """Run the crash points that the time allows, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seconds", type=float, default=60, help="of tries alone")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="scenarios whose names contain this")
     options = parser.parse_args()
@@ -42,7 +42,6 @@ def main() -> int:
 
 
 def _run(folder: Path, options: argparse.Namespace) -> int:
-    ends = time.monotonic() + options.seconds
     crashing.make_template(folder / "template")
     crashing.warm()
     benches, points = {}, []
@@ -59,6 +58,7 @@ def _run(folder: Path, options: argparse.Namespace) -> int:
     random.Random(options.seed).shuffle(points)
     tried: dict[str, int] = dict.fromkeys(benches, 0)
     faults = 0
+    ends = time.monotonic() + options.seconds
     for name, call, mode in points:
         if time.monotonic() > ends:
             break

@@ -307,7 +307,6 @@ def leftovers(workspace: Path) -> list[str]:
         for path in workspace.rglob("*")
         if path.name.startswith(".") and not path.name.startswith(".queries.db")
     ]
-    found += [path.name for path in workspace.glob("photos.db-*")]
     if (workspace / "photos.db").exists():
         plain = sqlite3.connect(workspace / "photos.db")
         found += [

@@ -256,6 +256,7 @@ def _fill(context: Context, plan: Plan, target: Target, staging: Staging, column
     count = staging.count() - len(current) - len(kept)
     fill(context, plan, _stated(context, plan, pending, states), count, writer.write)
     writer.finish()
+    Unfinished(context, plan, target.schema, target.name).drop()
     if kept:
         warn_user(
             f"CONVERT USING {plan.model.name}: {len(kept):,} images are not there any more; their"

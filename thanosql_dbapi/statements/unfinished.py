@@ -101,11 +101,12 @@ class Unfinished:
             self._database.execute(f"DELETE FROM main.{TABLE} WHERE target = ?", (self._target,))
 
     def drop(self) -> None:
-        """Drop the table if it is empty; a SELECT that is still read may prevent that."""
+        """Forget all and drop the table if it is empty; a SELECT still read may prevent that."""
         if self._database.connection.in_transaction or not self._is_there():
             return
         try:
             with self._database.atomic():
+                self.forget()
                 if not self._database.row(f"SELECT 1 FROM main.{TABLE} LIMIT 1"):
                     self._database.execute(f"DROP TABLE main.{TABLE}")
         except OperationalError:
@@ -186,8 +187,6 @@ def fill_staging(
     except (MediaError, WorkspaceError):
         # With on_error='fail' nothing is to be left. After any other error the rest can go on.
         if unfinished:
-            with database.atomic():
-                unfinished.forget()
             unfinished.drop()
         raise
     return made
