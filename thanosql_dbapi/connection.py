@@ -146,6 +146,10 @@ class Connection(sqlite3.Connection):
         super().close()
         if state := self.__dict__.get("_state"):
             state.matrices = None
+            if state.unsettled:
+                from .statements.models import settle_closed
+
+                settle_closed(self.settings, state)
 
     if sys.version_info >= (3, 11):
 

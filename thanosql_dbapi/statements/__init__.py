@@ -37,7 +37,7 @@ from .convert import perform_convert, resolve_convert
 from .copy import copy
 from .get import get_dataset, get_model
 from .listing import resolve_list
-from .models import delete_model, upload_model
+from .models import delete_model, settle_left, upload_model
 from .resolve import does_work, register, resolve
 from .search import check_search, resolve_search, with_column_hint
 from .staging import drop_staging
@@ -100,6 +100,7 @@ def run(
         action = ACTIONS.get(type(tree))
         if action is None:
             raise _not_supported(tree)
+        settle_left(context)
         # The caller has ended the cursor's last statement, so it has no rows.
         action(context, arguments, tree)
 
@@ -170,6 +171,8 @@ def _run_query(
     # What writes, or embeds rows, cannot begin again when another connection has committed.
     reads_only = is_search_only(query)
     is_steady = context.database.connection.in_transaction or reads_only
+    if not reads_only:
+        settle_left(context)
     for attempt in range(1, _ATTEMPTS + 1):
         context.begin()
         plan = resolve(context.remembering() if reads_only else context, arguments, query)

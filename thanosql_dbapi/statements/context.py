@@ -14,6 +14,7 @@ from ..language.names import same_name
 from ..models.provenance import read_receipt
 from ..models.query_store import NAME, QueryStore
 from ..settings import Settings
+from ..sources.installation import whole_folder
 from ..stores.sqlite.database import Database
 from ..stores.sqlite.memory import Memory, Moment, Remembered, moment_of
 from ..stores.sqlite.registry import Model, Registry
@@ -110,6 +111,11 @@ class Context:
             ModelError: It is missing, or was replaced.
         """
         folder = model.path(self.workspace.root)
+        receipt = read_receipt(folder)
+        if receipt is None or receipt.fingerprint != model.fingerprint:
+            # Not yet in its place: the transaction that registered it is still open, or the
+            # process ended right after.
+            folder = whole_folder(folder, model.fingerprint) or folder
         if not folder.is_dir():
             raise ModelError(
                 f"the files of model {clip(model.name)} are gone: no folder {str(folder)!r}; get it"

@@ -27,11 +27,12 @@ from ..language.select import common_names
 from ..language.tree import Convert, TableName
 from ..stores.sqlite.database import Database
 from .context import Context
-from .filling import Batch, Plan, add_watched_column, fill
+from .filling import Plan, add_watched_column, fill
 from .resolve import Resolver
 from .staging import KEY, Staging, with_keys
 from .tables import table_key
 from .target import Target, Writer, make_sources, shown
+from .unfinished import Unfinished, fill_staging
 
 
 def convert_in_place(resolver: Resolver, statement: Convert, plan: Plan, table: TableName) -> str:
@@ -179,22 +180,15 @@ def _replace_vectors(context: Context, plan: Plan, target: Target, staging: Stag
     Vectors of two models do not compare, so that a column must never hold both, and the old ones
     are not to be lost to a model or a disk that fails half-way.
     """
-    database, vector = context.database, quote_name(plan.column)
+    database = context.database
     _require_all_rows(context, plan, target, staging)
     staging.add_vector_column(plan.model.dimension)
     states: dict[int, int] = {}
-    made = 0
-
-    def keep(batch: Batch) -> None:
-        nonlocal made
-        made += sum(blob is not None for blob, _ in batch)
-        with database.atomic():
-            database.execute_many(
-                f"UPDATE {staging.table} SET {vector} = ? WHERE {staging.row_id} = ?", batch
-            )
-
+    unfinished = Unfinished(context, plan, target.schema, target.name)
     count = staging.count()
-    fill(context, plan, _stated(context, plan, staging.sources(plan.source), states), count, keep)
+    made = fill_staging(
+        context, plan, staging, unfinished, lambda rows: _stated(context, plan, rows, states)
+    )
     if not count:
         return
     if not made:
@@ -205,6 +199,7 @@ def _replace_vectors(context: Context, plan: Plan, target: Target, staging: Stag
         )
     with database.atomic():
         _require_all_rows(context, plan, target, staging)  # others may have added some
+        unfinished.forget()
         column_id = _prepare_column(context, plan, target)
         writer = Writer(context, plan, target, staging, column_id, states)
         rows = staging.sources(plan.column)
@@ -213,6 +208,7 @@ def _replace_vectors(context: Context, plan: Plan, target: Target, staging: Stag
         ]:
             writer.write(batch)
         writer.finish()
+    unfinished.drop()
 
 
 def _require_all_rows(context: Context, plan: Plan, target: Target, staging: Staging) -> None:
@@ -261,6 +257,7 @@ def _fill(context: Context, plan: Plan, target: Target, staging: Staging, column
     count = staging.count() - len(current) - len(kept)
     fill(context, plan, _stated(context, plan, pending, states), count, writer.write)
     writer.finish()
+    Unfinished(context, plan, target.schema, target.name).drop()
     if kept:
         warn_user(
             f"CONVERT USING {plan.model.name}: {len(kept):,} images are not there any more; their"

@@ -75,6 +75,11 @@ class Database:
         cursor.executemany(sql, rows)
         cursor.close()
 
+    def file(self) -> str:
+        """Return the path of the main database's file, ``""`` if it is in memory."""
+        rows = self.rows("PRAGMA database_list")
+        return next((row[2] for row in rows if row[1] == "main"), "")
+
     def most_variables(self) -> int:
         """Return how many parameters one statement may have, as far as every SQLite can."""
         if sys.version_info < (3, 11):

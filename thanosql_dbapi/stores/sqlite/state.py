@@ -13,6 +13,7 @@ from ...planning.answer import Answer
 from .memory import Memory
 
 if TYPE_CHECKING:
+    from ...sources.installation import Installation
     from .topk.matrices import Matrices
 
 
@@ -48,6 +49,7 @@ class State:
         memory: What was read of the database at the last moment.
         notes: What answers each search of the last statement, and why.
         file_identity: Device and inode of the file that was opened, or None where unknown.
+        unsettled: Model folders that wait for the end of a transaction.
         is_blind: Whether the connection can change vectors without running triggers.
     """
 
@@ -61,4 +63,5 @@ class State:
     memory: Memory = field(default_factory=Memory)
     notes: list[Answer] = field(default_factory=list)
     file_identity: tuple[int, int] | None = None
+    unsettled: list[Installation] = field(default_factory=list)
     is_blind: bool = False
