@@ -1,9 +1,9 @@
 """The statements of ThanoSQL, one ``StatementSpec`` each: the single source of what is ours.
 
 Recognition of first words and subqueries, the parser, option errors, "rows or Success",
-completion and keywords of the shell, the sqlglot dialect and the option tables of the manual all
-read these specs. A new statement is a dataclass in ``tree``, a spec here (or :func:`register`),
-and a handler in ``statements``.
+completion and keywords of the shell, the sqlglot dialect, the handlers and the option tables of
+the manual all read these specs. A new statement is a dataclass in ``tree``, a spec here (or
+:func:`register`), and a handler in ``statements``.
 
 The module is imported by plain SQL too, so it imports nothing but the standard library: a spec
 names its tree class, and the parser looks it up.

@@ -18,7 +18,7 @@ from ..stores.sqlite.compile import Compiler, Select
 from ..stores.sqlite.registry import VectorColumn
 from . import inplace
 from .context import Context
-from .filling import Plan, add_watched_column
+from .filling import EmbeddingPlan, add_watched_column
 from .resolve import Resolver
 from .staging import Staging
 from .tables import names_query, reads_pages, require_tables, table_key
@@ -37,7 +37,7 @@ class ConvertPlan:
     """
 
     node: Convert
-    embedding: Plan
+    embedding: EmbeddingPlan
     target: TableName | None
     if_exists: str
 
@@ -119,14 +119,14 @@ def _require_own_tables(resolver: Resolver, statement: Convert) -> None:
             )
 
 
-def _plan(resolver: Resolver, statement: Convert) -> tuple[Plan, TableName | None]:
+def _plan(resolver: Resolver, statement: Convert) -> tuple[EmbeddingPlan, TableName | None]:
     arguments = resolver.arguments
     model = resolver.context.registry.model(statement.model)
     kind = arguments.option(statement, grammar.CONVERT_TYPE)
     source = grammar.IMAGE_COL if kind == "image" else grammar.TEXT_COL
     name = arguments.option(statement, grammar.TABLE_NAME)
     schema, dot, table = name.partition(".") if name else ("", "", "")
-    plan = Plan(
+    plan = EmbeddingPlan(
         model=model,
         kind=kind,
         source=arguments.option(statement, source),
@@ -141,7 +141,7 @@ def _plan(resolver: Resolver, statement: Convert) -> tuple[Plan, TableName | Non
     return plan, TableName(name) if whole else TableName(table, schema)
 
 
-def _convert_rows(resolver: Resolver, statement: Convert, plan: Plan) -> str:
+def _convert_rows(resolver: Resolver, statement: Convert, plan: EmbeddingPlan) -> str:
     """Return the rows with their vectors; nothing is stored but what the SQL around it stores."""
     query = resolver.compile_query(statement.query)
     staging = Staging.of_query(resolver.context, query, plan.column)
@@ -203,14 +203,14 @@ def _convert_into(resolver: Resolver, convert: ConvertPlan, target: TableName) -
 
 
 def _fill_staging(
-    context: Context, plan: Plan, staging: Staging, unfinished: Unfinished | None = None
+    context: Context, plan: EmbeddingPlan, staging: Staging, unfinished: Unfinished | None = None
 ) -> None:
     staging.require(plan.source, f"CONVERT USING {plan.model.name}", plan.kind)
     staging.add_vector_column(plan.model.dimension)
     fill_staging(context, plan, staging, unfinished)
 
 
-def _require_same_model(context: Context, plan: Plan, schema: str, table: str) -> None:
+def _require_same_model(context: Context, plan: EmbeddingPlan, schema: str, table: str) -> None:
     """Refuse to append vectors to a column that holds those of another model."""
     known = context.registry.find_vector_column(schema, table, plan.column)
     if known is None or known.fingerprint == plan.model.fingerprint:

@@ -24,8 +24,8 @@ Write = Callable[[Batch], None]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A CONVERT with its options read and checked.
+class EmbeddingPlan:
+    """What a CONVERT embeds, with which model, and the column that gets the vectors.
 
     Attributes:
         model: The model that embeds.
@@ -49,7 +49,7 @@ class Plan:
         return model.name, model.fingerprint, model.dimension, self.source, self.kind
 
 
-def add_watched_column(context: Context, plan: Plan, schema: str, table: str) -> int:
+def add_watched_column(context: Context, plan: EmbeddingPlan, schema: str, table: str) -> int:
     """Register a vector column, have its changes logged, and return its number."""
     column_id = context.registry.add_vector_column(
         VectorColumn(schema, table, plan.column, *plan.facts())
@@ -63,7 +63,7 @@ def add_watched_column(context: Context, plan: Plan, schema: str, table: str) ->
 
 def fill(
     context: Context,
-    plan: Plan,
+    plan: EmbeddingPlan,
     rows: Iterable[tuple[int, object]],
     total: int,
     write: Write,
@@ -112,7 +112,7 @@ def fill(
         warn_user(_summary(plan, failures, total), MediaWarning)
 
 
-def _summary(plan: Plan, failures: list[Failure[int]], total: int) -> str:
+def _summary(plan: EmbeddingPlan, failures: list[Failure[int]], total: int) -> str:
     shown = "".join(
         f"\n  {clip(failure.source)}: {failure.error}" for failure in failures[:SHOWN_FAILURES]
     )

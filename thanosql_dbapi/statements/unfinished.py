@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from ..errors import MediaError, OperationalError, WorkspaceError
 from ..language.names import quote_name
 from .context import Context
-from .filling import Batch, Plan, Write, fill
+from .filling import Batch, EmbeddingPlan, Write, fill
 from .staging import Staging
 
 TABLE = "thanosql_unfinished"
@@ -44,7 +44,7 @@ class Unfinished:
         table: The target.
     """
 
-    def __init__(self, context: Context, plan: Plan, schema: str, table: str) -> None:
+    def __init__(self, context: Context, plan: EmbeddingPlan, schema: str, table: str) -> None:
         self._context, self._database, self._plan = context, context.database, plan
         self._target = repr((schema.lower(), table.lower(), plan.column.lower()))
         self._keys: dict[int, bytes] = {}
@@ -135,7 +135,7 @@ class Unfinished:
 
 def fill_staging(
     context: Context,
-    plan: Plan,
+    plan: EmbeddingPlan,
     staging: Staging,
     unfinished: Unfinished | None = None,
     states: States = iter,
