@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ModelError, clip
+from ..errors import DataError, ModelError, clip
 from .folder import image_work, read_config
 from .preprocessing import Preparation, load_preparation
 from .protocol import Pixels, Vectors
+from .tokens import text_problem
 from .weights import fill_tower, load_config, needs_torch
 
 if TYPE_CHECKING:
@@ -105,10 +106,14 @@ class Encoder:
             float32 array (n, dimension), unit length, row i is ``texts[i]``.
 
         Raises:
+            DataError: A text has half of a surrogate pair; see ``text_problem``.
             ModelError: The weights or the tokenizer are damaged, or a vector is not finite.
         """
         if not len(texts):
             return np.empty((0, self.dimension), dtype=np.float32)
+        for text in texts:
+            if problem := text_problem(text):
+                raise DataError(problem)
         with self._lock:
             tower = self._text()
             tokens = self._tokenizer(

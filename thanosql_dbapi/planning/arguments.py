@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from ..errors import ProgrammingError, StatementError, clip
+from ..language.parsing import NO_CHARACTER
 from ..language.tree import Option, Parameter, Statement, Tree, Value
 from ..language.walk import parameters_of
 
@@ -39,6 +40,11 @@ class Arguments:
                 self._from_mapping(supplied, parameter)
         else:
             wanted = max((parameter.number for parameter in known), default=0)
+            if not hasattr(supplied, "__len__") or not hasattr(supplied, "__getitem__"):
+                raise ProgrammingError(
+                    f"parameters are of unsupported type: expected a sequence or a mapping, got"
+                    f" {clip(supplied)}"
+                )
             if len(supplied) != wanted:
                 raise ProgrammingError(
                     "Incorrect number of bindings supplied. The current statement uses"
@@ -66,10 +72,19 @@ class Arguments:
     @overload
     def text(self, statement: Statement, name: str, default: str) -> str: ...
     def text(self, statement: Statement, name: str, default: str | None = None) -> str | None:
-        """Return a text option; NULL is the same as not given."""
+        """Return a text option; NULL is the same as not given.
+
+        It becomes a part of SQL, which cannot have NUL or half of a surrogate pair.
+        """
         value: str | None = self._option(
             statement, name, "a text", lambda value: isinstance(value, str), default
         )
+        if value is not None and (bad := NO_CHARACTER.search(value)):
+            option = statement.option(name) or statement
+            raise self.error(
+                f"option {name!r} has {clip(bad.group())}, which is no character, in {clip(value)}",
+                option,
+            )
         return value
 
     def flag(self, statement: Statement, name: str) -> bool:

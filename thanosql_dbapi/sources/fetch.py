@@ -124,7 +124,9 @@ def _replacing(entry: Entry, destination: Path, overwrite: bool) -> Iterator[Pat
         try:
             yield work
         except Error as exc:  # add to the message, keep the class
-            message = str(exc).replace(str(work), str(destination))
+            is_folder = entry.kind != DATASET and Path(entry.source).is_dir()
+            shown = entry.source if is_folder else str(destination)
+            message = str(exc).replace(str(work), shown)
             raise type(exc)(f"{what}: {message}; nothing was changed") from exc
         if _exists(destination):
             destination.rename(old)

@@ -11,7 +11,7 @@ from ..language.tree import DeleteModel, Statement, UploadModel
 from ..models.folder import inspect_folder
 from ..models.provenance import Receipt, read_receipt, write_receipt
 from ..planning.arguments import Arguments
-from ..sources.catalog import Entry
+from ..sources.catalog import NAME_LIMIT_BYTES, Entry
 from ..sources.fetch import fetch_model
 from ..stores.sqlite.registry import Model
 from .context import Context
@@ -100,11 +100,13 @@ def check_name(arguments: Arguments, statement: Statement, name: str) -> None:
     Raises:
         StatementError: It cannot.
     """
+    problem = ""
     if not re.fullmatch(r"\w[\w.-]*", name) or name.endswith("."):
-        raise arguments.error(
-            f"a model's name has letters, digits, '_', '-' and '.' only, got {clip(name)}",
-            statement,
-        )
+        problem = "letters, digits, '_', '-' and '.' only"
+    elif len(name.encode()) > NAME_LIMIT_BYTES:
+        problem = f"{NAME_LIMIT_BYTES} bytes at most"
+    if problem:
+        raise arguments.error(f"a model's name has {problem}, got {clip(name)}", statement)
 
 
 def _relative(folder: Path, root: Path) -> str:
