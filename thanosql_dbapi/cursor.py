@@ -176,6 +176,7 @@ class Cursor(sqlite3.Cursor):
         Raises:
             ProgrammingError: The statement returns rows.
         """
+        self._check_process()
         tree = _classify(sql)
         if tree is None or _is_plain(tree):
             self._stop_decoding()
@@ -209,6 +210,7 @@ class Cursor(sqlite3.Cursor):
 
         As in sqlite3, an open transaction is committed first.
         """
+        self._check_process()
         script: object = sql_script
         pieces = (
             language.split_script(script)
@@ -222,6 +224,12 @@ class Cursor(sqlite3.Cursor):
             else:
                 self._run_script(piece)
         return self
+
+    def _check_process(self) -> None:
+        # A cursor whose __init__ did not run has no connection: sqlite3 raises.
+        connection: Connection | None = self.connection
+        if connection is not None:
+            connection.check_process()
 
     def _run_script(self, script: Any) -> None:
         """Run a script of plain SQL, which may drop columns of vectors."""

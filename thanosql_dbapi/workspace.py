@@ -82,19 +82,14 @@ class Workspace:
         if "\0" in text:
             raise WorkspaceError(f"path {clip(text)} contains a NUL character")
         try:
-            full = (self.root / with_home(text)).resolve()
-            full.stat()
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            pass  # it need not be there; opening it says what is wrong
+            return (self.root / with_home(text)).resolve()
         except UnicodeError as error:
             raise WorkspaceError(
                 f"path {clip(text)} has characters that no file name has: {error}"
             ) from error
+        # A link that leads to itself is a RuntimeError before Python 3.13, where opening it fails.
         except (OSError, RuntimeError, ValueError) as error:
-            # A name of 300 letters, a link that leads to itself (RuntimeError before Python 3.13).
-            reason = (error.strerror if isinstance(error, OSError) else None) or error
-            raise WorkspaceError(f"path {clip(text)} cannot be looked up: {reason}") from error
-        return full
+            raise WorkspaceError(f"path {clip(text)} cannot be looked up: {error}") from error
 
 
 def with_home(text: str) -> str:

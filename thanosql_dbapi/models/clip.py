@@ -18,6 +18,7 @@ import numpy as np
 
 from ..errors import DataError, ModelError, clip
 from .folder import image_work, read_config
+from .forking import Lock, check_device, in_sound_thread
 from .preprocessing import Preparation, load_preparation
 from .protocol import Pixels, Vectors
 from .tokens import text_problem
@@ -60,7 +61,7 @@ class Encoder:
         self.fingerprint = fingerprint
         self.device = resolve_device(device)
         self.dimension = int(read_config(folder).get("projection_dim", 512))
-        self._lock = threading.RLock()
+        self._lock = Lock()
         self._config: Any = None
         self._text_tower: Any = None
         self._image_tower: Any = None
@@ -114,10 +115,13 @@ class Encoder:
         for text in texts:
             if problem := text_problem(text):
                 raise DataError(problem)
+        return in_sound_thread(lambda: self._embedded_texts(list(texts)))
+
+    def _embedded_texts(self, texts: list[str]) -> Vectors:
         with self._lock:
             tower = self._text()
             tokens = self._tokenizer(
-                list(texts),
+                texts,
                 padding=True,
                 truncation=True,
                 max_length=self._config.text_config.max_position_embeddings,
@@ -171,6 +175,9 @@ class Encoder:
         """
         if not len(batch):
             return np.empty((0, self.dimension), dtype=np.float32)
+        return in_sound_thread(lambda: self._embedded_pixels(batch))
+
+    def _embedded_pixels(self, batch: Sequence[Pixels]) -> Vectors:
         with self._lock:
             tower = self._image()
             return self._run(tower, "image_embeds", pixel_values=self._values(batch, tower.dtype))
@@ -296,7 +303,7 @@ def resolve_device(device: str | None) -> str:
 
 
 _loaded: OrderedDict[tuple[str, str, str], Encoder] = OrderedDict()
-_loaded_lock = threading.Lock()
+_loaded_lock = Lock()
 
 
 def load_encoder(folder: Path, *, device: str | None = None, fingerprint: str = "") -> Encoder:
@@ -312,6 +319,7 @@ def load_encoder(folder: Path, *, device: str | None = None, fingerprint: str = 
         ModelError: See ``Encoder``.
     """
     key = (str(folder.resolve()), fingerprint, resolve_device(device))
+    check_device(key[2])
     with _loaded_lock:
         encoder = _loaded.get(key)
         if encoder is None:

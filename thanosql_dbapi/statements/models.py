@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -36,7 +37,7 @@ def upload_model(context: Context, arguments: Arguments, statement: UploadModel)
             f"UPLOAD MODEL: expected a folder's path after FROM, got {clip(source)}", statement
         )
     folder = context.workspace.locate(source)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises for a long name before 3.12
         raise SourceError(
             f"UPLOAD MODEL: no folder {clip(source)} (looked for {str(folder)!r}); give the folder"
             " that save_pretrained() wrote"
