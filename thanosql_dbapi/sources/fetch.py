@@ -197,7 +197,9 @@ def _working(
         work.partial.mkdir()
         yield work
     except Error as exc:  # add to the message, keep the class
-        message = str(exc).replace(str(work.partial) if work else "\0", str(destination))
+        is_folder = entry.kind != DATASET and Path(entry.source).is_dir()
+        shown = entry.source if is_folder else str(destination)
+        message = str(exc).replace(str(work.partial) if work else "\0", shown)
         raise type(exc)(f"{what}: {message}; nothing was changed") from exc
     except OSError as exc:
         raise SourceError(

@@ -8,10 +8,12 @@ and a handler here.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NotSupportedError, OperationalError
+from ..errors import Error, InternalError, NotSupportedError, OperationalError, Warning, clip
 from ..language.tree import (
     BuildModel,
     Convert,
@@ -31,6 +33,7 @@ from ..language.tree import (
 )
 from ..planning.arguments import Arguments
 from ..stores.sqlite.compile import Compiled, compile_plan
+from ..stores.sqlite.database import NOT_TAKEN, refused
 from .context import Context
 from .convert import SELECTS as CONVERT_SELECTS
 from .convert import perform_convert, resolve_convert
@@ -82,7 +85,28 @@ def run(
         sql: The statement's text.
         tree: The same, parsed.
         parameters: What the caller bound.
+
+    Raises:
+        sqlite3.Error: Whatever goes wrong, but for Ctrl-C and too little memory.
     """
+
+    def execute_taken(text: str, values: Parameters) -> object:
+        try:
+            return execute(text, values)
+        except NOT_TAKEN as error:
+            raise refused(error, text, values) from error
+
+    with only_pep249(tree):
+        _run(context, execute_taken, sql, tree, parameters)
+
+
+def _run(
+    context: Context,
+    execute: Callable[[str, Parameters], object],
+    sql: str,
+    tree: Tree,
+    parameters: Parameters,
+) -> None:
     drop_staging(context)
     arguments = Arguments(sql, tree, parameters)
     if isinstance(tree, Print):
@@ -131,9 +155,10 @@ def run_many(
         return
 
     def compile_set(parameters: Parameters) -> Compiled:
-        context.begin()
-        arguments = Arguments(sql, tree, parameters)
-        return compile_plan(resolve(context, arguments, tree), arguments)
+        with only_pep249(tree):
+            context.begin()
+            arguments = Arguments(sql, tree, parameters)
+            return compile_plan(resolve(context, arguments, tree), arguments)
 
     waiting = map(compile_set, sets)
     following = next(waiting, None)
@@ -151,6 +176,34 @@ def run_many(
                 yield each.parameters
 
         execute_many(text, same_text(pending))
+
+
+@contextmanager
+def only_pep249(tree: Tree) -> Iterator[None]:
+    """Let PEP 249's exceptions through, and warnings that the user wants as errors.
+
+    Each kind of error is turned into one of ours where it arises, with its value in the message.
+    What comes here has been overlooked, and still must not reach a program that catches
+    ``sqlite3.Error``.
+
+    Raises:
+        OperationalError: The operating system refused something.
+        InternalError: Any other exception.
+    """
+    try:
+        yield
+    except (Error, Warning, builtins.Warning, MemoryError):
+        raise
+    except OSError as error:
+        place = f": {clip(error.filename)}" if error.filename is not None else ""
+        raise OperationalError(
+            f"{type(tree).__name__}: {error.strerror or clip(error)}{place}"
+        ) from error
+    except Exception as error:
+        raise InternalError(
+            f"{type(tree).__name__}: unexpected {type(error).__name__}: {clip(str(error), 300)};"
+            " this is a fault of the driver, please report it"
+        ) from error
 
 
 def may_make_columns(tree: Tree) -> bool:

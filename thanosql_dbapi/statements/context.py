@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from ..errors import ModelError, ModelWarning, ProgrammingError, clip, warn_user
+from ..errors import DataError, ModelError, ModelWarning, ProgrammingError, clip, warn_user
 from ..language.names import same_name
 from ..models.provenance import read_receipt
 from ..models.query_store import NAME, QueryStore
@@ -229,7 +229,7 @@ class Context:
             expected = "a text" if kind == "text" else "an image as path, URL or bytes"
             raise ProgrammingError(f"expected {expected}, got {clip(value)}")
         from ..models.query_cache import Query, query_vector
-        from ..models.tokens import text_read
+        from ..models.tokens import text_problem, text_read
 
         folder = self.model_folder(model)
 
@@ -239,6 +239,8 @@ class Context:
         store = QueryStore(folder.parent / NAME, can_write=not self.settings.is_read_only)
         if kind == "text":
             text = str(value)
+            if problem := text_problem(text):
+                raise DataError(problem)
             read = text_read(folder, model.fingerprint, text)
             if read is not None:
                 warn_user(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from ..models.folder import inspect_folder
 from ..models.provenance import read_receipt
 from ..planning.arguments import Arguments
 from ..settings import Settings
-from ..sources.catalog import Entry
+from ..sources.catalog import NAME_LIMIT_BYTES, Entry
 from ..sources.fetch import prepare_model
 from ..sources.installation import Installation, exists, settle_all
 from ..stores.sqlite.registry import Model, committed_fingerprint
@@ -39,7 +40,7 @@ def upload_model(context: Context, arguments: Arguments, statement: UploadModel)
             f"UPLOAD MODEL: expected a folder's path after FROM, got {clip(source)}", statement
         )
     folder = context.workspace.locate(source)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises for a long name before 3.12
         raise SourceError(
             f"UPLOAD MODEL: no folder {clip(source)} (looked for {str(folder)!r}); give the folder"
             " that save_pretrained() wrote"
@@ -162,11 +163,13 @@ def check_name(arguments: Arguments, statement: Statement, name: str) -> None:
     Raises:
         StatementError: It cannot.
     """
+    problem = ""
     if not re.fullmatch(r"\w[\w.-]*", name) or name.endswith("."):
-        raise arguments.error(
-            f"a model's name has letters, digits, '_', '-' and '.' only, got {clip(name)}",
-            statement,
-        )
+        problem = "letters, digits, '_', '-' and '.' only"
+    elif len(name.encode()) > NAME_LIMIT_BYTES:
+        problem = f"{NAME_LIMIT_BYTES} bytes at most"
+    if problem:
+        raise arguments.error(f"a model's name has {problem}, got {clip(name)}", statement)
 
 
 def _relative(folder: Path, root: Path) -> str:
