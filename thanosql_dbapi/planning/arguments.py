@@ -105,12 +105,13 @@ class Arguments:
         value = None if option is None else self.value(option.value)
         if option is None or value is None:
             return spec.default if otherwise is None else otherwise
+        given = value
         if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
             value = value.item()  # a number or bool of numpy, in Python's type
         fits, read = _READING[spec.kind]
         if not fits(value, spec):
             raise self.error(
-                f"option {spec.name!r} must be {spec.expected}, got {clip(value)}", option
+                f"option {spec.name!r} must be {spec.expected}, got {clip(given)}", option
             )
         if spec.kind is Kind.TEXT and (bad := NO_CHARACTER.search(value)):
             raise self.error(
