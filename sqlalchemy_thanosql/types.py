@@ -36,7 +36,7 @@ class Vector(_VectorBase):
         as_list: Fetch lists of floats instead of arrays.
 
     Raises:
-        ValueError: ``dim`` is no positive integer.
+        ValueError: ``dim`` is not a positive integer.
         TypeError: ``as_list`` is not True or False.
 
     Example:
@@ -100,7 +100,7 @@ class Vector(_VectorBase):
         """Return what makes a fetched BLOB an array, and an array a list if that is asked for."""
 
         def array(value: Any) -> Any:
-            # What is no vector stays as it is: SQLite keeps any value in any column.
+            # A value that is not a vector is kept: SQLite keeps any value in any column.
             is_blob = isinstance(value, bytes) and len(value) % 4 == 0
             return to_vector(value) if is_blob else value
 

@@ -32,7 +32,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("thanosql_dbapi.statements",),
     tuple(
         f"thanosql_dbapi.{name}"
-        for name in ("plain_texts", "cursor", "connection", "opening", "explanation")
+        for name in ("plain_texts", "sharing", "cursor", "connection", "opening", "explanation")
     ),
     ("thanosql_dbapi.ui",),
     # The face of the driver, which imports the magics when IPython asks for them.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+import threading
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,9 @@ from .explanation import Explanation, indented
 from .language import parse
 from .plain_texts import UNSETTLED, PlainTexts
 from .settings import OPTIONS, Settings
+from .sharing import CONNECTION, CURSOR, belongs_to_process, guarded
 from .sqlite3_compat import (
+    POSITIONAL,
     adapt_default_types,
     is_foreign,
     options_of,
@@ -56,6 +59,14 @@ class Cursor(BaseCursor):
     connection: Connection
 
 
+def _lock_of(connection: Connection) -> threading.RLock:
+    return connection._lock
+
+
+def _lock_behind(cursor: Cursor) -> threading.RLock:
+    return cursor.connection._lock
+
+
 class Connection(sqlite3.Connection):
     """A PEP 249 connection; everything of ``sqlite3.Connection`` holds.
 
@@ -64,6 +75,20 @@ class Connection(sqlite3.Connection):
     """
 
     _name = "not opened"
+    _lock: threading.RLock  # of connections that threads share
+    _cursors: type[Cursor] = Cursor
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Connection:
+        """Make an object that takes a lock where threads may share the connection."""
+        place = 1 + POSITIONAL.index("check_same_thread")
+        given = arguments[place] if len(arguments) > place else None
+        if options.get("check_same_thread", True if given is None else given):
+            return super().__new__(cls)
+        kind: Any = cls
+        connection: Connection = super().__new__(guarded(kind, CONNECTION, _lock_of))
+        connection._lock = threading.RLock()
+        connection._cursors = guarded(Cursor, CURSOR, _lock_behind)
+        return connection
 
     def __init__(
         self,
@@ -96,6 +121,7 @@ class Connection(sqlite3.Connection):
         register_adapter()
         adapt_default_types()
         self._register_functions()
+        belongs_to_process(self)
 
     def __repr__(self) -> str:
         settings = self.__dict__.get("settings")
@@ -111,11 +137,16 @@ class Connection(sqlite3.Connection):
         """Return a new cursor; ``factory`` is as in sqlite3."""
         if factory is not Cursor and is_foreign(factory, Cursor, sqlite3.Cursor):
             factory = with_abilities_of(Cursor, factory)
+        if "_lock" in self.__dict__ and isinstance(factory, type):
+            factory = guarded(factory, CURSOR, _lock_behind)
         return _cursor(self, factory)
+
+    def check_process(self) -> None:
+        """Raise ProgrammingError in a child process that got the connection by ``fork``."""
 
     def execute(self, sql: str, parameters: Parameters = (), /) -> Cursor:
         """Execute one statement on a new cursor, and return the cursor."""
-        cursor: Cursor = _cursor(self, Cursor)
+        cursor: Cursor = _cursor(self, self._cursors)
         # Cursor.execute alone would do, but one more call makes a point query 5 % slower.
         try:
             columns = self._settled.get(sql, UNSETTLED)
@@ -133,12 +164,12 @@ class Connection(sqlite3.Connection):
 
     def executemany(self, sql: str, parameters: Iterable[Parameters], /) -> Cursor:
         """Execute one statement for each set of parameters on a new cursor, and return it."""
-        cursor: Cursor = _cursor(self, Cursor)
+        cursor: Cursor = _cursor(self, self._cursors)
         return cursor.executemany(sql, parameters)
 
     def executescript(self, sql_script: str, /) -> Cursor:
         """Execute a script on a new cursor, and return the cursor."""
-        cursor: Cursor = _cursor(self, Cursor)
+        cursor: Cursor = _cursor(self, self._cursors)
         return cursor.executescript(sql_script)
 
     def close(self) -> None:
@@ -146,6 +177,10 @@ class Connection(sqlite3.Connection):
         super().close()
         if state := self.__dict__.get("_state"):
             state.matrices = None
+            if state.unsettled:
+                from .statements.models import settle_closed
+
+                settle_closed(self.settings, state)
 
     if sys.version_info >= (3, 11):
 
@@ -157,7 +192,7 @@ class Connection(sqlite3.Connection):
                 self._state.file_identity = None
                 self._state.matrices = None
                 self._state.memory = Memory()
-                self._state.habits.clear()
+                self._state.search_stats.clear()
                 self._plain.forget()
 
         def blobopen(self, *arguments: Any, **options: Any) -> sqlite3.Blob:

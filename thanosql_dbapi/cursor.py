@@ -45,6 +45,9 @@ class Owner(HasVectors, Protocol):
     _plain: PlainTexts
     _settled: dict[str, Description | None]
 
+    def check_process(self) -> None:
+        """Raise ProgrammingError in a child process that got the connection by ``fork``."""
+
     def _context(self) -> Context:
         """Return what the handlers of the statements work with."""
 
@@ -195,6 +198,7 @@ class BaseCursor(sqlite3.Cursor):
         Raises:
             ProgrammingError: The statement returns rows.
         """
+        self._check_process()
         tree = _classify(sql)
         if tree is None or _is_plain(tree):
             self._stop_decoding()
@@ -230,6 +234,7 @@ class BaseCursor(sqlite3.Cursor):
 
         As in sqlite3, an open transaction is committed first.
         """
+        self._check_process()
         script: object = sql_script
         pieces = (
             language.split_script(script)
@@ -243,6 +248,12 @@ class BaseCursor(sqlite3.Cursor):
             else:
                 self._run_script(piece)
         return self
+
+    def _check_process(self) -> None:
+        # A cursor whose __init__ did not run has no connection: sqlite3 raises.
+        connection: Owner | None = self.connection
+        if connection is not None:
+            connection.check_process()
 
     def _run_script(self, script: Any) -> None:
         """Run a script of plain SQL, which may drop columns of vectors."""
@@ -292,7 +303,7 @@ def _hinted(error: sqlite3.OperationalError, sql: str) -> sqlite3.OperationalErr
 def _classify(sql: object) -> Tree | None:
     """Return what a ThanoSQL statement says, None for what goes to sqlite3 as it is.
 
-    The one place where the two part. What is no text at all, sqlite3 is to refuse in its own words.
+    The one place where the two part. A non-str goes to sqlite3, which raises.
     """
     return language.parse(sql) if isinstance(sql, str) else None
 

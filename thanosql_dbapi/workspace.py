@@ -62,12 +62,10 @@ class Workspace:
 
         Raises:
             WorkspaceError: The path, symbolic links resolved, lies outside the workspace and the
-                allowed directories.
+                allowed directories; or no file can have it.
         """
         text = os.fspath(path)
-        if "\0" in text:
-            raise WorkspaceError(f"path {clip(text)} contains a NUL character")
-        full = (self.root / Path(text).expanduser()).resolve()
+        full = self._full(text)
         if any(full.is_relative_to(folder) for folder in (self.root, *self.allowed_directories)):
             return full
         raise WorkspaceError(
@@ -75,3 +73,29 @@ class Workspace:
             f" (it is {str(full)!r}); move it there, or open the connection with"
             f" allowed_directories=[{str(full.parent)!r}]"
         )
+
+    def _full(self, text: str) -> Path:
+        """Return the absolute path that a text means, links resolved.
+
+        The one place where the text of a statement or a row becomes a path.
+        """
+        if "\0" in text:
+            raise WorkspaceError(f"path {clip(text)} contains a NUL character")
+        try:
+            return (self.root / with_home(text)).resolve()
+        except UnicodeError as error:
+            raise WorkspaceError(
+                f"path {clip(text)} has characters that no file name has: {error}"
+            ) from error
+        # A link that leads to itself is a RuntimeError before Python 3.13, where opening it fails.
+        except (OSError, RuntimeError, ValueError) as error:
+            raise WorkspaceError(f"path {clip(text)} cannot be looked up: {error}") from error
+
+
+def with_home(text: str) -> str:
+    """Return a path with one's own home in place of a `~` that stands for it.
+
+    ``~$photo.png`` is a file's name; ``pathlib`` would look for a user of that name, and raise.
+    """
+    is_home = text == "~" or text.startswith(("~/", f"~{os.sep}"))
+    return os.path.expanduser(text) if is_home else text  # noqa: PTH111 - see above

@@ -19,6 +19,7 @@ import numpy as np
 
 from ..errors import MediaError, ProgrammingError, WorkspaceError, clip
 from ..models.protocol import AnyEncoder, Pixels, Vectors
+from ..models.tokens import text_problem
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -229,12 +230,14 @@ def _embed_texts_rows(
         for key, value in part:
             if value is None:
                 batch.empty.append(key)
-            elif isinstance(value, (str, int, float)):
+                continue
+            is_text = isinstance(value, (str, int, float))
+            problem = text_problem(str(value)) if is_text else f"expected a text, got {clip(value)}"
+            if problem:
+                batch.failures.append(Failure(key, value, MediaError(problem)))
+            else:
                 batch.keys.append(key)
                 texts.append(str(value))
-            else:
-                error = MediaError(f"expected a text, got {clip(value)}")
-                batch.failures.append(Failure(key, value, error))
         if texts:
             batch.vectors = encoder.embed_texts(texts)
         yield batch

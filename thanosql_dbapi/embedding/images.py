@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import stat
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -20,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from ..errors import MediaError, SourceError, clip
+from ..models.forking import Lock
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -44,8 +44,8 @@ _LOOKS_LIKE = (
     (b"%pdf", "a PDF"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself"),
 )
-_large = threading.Lock()
-_quiet = threading.Lock()
+_large = Lock()
+_quiet = Lock()
 
 
 def open_image(
@@ -96,7 +96,10 @@ def _open_file(source: str, path: Path, least_side_px: int | None) -> Image:
 
 
 def _local_path(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as exc:  # e.g. a bracket that is not closed
+        raise MediaError(f"image {clip(url)} is no URL: {exc}; expected file:///path") from exc
     if parts.netloc not in ("", "localhost"):
         raise MediaError(
             f"image {clip(url)} names the host {parts.netloc!r}; expected file:///path"

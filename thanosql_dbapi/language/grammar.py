@@ -26,9 +26,9 @@ class Shape(Enum):
     QUERY = "query"
     """Rows; it can stand wherever SQL takes a query."""
     SHOWN = "shown"
-    """Rows; it stands alone."""
+    """Rows; it is a whole text."""
     ACTION = "action"
-    """No rows ("Success"); it stands alone."""
+    """No rows ("Success"); it is a whole text."""
 
 
 class StatementSpec(NamedTuple):
@@ -43,7 +43,7 @@ class StatementSpec(NamedTuple):
         fields: Clause to field of the node: ``SUBJECT``, ``USING``, ``AS``, ``FROM``, ``ALIAS``
             (an optional AS and a name). All but ``ALIAS`` are required.
         fixed: Fields that the opening words decide, e.g. ``{"medium": "image"}``.
-        options: What stands in OPTIONS; None takes any name.
+        options: What OPTIONS takes; None takes any name.
         takes_values: Whether ``text=…`` and the like may stand among the clauses.
         is_supported: False for a statement that is only recognised, to be refused by name.
         is_older: Whether it is another spelling of a statement, left out of messages.
@@ -219,7 +219,7 @@ def keywords() -> frozenset[str]:
 def subquery_pattern() -> str:
     r"""Return a regular expression that every text with a subquery of ours matches.
 
-    What stands between two words may be a comment, so a comment after a first word matches too.
+    There may be a comment between two words, so a comment after a first word matches too.
     """
     choices = []
     for first in sorted({words[0] for words in SPECS}):

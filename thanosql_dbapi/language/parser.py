@@ -89,7 +89,7 @@ class Parser:
         """Read one statement of ours, from its verb on.
 
         Args:
-            is_nested: False where the statement stands alone.
+            is_nested: False where the statement is the whole text.
         """
         reader = self.reader
         begin = reader.peek()
@@ -98,7 +98,7 @@ class Parser:
         self._depth += 1
         spec = spec_of(reader)
         if is_nested and spec.shape is not Shape.QUERY:
-            message = f"{spec.label} stands alone, it cannot be part of another statement"
+            message = f"{spec.label} is a whole statement; it cannot be part of another one"
             raise reader.error(message, begin, "run it first, by itself")
         check_opening(reader, spec)
         statement = node_of(reader, spec, self.clauses(spec))

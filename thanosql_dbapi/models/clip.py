@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ModelError, clip
+from ..errors import DataError, ModelError, clip
 from .folder import image_work, read_config
+from .forking import Lock, check_device, in_sound_thread
 from .preprocessing import Preparation, load_preparation
 from .protocol import Pixels, Vectors
+from .tokens import text_problem
 from .weights import fill_tower, load_config, needs_torch
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ class Encoder:
         self.fingerprint = fingerprint
         self.device = resolve_device(device)
         self.dimension = int(read_config(folder).get("projection_dim", 512))
-        self._lock = threading.RLock()
+        self._lock = Lock()
         self._config: Any = None
         self._text_tower: Any = None
         self._image_tower: Any = None
@@ -105,14 +107,21 @@ class Encoder:
             float32 array (n, dimension), unit length, row i is ``texts[i]``.
 
         Raises:
+            DataError: A text has half of a surrogate pair; see ``text_problem``.
             ModelError: The weights or the tokenizer are damaged, or a vector is not finite.
         """
         if not len(texts):
             return np.empty((0, self.dimension), dtype=np.float32)
+        for text in texts:
+            if problem := text_problem(text):
+                raise DataError(problem)
+        return in_sound_thread(lambda: self._embedded_texts(list(texts)))
+
+    def _embedded_texts(self, texts: list[str]) -> Vectors:
         with self._lock:
             tower = self._text()
             tokens = self._tokenizer(
-                list(texts),
+                texts,
                 padding=True,
                 truncation=True,
                 max_length=self._config.text_config.max_position_embeddings,
@@ -166,6 +175,9 @@ class Encoder:
         """
         if not len(batch):
             return np.empty((0, self.dimension), dtype=np.float32)
+        return in_sound_thread(lambda: self._embedded_pixels(batch))
+
+    def _embedded_pixels(self, batch: Sequence[Pixels]) -> Vectors:
         with self._lock:
             tower = self._image()
             return self._run(tower, "image_embeds", pixel_values=self._values(batch, tower.dtype))
@@ -291,7 +303,7 @@ def resolve_device(device: str | None) -> str:
 
 
 _loaded: OrderedDict[tuple[str, str, str], Encoder] = OrderedDict()
-_loaded_lock = threading.Lock()
+_loaded_lock = Lock()
 
 
 def load_encoder(folder: Path, *, device: str | None = None, fingerprint: str = "") -> Encoder:
@@ -307,6 +319,7 @@ def load_encoder(folder: Path, *, device: str | None = None, fingerprint: str = 
         ModelError: See ``Encoder``.
     """
     key = (str(folder.resolve()), fingerprint, resolve_device(device))
+    check_device(key[2])
     with _loaded_lock:
         encoder = _loaded.get(key)
         if encoder is None:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError
+from ..errors import ModelError, clip
 from .folder import read_config
 
 _DEFAULT_POSITIONS = 77
@@ -32,6 +32,15 @@ def text_read(folder: Path, fingerprint: str, text: str) -> str | None:
     if len(encoding.ids) <= positions:
         return None
     return text[: encoding.offsets[positions - _SPECIAL][1]]
+
+
+def text_problem(text: str) -> str:
+    """Return why a text cannot be embedded, or "": half of a surrogate pair is no character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"the text {clip(text)} has {clip(text[error.start])}, which is no character"
+    return ""
 
 
 @lru_cache(maxsize=8)

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..errors import ModelError, clip
 from .folder import WEIGHTS, pickle_files, read_config, weight_files
+from .forking import in_sound_thread
 
 INSTALL = "pip install torch transformers"
 # Wrappers that trainers put around a state dict, and prefixes that they put before its names.
@@ -51,8 +52,11 @@ def adopt_weights(folder: Path) -> None:
             those of the model that ``config.json`` describes. The folder is left as it was.
     """
     read_config(folder)
-    if weight_files(folder):
-        return
+    if not weight_files(folder):
+        in_sound_thread(lambda: _adopt(folder))
+
+
+def _adopt(folder: Path) -> None:
     candidates = pickle_files(folder)
     if not candidates:
         raise ModelError(

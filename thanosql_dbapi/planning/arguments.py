@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from ..errors import ProgrammingError, StatementError, clip
 from ..language import grammar
 from ..language.option_specs import Kind, OptionSpec
+from ..language.parsing import NO_CHARACTER
 from ..language.tree import Option, Parameter, Statement, Tree, Value
 from ..language.walk import parameters_of
 
@@ -23,7 +24,7 @@ _T = TypeVar("_T")
 
 
 class Arguments:
-    """What the caller bound, and where in the text it stands.
+    """What the caller bound, and its places in the text.
 
     Args:
         sql: The whole text, for the place in messages.
@@ -44,6 +45,11 @@ class Arguments:
                 self._from_mapping(supplied, parameter)
         else:
             wanted = max((parameter.number for parameter in known), default=0)
+            if not hasattr(supplied, "__len__") or not hasattr(supplied, "__getitem__"):
+                raise ProgrammingError(
+                    f"parameters are of unsupported type: expected a sequence or a mapping, got"
+                    f" {clip(supplied)}"
+                )
             if len(supplied) != wanted:
                 raise ProgrammingError(
                     "Incorrect number of bindings supplied. The current statement uses"
@@ -81,6 +87,8 @@ class Arguments:
     def option(self, statement: Statement, spec: OptionSpec[Any], otherwise: Any = None) -> Any:
         """Return the value of an option, checked; NULL is the same as not given.
 
+        A text becomes a part of SQL, which cannot have NUL or half of a surrogate pair.
+
         Args:
             statement: The statement.
             spec: The option, one of those in the statement's own spec.
@@ -103,6 +111,12 @@ class Arguments:
         if not fits(value, spec):
             raise self.error(
                 f"option {spec.name!r} must be {spec.expected}, got {clip(value)}", option
+            )
+        if spec.kind is Kind.TEXT and (bad := NO_CHARACTER.search(value)):
+            raise self.error(
+                f"option {spec.name!r} has {clip(bad.group())}, which is not a character, in"
+                f" {clip(value)}",
+                option,
             )
         return read(value)
 

@@ -1,7 +1,7 @@
 """GET: a data set or model from its source into its folder, whole or not at all.
 
-The work is done in a hidden folder beside the destination, which takes the destination's place by
-renaming at the very end; a failure before leaves everything as it was.
+The work is done in a hidden folder beside the destination, which takes the destination's place at
+the very end; a failure before leaves everything as it was. ``installation`` has the details.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import Error, ModelError, SourceError, clip
 from ..models.folder import PICKLE_SUFFIXES, ModelFacts, inspect_folder
+from ..models.provenance import Receipt, write_receipt
 from ..progress import Progress
 from .archive import check_sha256, file_sha256, unpack
 from .catalog import DATASET, Entry
 from .hub import fetch_snapshot
+from .installation import Installation, exists, flush_folder
 from .network import download, is_url, refuse_offline
 
 STORYBOOK_OPTIONS = ("rows", "seed")
@@ -52,7 +55,7 @@ def fetch_dataset(
     given = {key: value for key, value in (options or {}).items() if value is not None}
     is_storybook = entry.source == "builtin:storybook"
     settings = _storybook_settings(entry, given) if is_storybook else _no_settings(entry, given)
-    with _replacing(entry, destination, overwrite) as folder:
+    with _publishing(entry, destination, overwrite) as folder:
         if is_storybook:
             _draw_storybook(entry, folder, settings, progress)
         else:
@@ -85,15 +88,63 @@ def fetch_model(
         ModelError: The source holds no CLIP model, or weights that want to run code. Nothing was
             changed then.
     """
-    with _replacing(entry, destination, overwrite) as folder:
-        if entry.source == "builtin:storybook_clip":
-            _copy_model(_storybook_clip(), folder, entry)
-        elif entry.source.startswith("hf:"):
-            fetch_snapshot(entry.source, folder, offline=offline, progress=progress)
-        else:
-            _bring(entry, folder, offline, progress)
-        _adopt(folder)
-    return inspect_folder(destination)
+    with _publishing(entry, destination, overwrite) as folder:
+        return _make_model(entry, folder, destination, offline, progress)
+
+
+def prepare_model(
+    entry: Entry,
+    destination: Path,
+    *,
+    name: str,
+    database: str,
+    overwrite: bool = False,
+    offline: bool = False,
+    progress: Progress,
+) -> tuple[Installation, ModelFacts]:
+    """Do what :func:`fetch_model` does, but leave the destination to the database's commit.
+
+    Args:
+        entry: The model.
+        destination: Its folder.
+        name: The name it will be registered by.
+        database: The file of the database that registers it; ``""`` if it is in memory.
+        overwrite: As for :func:`fetch_model`.
+        offline: As for :func:`fetch_model`.
+        progress: Shows what is done.
+
+    Returns:
+        The installation, to be settled by what the database has committed, and what the model's
+        folder says of itself.
+
+    Raises:
+        SourceError: As for :func:`fetch_model`.
+        ModelError: As for :func:`fetch_model`.
+    """
+    _refuse_existing(entry, destination, overwrite)
+    with _working(entry, destination, model=name, database=database) as work:
+        try:
+            facts = _make_model(entry, work.partial, destination, offline, progress)
+            write_receipt(work.partial, Receipt(entry.source, facts.fingerprint))
+            flush_folder(work.partial)
+            work.finish()
+            return work, facts
+        except BaseException:
+            work.clear()
+            raise
+
+
+def _make_model(
+    entry: Entry, folder: Path, destination: Path, offline: bool, progress: Progress
+) -> ModelFacts:
+    if entry.source == "builtin:storybook_clip":
+        _copy_model(_storybook_clip(), folder, entry)
+    elif entry.source.startswith("hf:"):
+        fetch_snapshot(entry.source, folder, offline=offline, progress=progress)
+    else:
+        _bring(entry, folder, offline, progress)
+    _adopt(folder)
+    return replace(inspect_folder(folder), folder=destination)
 
 
 def _adopt(folder: Path) -> None:
@@ -101,58 +152,60 @@ def _adopt(folder: Path) -> None:
 
     if not (folder / "model.safetensors").is_file():
         adopt_weights(folder)
-    inspect_folder(folder)
+
+
+def _refuse_existing(entry: Entry, destination: Path, overwrite: bool) -> None:
+    if exists(destination) and not overwrite:
+        raise SourceError(
+            f"{entry.kind} {entry.name!r}: {str(destination)!r} exists already; to replace it, say"
+            " OPTIONS (overwrite=True)"
+        )
 
 
 @contextmanager
-def _replacing(entry: Entry, destination: Path, overwrite: bool) -> Iterator[Path]:
+def _publishing(entry: Entry, destination: Path, overwrite: bool) -> Iterator[Path]:
     """Give an empty folder beside the destination that takes its place at the end.
 
     Raises:
         SourceError: The destination exists and may not be replaced, or the disk says no.
     """
+    _refuse_existing(entry, destination, overwrite)
+    with _working(entry, destination) as work:
+        try:
+            yield work.partial
+            if exists(destination):  # on the disk before the old one goes
+                flush_folder(work.partial)
+            work.finish()
+            work.publish()
+        finally:
+            work.clear()
+
+
+@contextmanager
+def _working(
+    entry: Entry, destination: Path, *, model: str = "", database: str = ""
+) -> Iterator[Installation]:
+    """Begin an installation, and name the entry in what goes wrong.
+
+    Raises:
+        SourceError: The disk says no.
+    """
     what = f"{entry.kind} {entry.name!r}"
-    if _exists(destination) and not overwrite:
-        raise SourceError(
-            f"{what}: {str(destination)!r} exists already; to replace it, say"
-            " OPTIONS (overwrite=True)"
-        )
-    mark = f"{destination.name}.{uuid.uuid4().hex[:8]}"
-    work, old = (destination.with_name(f".{mark}.{end}") for end in ("partial", "old"))
+    work = None
     try:
-        work.mkdir(parents=True)
-        try:
-            yield work
-        except Error as exc:  # add to the message, keep the class
-            message = str(exc).replace(str(work), str(destination))
-            raise type(exc)(f"{what}: {message}; nothing was changed") from exc
-        if _exists(destination):
-            destination.rename(old)
-        try:
-            work.rename(destination)
-        except OSError:
-            if _exists(old):
-                old.rename(destination)
-            raise
+        work = Installation.begin(destination, model=model, database=database)
+        work.partial.mkdir()
+        yield work
+    except Error as exc:  # add to the message, keep the class
+        is_folder = entry.kind != DATASET and Path(entry.source).is_dir()
+        shown = entry.source if is_folder else str(destination)
+        message = str(exc).replace(str(work.partial) if work else "\0", shown)
+        raise type(exc)(f"{what}: {message}; nothing was changed") from exc
     except OSError as exc:
         raise SourceError(
             f"{what}: {str(destination)!r} cannot be written: {exc.strerror or exc}; nothing was"
             " changed"
         ) from exc
-    finally:
-        _remove(work)
-        _remove(old)
-
-
-def _exists(path: Path) -> bool:
-    return path.exists() or path.is_symlink()
-
-
-def _remove(path: Path) -> None:
-    if path.is_symlink() or path.is_file():
-        path.unlink(missing_ok=True)
-    else:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def _bring(entry: Entry, folder: Path, offline: bool, progress: Progress) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import SourceError
+from ..errors import SourceError, clip
 from ..progress import Progress
 
 if TYPE_CHECKING:
@@ -128,7 +128,9 @@ def _open(url: str, timeout_s: float, *, plain: bool = False) -> Iterator[httpx.
         raise _InterruptedError(
             f"{url!r} cannot be downloaded: {why}; check the network and try again"
         ) from exc
-    except (httpx.HTTPError, httpx.InvalidURL) as exc:
-        raise SourceError(f"{url!r} cannot be downloaded: {exc}") from exc
+    # A host or path that cannot be written in a request is a ValueError, UnicodeError or TypeError
+    # out of the depths of httpx.
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError) as exc:
+        raise SourceError(f"{clip(url)} cannot be downloaded: {exc}; check the URL") from exc
     except OSError as exc:
         raise SourceError(f"{url!r} cannot be stored: {exc.strerror or exc}") from exc

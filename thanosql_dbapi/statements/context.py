@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from ..errors import ModelError, ModelWarning, ProgrammingError, clip, warn_user
+from ..errors import DataError, ModelError, ModelWarning, ProgrammingError, clip, warn_user
 from ..language.names import same_name
 from ..models.provenance import read_receipt
 from ..models.query_store import NAME, QueryStore
 from ..settings import Settings
+from ..sources.installation import whole_folder
 from ..stores.sqlite.database import Database
 from ..stores.sqlite.memory import Memory, Moment, Remembered, moment_of
 from ..stores.sqlite.registry import Model, Registry
@@ -110,6 +111,11 @@ class Context:
             ModelError: It is missing, or was replaced.
         """
         folder = model.path(self.workspace.root)
+        receipt = read_receipt(folder)
+        if receipt is None or receipt.fingerprint != model.fingerprint:
+            # Not yet in its place: the transaction that registered it is still open, or the
+            # process ended right after.
+            folder = whole_folder(folder, model.fingerprint) or folder
         if not folder.is_dir():
             raise ModelError(
                 f"the files of model {clip(model.name)} are gone: no folder {str(folder)!r}; get it"
@@ -136,7 +142,7 @@ class Context:
         return load_encoder(folder, device=self.settings.device, fingerprint=model.fingerprint)
 
     def read_image(self, source: QueryValue, *, least_side_px: int | None = None) -> Image:
-        """Return the image a path, URL or BLOB stands for, as RGB.
+        """Return the image that a path, URL or BLOB names, as RGB.
 
         Args:
             source: The path, URL or bytes.
@@ -223,7 +229,7 @@ class Context:
             expected = "a text" if kind == "text" else "an image as path, URL or bytes"
             raise ProgrammingError(f"expected {expected}, got {clip(value)}")
         from ..models.query_cache import Query, query_vector
-        from ..models.tokens import text_read
+        from ..models.tokens import text_problem, text_read
 
         folder = self.model_folder(model)
 
@@ -233,6 +239,8 @@ class Context:
         store = QueryStore(folder.parent / NAME, can_write=not self.settings.is_read_only)
         if kind == "text":
             text = str(value)
+            if problem := text_problem(text):
+                raise DataError(problem)
             read = text_read(folder, model.fingerprint, text)
             if read is not None:
                 warn_user(

@@ -18,10 +18,11 @@ from ..stores.sqlite.compile import Compiler, Select
 from ..stores.sqlite.registry import VectorColumn
 from . import inplace
 from .context import Context
-from .filling import EmbeddingPlan, add_watched_column, fill
+from .filling import EmbeddingPlan, add_watched_column
 from .resolve import Resolver
 from .staging import Staging
 from .tables import names_query, reads_pages, require_tables, table_key
+from .unfinished import Unfinished, fill_staging
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,8 +186,10 @@ def _convert_into(resolver: Resolver, convert: ConvertPlan, target: TableName) -
     if found and if_exists == "append":
         _require_columns(context.database.table_columns(schema, name), staging, target)
         _require_same_model(context, plan, schema, name)
-    _fill_staging(context, plan, staging)
+    unfinished = Unfinished(context, plan, schema, name)
+    _fill_staging(context, plan, staging, unfinished)
     with context.database.atomic():
+        unfinished.forget()
         if found and if_exists == "replace":
             context.database.execute(f"DROP TABLE {table}")
         if not found or if_exists == "replace":
@@ -195,22 +198,16 @@ def _convert_into(resolver: Resolver, convert: ConvertPlan, target: TableName) -
             f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {staging.table}"
         )
         add_watched_column(context, plan, schema, name)
+    unfinished.drop()
     return staging.select()
 
 
-def _fill_staging(context: Context, plan: EmbeddingPlan, staging: Staging) -> None:
+def _fill_staging(
+    context: Context, plan: EmbeddingPlan, staging: Staging, unfinished: Unfinished | None = None
+) -> None:
     staging.require(plan.source, f"CONVERT USING {plan.model.name}", plan.kind)
     staging.add_vector_column(plan.model.dimension)
-    database = context.database
-    vector, table = quote_name(plan.column), staging.table
-
-    def write(batch: list[tuple[bytes | None, int]]) -> None:
-        with database.atomic():
-            database.execute_many(
-                f"UPDATE {table} SET {vector} = ? WHERE {staging.row_id} = ?", batch
-            )
-
-    fill(context, plan, staging.sources(plan.source), staging.count(), write)
+    fill_staging(context, plan, staging, unfinished)
 
 
 def _require_same_model(context: Context, plan: EmbeddingPlan, schema: str, table: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -132,7 +133,7 @@ def _open(context: Context, arguments: Arguments, statement: Copy) -> Table:
     if re.match(r"\s*[\[{]", value):
         return records_table(value)
     path = context.workspace.locate(value)
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a long name before 3.12
         return media_table(path, context.workspace.root)
     return open_table(path)
 

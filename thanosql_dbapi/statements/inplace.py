@@ -27,11 +27,12 @@ from ..language.select import common_names
 from ..language.tree import Convert, TableName
 from ..stores.sqlite.database import Database
 from .context import Context
-from .filling import Batch, EmbeddingPlan, add_watched_column, fill
+from .filling import EmbeddingPlan, add_watched_column, fill
 from .resolve import Resolver
 from .staging import KEY, Staging, with_keys
 from .tables import table_key
 from .target import Target, Writer, make_sources, shown
+from .unfinished import Unfinished, fill_staging
 
 
 def convert_in_place(
@@ -183,22 +184,15 @@ def _replace_vectors(
     Vectors of two models do not compare, so that a column must never hold both, and the old ones
     are not to be lost to a model or a disk that fails half-way.
     """
-    database, vector = context.database, quote_name(plan.column)
+    database = context.database
     _require_all_rows(context, plan, target, staging)
     staging.add_vector_column(plan.model.dimension)
     states: dict[int, int] = {}
-    made = 0
-
-    def keep(batch: Batch) -> None:
-        nonlocal made
-        made += sum(blob is not None for blob, _ in batch)
-        with database.atomic():
-            database.execute_many(
-                f"UPDATE {staging.table} SET {vector} = ? WHERE {staging.row_id} = ?", batch
-            )
-
+    unfinished = Unfinished(context, plan, target.schema, target.name)
     count = staging.count()
-    fill(context, plan, _stated(context, plan, staging.sources(plan.source), states), count, keep)
+    made = fill_staging(
+        context, plan, staging, unfinished, lambda rows: _stated(context, plan, rows, states)
+    )
     if not count:
         return
     if not made:
@@ -209,6 +203,7 @@ def _replace_vectors(
         )
     with database.atomic():
         _require_all_rows(context, plan, target, staging)  # others may have added some
+        unfinished.forget()
         column_id = _prepare_column(context, plan, target)
         writer = Writer(context, plan, target, staging, column_id, states)
         rows = staging.sources(plan.column)
@@ -217,6 +212,7 @@ def _replace_vectors(
         ]:
             writer.write(batch)
         writer.finish()
+    unfinished.drop()
 
 
 def _require_all_rows(
@@ -269,6 +265,7 @@ def _fill(
     count = staging.count() - len(current) - len(kept)
     fill(context, plan, _stated(context, plan, pending, states), count, writer.write)
     writer.finish()
+    Unfinished(context, plan, target.schema, target.name).drop()
     if kept:
         warn_user(
             f"CONVERT USING {plan.model.name}: {len(kept):,} images are not there any more; their"

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
-import shutil
 from pathlib import Path
 
-from ..errors import ModelError, SourceError, clip
+from ..errors import Error, ModelError, SourceError, clip
 from ..language import grammar
 from ..language.tree import DeleteModel, Statement, UploadModel
 from ..models.folder import inspect_folder
-from ..models.provenance import Receipt, read_receipt, write_receipt
+from ..models.provenance import read_receipt
 from ..planning.arguments import Arguments
-from ..sources.catalog import Entry
-from ..sources.fetch import fetch_model
-from ..stores.sqlite.registry import Model
+from ..settings import Settings
+from ..sources.catalog import NAME_LIMIT_BYTES, Entry
+from ..sources.fetch import prepare_model
+from ..sources.installation import Installation, exists, settle_all
+from ..stores.sqlite.registry import Model, committed_fingerprint
+from ..stores.sqlite.state import State
 from .context import Context
 
 UPLOAD_BASE = "clipen"
@@ -37,7 +40,7 @@ def upload_model(context: Context, arguments: Arguments, statement: UploadModel)
             f"UPLOAD MODEL: expected a folder's path after FROM, got {clip(source)}", statement
         )
     folder = context.workspace.locate(source)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises for a long name before 3.12
         raise SourceError(
             f"UPLOAD MODEL: no folder {clip(source)} (looked for {str(folder)!r}); give the folder"
             " that save_pretrained() wrote"
@@ -57,42 +60,101 @@ def delete_model(context: Context, arguments: Arguments, statement: DeleteModel)
     Raises:
         ModelError: No such model.
     """
+    settle_own(context)
     model = context.registry.model(statement.name)
     folder = model.path(context.workspace.root)
-    with context.database.atomic():
-        context.registry.remove_model(model.name)
-    # Only what GET and UPLOAD put there themselves is removed.
-    if folder.resolve().is_relative_to(context.workspace.models):
-        shutil.rmtree(folder, ignore_errors=True)
+    # Only what GET and UPLOAD put there themselves is removed, and not before the commit.
+    if folder.resolve().parent == context.workspace.models and exists(folder):
+        try:
+            work = Installation.begin(
+                folder, model=model.name, database=context.database.file(), removes=True
+            )
+        except OSError as error:
+            raise ModelError(
+                f"DELETE MODEL: the folder {str(folder)!r} of model {clip(model.name)} cannot be"
+                f" removed: {error.strerror or error}; nothing was changed"
+            ) from error
+        context.state.unsettled.append(work)
+    try:
+        with context.database.atomic():
+            context.registry.remove_model(model.name)
+    finally:
+        settle_own(context)
 
 
 def install(context: Context, name: str, entry: Entry, *, overwrite: bool) -> None:
-    """Put a model's files in the workspace and register it under a name."""
+    """Put a model's files in the workspace and register it under a name.
+
+    Invariant: the database decides which files are the model's. New ones wait in a hidden folder
+    until their fingerprint is committed, and old ones stay until then.
+    """
+    settle_own(context)
     folder = context.workspace.models / name
     present = None if overwrite else read_receipt(folder)
     if present is not None and present.source == entry.source and not Path(entry.source).is_dir():
         # Another database of this workspace has fetched the very same.
         facts = inspect_folder(folder)
     else:
-        facts = fetch_model(
+        goes = any(work.removes and work.destination == folder for work in context.state.unsettled)
+        work, facts = prepare_model(
             entry,
             folder,
-            overwrite=overwrite,
+            name=name,
+            database=context.database.file(),
+            overwrite=overwrite or goes,
             offline=context.settings.offline,
             progress=context.settings.progress,
         )
-        write_receipt(folder, Receipt(entry.source, facts.fingerprint))
-    with context.database.atomic():
-        context.registry.add_model(
-            Model(
-                name=name,
-                base=entry.base,
-                source=entry.source,
-                folder=_relative(folder, context.workspace.root),
-                fingerprint=facts.fingerprint,
-                dimension=facts.dimension,
+        context.state.unsettled.append(work)
+    try:
+        with context.database.atomic():
+            context.registry.add_model(
+                Model(
+                    name=name,
+                    base=entry.base,
+                    source=entry.source,
+                    folder=_relative(folder, context.workspace.root),
+                    fingerprint=facts.fingerprint,
+                    dimension=facts.dimension,
+                )
             )
-        )
+    finally:
+        settle_own(context)
+
+
+def settle_own(context: Context) -> None:
+    """Do with model folders what the connection has committed; wait while it is in a transaction.
+
+    What the disk refuses is left to the next statement: searches find a model's new files where
+    they are.
+    """
+    if context.database.connection.in_transaction:
+        return
+    waiting = context.state.unsettled
+    while waiting:
+        work = waiting[-1]
+        try:
+            model = context.registry.find_model(work.model)
+            work.settle(None if model is None else model.fingerprint)
+        except (OSError, Error):
+            work.close()
+        waiting.pop()
+
+
+def settle_closed(settings: Settings, state: State) -> None:
+    """Do with model folders what a connection had committed that is closed now."""
+    while state.unsettled:
+        state.unsettled.pop().close()
+    settle_all(settings.workspace.models, committed_fingerprint)
+
+
+def settle_left(context: Context) -> None:
+    """Put right what killed processes have left of models and data sets."""
+    if context.settings.is_read_only:
+        return
+    settle_own(context)
+    for parent in (context.workspace.models, context.workspace.datasets):
+        settle_all(parent, committed_fingerprint)
 
 
 def check_name(arguments: Arguments, statement: Statement, name: str) -> None:
@@ -101,11 +163,13 @@ def check_name(arguments: Arguments, statement: Statement, name: str) -> None:
     Raises:
         StatementError: It cannot.
     """
+    problem = ""
     if not re.fullmatch(r"\w[\w.-]*", name) or name.endswith("."):
-        raise arguments.error(
-            f"a model's name has letters, digits, '_', '-' and '.' only, got {clip(name)}",
-            statement,
-        )
+        problem = "letters, digits, '_', '-' and '.' only"
+    elif len(name.encode()) > NAME_LIMIT_BYTES:
+        problem = f"{NAME_LIMIT_BYTES} bytes at most"
+    if problem:
+        raise arguments.error(f"a model's name has {problem}, got {clip(name)}", statement)
 
 
 def _relative(folder: Path, root: Path) -> str:

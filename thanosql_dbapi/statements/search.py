@@ -14,7 +14,7 @@ from ..planning.plans import NamedPlan, Plan, QueryVector, SearchPlan
 from ..stores.sqlite.compile import Compiled, compile_plan
 from ..stores.sqlite.registry import Model, VectorColumn
 from .resolve import Resolver, does_work
-from .tables import tables_behind
+from .tables import require_tables, tables_behind
 
 _NO_COLUMN = "no such column: "
 
@@ -134,7 +134,7 @@ def _check_columns(
 ) -> bool:
     """Check the columns of a SEARCH's rows; return whether they could be known."""
     compiled = resolver.compile_query(statement.query)
-    names = _columns(resolver, compiled, added)
+    names = _columns(resolver, statement, compiled, added)
     if names is None:
         _check_model(resolver, resolver.plan.query, column, model)
         return False
@@ -157,7 +157,9 @@ def _taken(statement: Search, name: str) -> OperationalError:
     )
 
 
-def _columns(resolver: Resolver, compiled: Compiled, added: tuple[str, ...]) -> list[str] | None:
+def _columns(
+    resolver: Resolver, statement: Search, compiled: Compiled, added: tuple[str, ...]
+) -> list[str] | None:
     """Return the columns of a SEARCH's rows; None where only the SQL around it makes sense of it.
 
     The rows may come from a WITH around the statement, or name columns of a row around it.
@@ -172,6 +174,7 @@ def _columns(resolver: Resolver, compiled: Compiled, added: tuple[str, ...]) -> 
                 f" only the SQL around it knows it: SELECT * FROM (SEARCH … AS …) WHERE {column}"
                 " > 0.2"
             ) from None
+        require_tables(resolver.context.database, statement.query, resolver.common)
         if resolver.is_whole:
             raise
         return None

@@ -39,7 +39,7 @@ def parquet_table(path: Path) -> Table:
 
     Raises:
         NotSupportedError: pyarrow is not installed.
-        SourceError: The file is no Parquet file, or damaged.
+        SourceError: The file is not Parquet, or is damaged.
     """
     parquet = require("pyarrow.parquet", f"reading {describe(path)}")
 

@@ -1,9 +1,9 @@
 """CSV by pyarrow, wherever it is sure to say what the csv module says.
 
 pyarrow reads several times faster, and in another thread while SQLite stores what was read before.
-It is laxer, though. So it gets a block of rows only when each quote in it stands where RFC 4180
+It is laxer, though. So it gets a block of rows only when each quote in it is where RFC 4180
 wants one, and a value counts as a number only when the number is printed as that very text again.
-Whatever else a file holds, and whatever is wrong with it, is left to the csv module.
+All other content, and every error, is left to the csv module.
 """
 
 from __future__ import annotations
@@ -111,10 +111,13 @@ def _end_of_rows(block: bytes, delimiter: str, *, is_last: bool = False) -> int:
     if is_last and end != len(block):
         raise UnsureError
     quotes = quotes[quotes < end]
-    beside = np.zeros(256, bool)
-    beside[[ord(delimiter), ord("\n"), ord("\r"), ord('"')]] = True
+    bordering = np.zeros(256, bool)
+    bordering[[ord(delimiter), ord("\n"), ord("\r"), ord('"')]] = True
     opening, closing_ = quotes[::2], quotes[1::2]
-    if not beside[data[opening[opening > 0] - 1]].all() or not beside[data[closing_ + 1]].all():
+    if (
+        not bordering[data[opening[opening > 0] - 1]].all()
+        or not bordering[data[closing_ + 1]].all()
+    ):
         raise UnsureError
     rows = block[:end]
     if b"\0" in rows or rows[:1] in (b"\r", b"\n") or _has_lone_return(rows):

@@ -156,7 +156,7 @@ def _chunks(path: Path, delimiter: str) -> Generator[list[list[str]], None, None
                     raise _fault(path, delimiter) from error
             if not taken:
                 return
-            rows = list(filter(None, taken))  # a blank line is no row
+            rows = list(filter(None, taken))  # a blank line is not a row
             if not rows:
                 continue
             width = width or len(rows[0])

@@ -32,7 +32,7 @@ def records_table(text: str) -> Table:
         text: The JSON text.
 
     Raises:
-        SourceError: It is no JSON, or no list of objects.
+        SourceError: It is not JSON, or not a list of objects.
 
     Example:
         >>> table = records_table('[{"id": 1, "tag": "고양이"}, {"id": 2}]')
@@ -56,7 +56,7 @@ def lines_table(path: Path) -> Table:
     """Return the rows in a file with one JSON object a line.
 
     Raises:
-        SourceError: A line is no JSON object, or the file has none.
+        SourceError: A line is not a JSON object, or the file has none.
     """
     return _records_table(lambda: _lines(path), describe(path))
 

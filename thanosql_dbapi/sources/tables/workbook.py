@@ -27,8 +27,8 @@ def workbook_table(path: Path) -> Table:
 
     Raises:
         NotSupportedError: openpyxl is not installed.
-        SourceError: The file is no workbook or empty; a column with values has no name, or two
-            have the same.
+        SourceError: The file is not a workbook, or is empty; a column with values has no name, or
+            two have the same name.
     """
     with closing(_lines(path)) as lines:
         header = next(lines, None)
@@ -79,6 +79,6 @@ def _pad(line: Line, width: int, path: Path) -> list[object]:
     if len(values) > width:
         raise SourceError(
             f"{describe(path)}, row {number}: expected {width} values as in the header, got"
-            f" {len(values)}: {clip(values[width])} stands in a column without a name; name it"
+            f" {len(values)}: {clip(values[width])} is in a column without a name; name it"
         )
     return [*values, *[None] * (width - len(values))]

@@ -16,7 +16,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any, Union
 
-from ...errors import DataError, clip
+from ...errors import DataError, ProgrammingError, clip
 from ...vectors import to_vector
 
 Embed = Callable[[str, str, Any, Union[str, None]], Any]
@@ -44,11 +44,16 @@ def register(connection: sqlite3.Connection, embed: Embed, failed: Failed) -> No
         return call
 
     # A view over a SEARCH gives the fingerprint of the model that it was made with.
-    def embed_text(model: str, text: Any, fingerprint: str | None = None) -> Any:
-        return embed("text", model, text, fingerprint)
+    def embed_text(model: Any, text: Any, fingerprint: Any = None) -> Any:
+        return embed("text", named("embed_text", model), text, fingerprint)
 
-    def embed_image(model: str, image: Any, fingerprint: str | None = None) -> Any:
-        return embed("image", model, image, fingerprint)
+    def embed_image(model: Any, image: Any, fingerprint: Any = None) -> Any:
+        return embed("image", named("embed_image", model), image, fingerprint)
+
+    def named(function: str, model: Any) -> str:
+        if not isinstance(model, str):
+            raise ProgrammingError(f"{function}: expected a model's name, got {clip(model)}")
+        return model
 
     for function, arity in (
         (embed_text, 2),

@@ -36,12 +36,12 @@ class Location:
 
     @property
     def folder(self) -> Path:
-        """The file's folder, or the current one where there is no file."""
+        """The file's folder, or the current folder of a database in memory."""
         return Path.cwd() if self.file is None else self.file.parent
 
     @property
     def identity(self) -> tuple[int, int] | None:
-        """The file's device and inode, or None where there is no file."""
+        """The file's device and inode, None for a database in memory."""
         try:
             status = None if self.file is None else self.file.stat()
         except OSError:
