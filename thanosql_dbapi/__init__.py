@@ -123,8 +123,8 @@ def connect(
 
     Source: PEP 249, "connect( parameters... )".
     """
-    # Before any other local variable: these are the arguments.
-    given = {name: it for name, it in locals().items() if name in OPTIONS and it is not None}
+    arguments = locals().copy()
+    given = {name: arguments[name] for name in OPTIONS if arguments[name] is not None}
     options = options_of(sqlite3_arguments, sqlite3_options, "sqlite3.connect()")
     factory: Any = options.pop("factory", Connection)
     if factory is Connection:
