@@ -28,7 +28,7 @@ from ..language.topk import (
 from ..language.tree import Query, Ranked
 from ..planning.answer import Answer, Way
 from ..planning.arguments import Arguments
-from ..planning.plans import Plan, SearchPlan, TopK
+from ..planning.plans import UNRESTRICTED, Plan, SearchPlan, TopK
 from ..stores.sqlite.compile import Compiled, compile_parts, compile_plan, compile_probe
 from ..stores.sqlite.database import Database
 from ..stores.sqlite.state import SearchStats
@@ -57,6 +57,8 @@ _IN_ORDER = re.compile(
     r"|USING ROWID SEARCH ON TABLE .* FOR IN-OPERATOR"
     r"|CREATE BLOOM FILTER|BLOOM FILTER ON .*"
 )
+
+_EXPLAIN = re.compile(r"\s*EXPLAIN(?:\s+QUERY\s+PLAN)?\b", re.IGNORECASE)
 
 
 def compile_best(
@@ -259,10 +261,29 @@ def _narrowed(
     rows, values, habit.first = best_rows(current, vector, best.wanted, first, probe)
     # Rows that are equally similar come in the order in which they are read.
     if len(set(values)) < len(values):
-        bound = {**narrow.parameters, place: "[]"}
-        if habit.by_index or _is_by_index(database, narrow.sql, bound):
+        # SQLite may choose other indexes for the statement than for a probe of it, or others today.
+        scan, restricted = (_whole(plan, best, arguments, each) for each in ("", condition))
+        if _is_by_index(database, *scan) or _is_by_index(
+            database, restricted.sql, {**restricted.parameters, place: "[]"}
+        ):
             raise Declined("rows are equally similar, and an index puts them in order")
     return rows
+
+
+def _whole(plan: Plan, best: TopK, arguments: Arguments, condition: str) -> Compiled:
+    """Return the statement that is executed, without the EXPLAIN before it.
+
+    Args:
+        plan: The text.
+        best: The top-k query.
+        arguments: What the caller bound.
+        condition: That a row is a candidate; empty for a scan.
+    """
+    if best.search is None and condition:
+        whole = compile_parts(plan, best.narrowing.parts(condition), arguments)
+    else:
+        whole = compile_plan(plan, arguments, {best.key: condition} if condition else UNRESTRICTED)
+    return whole._replace(sql=_EXPLAIN.sub("", whole.sql)) if plan.is_explained else whole
 
 
 def _habit(context: Context, arguments: Arguments) -> SearchStats:
