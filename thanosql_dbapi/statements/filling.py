@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Union
 from ..errors import MediaWarning, clip, warn_user
 from ..language.names import same_name
 from ..stores.sqlite.registry import Model, VectorColumn
-from ..stores.sqlite.topk.change_log import find_watch, watch
+from ..stores.sqlite.topk.change_log import draw_version, find_watch, watch
 from .context import Context
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def add_watched_column(context: Context, plan: EmbeddingPlan, schema: str, table
         found = find_watch(context.database, table, plan.column)
         if found is None or found.column_id != column_id:
             watch(context.database, column_id, table, plan.column)
+        draw_version(context.database)
     return column_id
 
 

@@ -30,7 +30,7 @@ from ..language.tree import Query, Ranked
 from ..language.walk import statements_in
 from ..planning.answer import Answer, Way
 from ..planning.arguments import Arguments
-from ..planning.plans import Plan, SearchPlan, TopK
+from ..planning.plans import UNRESTRICTED, Plan, SearchPlan, TopK
 from ..stores.sqlite.compile import Compiled, compile_parts, compile_plan, compile_probe
 from ..stores.sqlite.database import Database
 from ..stores.sqlite.state import SearchStats
@@ -59,6 +59,8 @@ _IN_ORDER = re.compile(
     r"|USING ROWID SEARCH ON TABLE .* FOR IN-OPERATOR"
     r"|CREATE BLOOM FILTER|BLOOM FILTER ON .*"
 )
+
+_EXPLAIN = re.compile(r"\s*EXPLAIN(?:\s+QUERY\s+PLAN)?\b", re.IGNORECASE)
 
 
 def compile_best(
@@ -263,10 +265,21 @@ class _Candidates:
         rows, values, stats.first = best_rows(current, vector, best.wanted, first, probe)
         # Rows that are equally similar come in the order in which they are read.
         if len(set(values)) < len(values):
-            bound = {**narrow.parameters, place: "[]"}
-            if stats.by_index or _is_by_index(database, narrow.sql, bound):
+            # SQLite may choose other indexes for the statement than for a probe, or others today.
+            scan, restricted = self._whole(best), self._whole(best, condition)
+            bound = {**restricted.parameters, place: "[]"}
+            if _is_by_index(database, *scan) or _is_by_index(database, restricted.sql, bound):
                 raise Declined("rows are equally similar, and an index puts them in order")
         return rows
+
+    def _whole(self, best: TopK, condition: str = "") -> Compiled:
+        """Return the statement that is executed, without the EXPLAIN before it."""
+        plan, restriction = self.plan, {best.key: condition} if condition else UNRESTRICTED
+        if best.search is None and condition:
+            whole = compile_parts(plan, best.narrowing.parts(condition), self.arguments)
+        else:
+            whole = compile_plan(plan, self.arguments, restriction)
+        return whole._replace(sql=_EXPLAIN.sub("", whole.sql)) if plan.is_explained else whole
 
     def _probe(self, best: TopK, condition: str = "") -> Compiled:
         return compile_probe(self.plan, best, self.arguments, condition)
