@@ -13,6 +13,7 @@ import pytest
 import thanosql_dbapi
 from thanosql_dbapi import (
     Connection,
+    InternalError,
     NotSupportedError,
     ProgrammingError,
     StatementError,
@@ -144,7 +145,7 @@ def test_a_value_that_does_not_fit_the_spec_is_refused(
 
 def test_a_handler_cannot_read_an_option_that_its_spec_has_not(connection: Connection) -> None:
     grammar.register(SPEC._replace(options=(RESULT_COL,)))
-    with pytest.raises(LookupError, match="Caption has no option 'style' in its spec"):
+    with pytest.raises(InternalError, match=r"^Caption has no option 'style' in its spec"):
         connection.execute(CAPTION)
 
 

@@ -7,7 +7,7 @@ import numbers
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ..errors import ProgrammingError, StatementError, clip
+from ..errors import InternalError, ProgrammingError, StatementError, clip
 from ..language import grammar
 from ..language.option_specs import Kind, OptionSpec
 from ..language.parsing import NO_CHARACTER
@@ -96,11 +96,14 @@ class Arguments:
 
         Raises:
             StatementError: The value has another type.
-            LookupError: The statement takes no such option, which is a fault of its handler.
+            InternalError: The statement takes no such option, which is a fault of its handler.
         """
         taken = grammar.spec_for(statement)
         if taken is None or spec not in (taken.options or ()):
-            raise LookupError(f"{type(statement).__name__} has no option {spec.name!r} in its spec")
+            raise InternalError(
+                f"{type(statement).__name__} has no option {spec.name!r} in its spec; this is a"
+                " fault of its handler"
+            )
         option = statement.option(spec.name)
         value = None if option is None else self.value(option.value)
         if option is None or value is None:
