@@ -81,7 +81,10 @@ def connect(
     progress: ProgressSetting = None,
     offline: bool | None = None,
     network: bool = False,
+    allowed_hosts: Iterable[str] = (),
     cache_bytes: int | None = None,
+    confine_attach: bool = False,
+    mode: str | None = None,
     **sqlite3_options: Any,
 ) -> Connection:
     """Open a SQLite database whose statements can search images.
@@ -99,10 +102,15 @@ def connect(
         progress: None shows bars in a terminal or notebook; True, False, or a callable
             ``(done, total, what)``.
         offline: Never use the network. Default: ``THANOSQL_OFFLINE``, else False.
-        network: Let rows and queries name images by http(s) URL.
+        network: Let rows and queries name images by http(s) URL, on hosts with public addresses.
+        allowed_hosts: Further hosts that they may name, whatever their addresses: ``"nas.local"``,
+            ``"10.0.0.5"``, ``"localhost:8000"``.
         cache_bytes: Most bytes of memory for the vectors of one column, which a search keeps
             rounded to one byte a number; with more, every row of the table is read. Default:
             4 GiB; 0 keeps none.
+        confine_attach: Refuse ``ATTACH`` and ``VACUUM INTO`` of files outside the workspace.
+        mode: ``"ro"`` writes nothing, neither the database nor anything beside it; ``"rw"`` creates
+            no file; ``"rwc"`` is the default.
         **sqlite3_options: ``timeout``, ``isolation_level``, ``uri``, ``factory`` … of
             ``sqlite3.connect``. A factory derived from ``sqlite3.Connection`` alone gets what
             :class:`Connection` can beside it.
@@ -131,7 +139,10 @@ def connect(
         "progress": progress,
         "offline": offline,
         "network": network,
+        "allowed_hosts": allowed_hosts,
         "cache_bytes": cache_bytes,
+        "confine_attach": confine_attach,
+        "mode": mode,
     }
     options = options_of(sqlite3_arguments, sqlite3_options, "sqlite3.connect()")
     factory: Any = options.pop("factory", Connection)
@@ -141,7 +152,12 @@ def connect(
     if is_foreign_class:
         factory = with_abilities_of(Connection, factory)
     # The factory gets what was given, by position or name as it was given.
-    defaults = {"allowed_directories": (), "network": False}
+    defaults = {
+        "allowed_directories": (),
+        "network": False,
+        "allowed_hosts": (),
+        "confine_attach": False,
+    }
     given = {name: value for name, value in ours.items() if value is not defaults.get(name)}
     connection: Connection = factory(database, *sqlite3_arguments, **given, **sqlite3_options)
     if is_foreign_class and not hasattr(connection, "settings"):

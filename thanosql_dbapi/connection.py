@@ -17,7 +17,7 @@ from .explanation import Explanation, indented
 from .language import parse
 from .plain_texts import UNSETTLED, PlainTexts
 from .progress import ProgressSetting
-from .settings import Settings
+from .settings import OPTIONS, Settings
 from .sqlite3_compat import (
     adapt_default_types,
     is_foreign,
@@ -27,7 +27,7 @@ from .sqlite3_compat import (
 )
 from .stores.sqlite import extension, functions
 from .stores.sqlite.database import Database
-from .stores.sqlite.location import PAGE_SIZE, locate
+from .stores.sqlite.location import PAGE_SIZE, locate, with_mode
 from .stores.sqlite.memory import Memory
 from .stores.sqlite.registry import Registry
 from .stores.sqlite.state import State
@@ -64,11 +64,19 @@ class Connection(sqlite3.Connection):
         progress: ProgressSetting = None,
         offline: bool | None = None,
         network: bool = False,
+        allowed_hosts: Iterable[str] = (),
         cache_bytes: int | None = None,
+        confine_attach: bool = False,
+        mode: str | None = None,
         **sqlite3_options: Any,
     ) -> None:
         options = options_of(sqlite3_arguments, sqlite3_options, "_sqlite3.Connection()")
-        location = locate(database, is_uri=bool(options.get("uri")))
+        name = os.fsdecode(database)
+        is_uri = bool(options.get("uri"))
+        if mode is not None:
+            OPTIONS["mode"].value(mode)
+            database, options["uri"] = with_mode(database, mode, is_uri=is_uri)
+        location = locate(database, is_uri=is_uri or mode is not None)
         settings = Settings.of(
             {
                 "workspace": workspace,
@@ -78,10 +86,13 @@ class Connection(sqlite3.Connection):
                 "progress": progress,
                 "offline": offline,
                 "network": network,
+                "allowed_hosts": allowed_hosts,
                 "cache_bytes": cache_bytes,
+                "confine_attach": confine_attach,
+                "mode": mode,
             },
             location.folder,
-            is_read_only=location.is_read_only,
+            is_read_only=location.is_read_only or location.is_protected,
         )
         is_new, identity = location.is_new, location.identity
         with extension.loading() as load:
@@ -94,7 +105,7 @@ class Connection(sqlite3.Connection):
                 super().close()
                 raise
         self.settings = settings
-        self._name = os.fsdecode(database)
+        self._name = name
         # Another file may have taken the name while SQLite opened it.
         is_certain = identity in (None, location.identity)
         self._state = State(file_identity=location.identity if is_certain else None)
