@@ -29,7 +29,6 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DisconnectionError
 
 import thanosql_dbapi
-from thanosql_dbapi.settings import OPTIONS
 
 from .types import Vector
 from .url import own_options, read_options, require_no_host

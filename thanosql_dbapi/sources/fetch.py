@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import Error, ModelError, SourceError, clip
 from ..models.folder import PICKLE_SUFFIXES, ModelFacts, inspect_folder
 from ..progress import Progress
+from ..workspace import Workspace, is_folder
 from .archive import check_sha256, file_sha256, unpack
 from .catalog import DATASET, Entry
 from .hub import fetch_snapshot
@@ -66,6 +67,7 @@ def fetch_model(
     overwrite: bool = False,
     offline: bool = False,
     progress: Progress,
+    within: Workspace | None = None,
 ) -> ModelFacts:
     """Put a model's files into a folder, its weights as safetensors, and check them.
 
@@ -75,6 +77,8 @@ def fetch_model(
         overwrite: Replace the folder if it exists.
         offline: The network may not be used; the hub's cache may.
         progress: Shows what is done.
+        within: What the links in a source that is a folder may lead to; None is that folder, and
+            the repository around it where it is one of the hub's cache.
 
     Returns:
         What the model's folder says of itself.
@@ -84,14 +88,16 @@ def fetch_model(
             damaged or cannot be reached. Nothing was changed then.
         ModelError: The source holds no CLIP model, or weights that want to run code. Nothing was
             changed then.
+        WorkspaceError: A link in the source leads outside. Nothing was changed then.
     """
     with _replacing(entry, destination, overwrite) as folder:
         if entry.source == "builtin:storybook_clip":
-            _copy_model(_storybook_clip(), folder, entry)
+            source = _storybook_clip().resolve()
+            _copy_model(source, folder, entry, Workspace(source))
         elif entry.source.startswith("hf:"):
             fetch_snapshot(entry.source, folder, offline=offline, progress=progress)
         else:
-            _bring(entry, folder, offline, progress)
+            _bring(entry, folder, offline, progress, within)
         _adopt(folder)
     return inspect_folder(destination)
 
@@ -155,7 +161,13 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _bring(entry: Entry, folder: Path, offline: bool, progress: Progress) -> None:
+def _bring(
+    entry: Entry,
+    folder: Path,
+    offline: bool,
+    progress: Progress,
+    within: Workspace | None = None,
+) -> None:
     """Fill the folder from an archive or a folder, by URL or path."""
     what = f"archive {entry.source!r}"
     if is_url(entry.source):
@@ -172,11 +184,12 @@ def _bring(entry: Entry, folder: Path, offline: bool, progress: Progress) -> Non
         _unwrap(entry, folder)
         return
     path = Path(entry.source)
-    if path.is_dir():
+    if is_folder(path):
+        source = path.resolve()
         if entry.kind == DATASET:
-            _copy_tree(path, folder)
+            _copy_tree(source, folder, Workspace(source))
         else:
-            _copy_model(path, folder, entry)
+            _copy_model(source, folder, entry, within or Workspace(_repository(source)))
     elif path.is_file():
         check_sha256(file_sha256(path) if entry.sha256 else "", entry.sha256, what)
         unpack(path, folder, what=what, progress=progress)
@@ -200,25 +213,53 @@ def _unwrap(entry: Entry, folder: Path) -> None:
     inner.rmdir()
 
 
-def _copy_tree(source: Path, folder: Path) -> None:
+def _copy_tree(source: Path, folder: Path, within: Workspace, above: tuple[Path, ...] = ()) -> None:
     """Copy a data set's folder; a link may not bring in a file from elsewhere."""
-    root = source.resolve()
-    for path in source.rglob("*"):
-        if path.is_symlink() and not path.resolve().is_relative_to(root):
+    folder.mkdir(exist_ok=True)
+    above = (*above, source)
+    for path in source.iterdir():
+        if path.is_symlink() and not within.holds(path.resolve()):
             raise SourceError(
                 f"{str(path)!r} is a link to {str(path.resolve())!r}, outside the data set's"
                 " folder; put the file itself there"
             )
-    shutil.copytree(source, folder, dirs_exist_ok=True)
+        if not is_folder(path):
+            _copy_file(path, folder / path.name, within)
+        elif path.resolve() in above:
+            raise SourceError(f"{str(path)!r} is a link to a folder that it lies in; remove it")
+        else:
+            _copy_tree(path.resolve(), folder / path.name, within, above)
 
 
-def _copy_model(source: Path, folder: Path, entry: Entry) -> None:
-    """Copy the files of a model's folder; the hub's own folders hold links, which are followed."""
-    if not source.is_dir():
+def _copy_model(source: Path, folder: Path, entry: Entry, within: Workspace) -> None:
+    """Copy the files of a model's folder; links, which the hub's own folders hold, are followed."""
+    if not is_folder(source):
         raise ModelError(f"model folder {str(source)!r} of {entry.name!r} does not exist")
     for path in source.iterdir():
-        if path.is_file() and path.suffix.lower() in _MODEL_SUFFIXES:
-            shutil.copyfile(path, folder / path.name)
+        if path.suffix.lower() in _MODEL_SUFFIXES:
+            _copy_file(path, folder / path.name, within)
+
+
+def _copy_file(path: Path, target: Path, within: Workspace) -> None:
+    """Copy a regular file; anything else is left out."""
+    try:
+        opened = within.open(path)
+    except OSError as exc:
+        raise SourceError(f"{str(path)!r} cannot be read: {exc.strerror or exc}") from exc
+    with opened:
+        if opened.is_file:
+            with opened.reader() as file, target.open("xb") as copy:
+                shutil.copyfileobj(file, copy, 1 << 20)
+
+
+def _repository(folder: Path) -> Path:
+    """Return the folder of a repository in the hub's cache, whose snapshots are links, or itself.
+
+    Source: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
+    """
+    repository = folder.parent.parent
+    is_snapshot = folder.parent.name == "snapshots" and repository.name.startswith("models--")
+    return repository if is_snapshot else folder
 
 
 def _storybook_clip() -> Path:

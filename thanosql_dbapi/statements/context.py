@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from ..errors import ModelError, ModelWarning, ProgrammingError, clip, warn_user
+from ..errors import ModelError, ModelWarning, OperationalError, ProgrammingError, clip, warn_user
 from ..language.names import same_name
 from ..models.provenance import read_receipt
 from ..models.query_store import NAME, QueryStore
@@ -95,6 +95,21 @@ class Context:
         (version,) = self.database.row("PRAGMA main.data_version") or (0,)
         return int(version)
 
+    def require_writable(self, what: str) -> None:
+        """Check that files may be written, before a statement writes some.
+
+        Args:
+            what: The statement's first words.
+
+        Raises:
+            OperationalError: The database is opened read-only.
+        """
+        if self.settings.is_read_only or self.database.row("PRAGMA query_only") == (1,):
+            raise OperationalError(
+                f"{what}: attempt to write a readonly database: it was opened with mode=ro, or its"
+                " file may not be written, so files are not written either; nothing was changed"
+            )
+
     def catalog(self) -> Catalog:
         """Return the catalog of data sets and models."""
         from ..sources.catalog import load_catalog
@@ -106,8 +121,9 @@ class Context:
 
         Raises:
             ModelError: It is missing, or was replaced.
+            WorkspaceError: What the database says of it is a path outside the workspace.
         """
-        folder = model.path(self.workspace.root)
+        folder = self.workspace.locate(model.folder)
         if not folder.is_dir():
             raise ModelError(
                 f"the files of model {clip(model.name)} are gone: no folder {str(folder)!r}; get it"
@@ -228,7 +244,12 @@ class Context:
         def asked(content: str | Pixels) -> Query:
             return Query(model.fingerprint, model.dimension, self.settings.device, content)
 
-        store = QueryStore(folder.parent / NAME, can_write=not self.settings.is_read_only)
+        # A folder elsewhere in the workspace is somebody's own; nothing is put beside it.
+        store = (
+            QueryStore(folder.parent / NAME, can_write=not self.settings.is_read_only)
+            if folder.parent == self.workspace.models
+            else None
+        )
         if kind == "text":
             text = str(value)
             read = text_read(folder, model.fingerprint, text)

@@ -24,6 +24,7 @@ from ..sources.tables import (
     records_table,
 )
 from ..stores.sqlite.database import Database
+from ..workspace import is_folder
 from .context import Context
 
 CHUNK = 1000
@@ -133,7 +134,7 @@ def _open(context: Context, arguments: Arguments, statement: Copy) -> Table:
     if re.match(r"\s*[\[{]", value):
         return records_table(value)
     path = context.workspace.locate(value)
-    if path.is_dir():
+    if is_folder(path):
         return media_table(path, context.workspace.root)
     return open_table(path)
 

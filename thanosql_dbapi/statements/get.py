@@ -17,6 +17,7 @@ def get_dataset(context: Context, arguments: Arguments, statement: GetDataset) -
         SourceError: No such data set, it is there already, or it cannot be fetched.
     """
     overwrite = arguments.flag(statement, "overwrite")
+    context.require_writable("GET THANOSQL DATASET")
     options = {
         "rows": arguments.integer(statement, "rows", 1),
         "seed": arguments.integer(statement, "seed", 0),
@@ -24,7 +25,7 @@ def get_dataset(context: Context, arguments: Arguments, statement: GetDataset) -
     entry = context.catalog().dataset(statement.name)
     fetch_dataset(
         entry,
-        context.workspace.datasets / entry.name,
+        context.workspace.place(context.workspace.datasets / entry.name),
         overwrite=overwrite,
         offline=context.settings.offline,
         options={name: value for name, value in options.items() if value is not None},
@@ -40,6 +41,7 @@ def get_model(context: Context, arguments: Arguments, statement: GetModel) -> No
         ModelError: A model of the name is registered already, or the files are no CLIP model.
     """
     overwrite = arguments.flag(statement, "overwrite")
+    context.require_writable("GET THANOSQL MODEL")
     entry = context.catalog().model(statement.name)
     name = statement.alias or arguments.text(statement, "model_name") or entry.name
     check_name(arguments, statement, name)

@@ -6,7 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
-from ..errors import ModelError, SourceError, clip
+from ..errors import ModelError, SourceError, WorkspaceError, clip
 from ..language.tree import DeleteModel, Statement, UploadModel
 from ..models.folder import inspect_folder
 from ..models.provenance import Receipt, read_receipt, write_receipt
@@ -14,6 +14,7 @@ from ..planning.arguments import Arguments
 from ..sources.catalog import Entry
 from ..sources.fetch import fetch_model
 from ..stores.sqlite.registry import Model
+from ..workspace import Workspace, is_folder
 from .context import Context
 
 UPLOAD_BASE = "clipen"
@@ -29,6 +30,7 @@ def upload_model(context: Context, arguments: Arguments, statement: UploadModel)
     """
     arguments.choice(statement, "framework", ("pytorch",), "pytorch")
     overwrite = arguments.flag(statement, "overwrite")
+    context.require_writable("UPLOAD MODEL")
     check_name(arguments, statement, statement.name)
     source = arguments.value(statement.source)
     if not isinstance(source, str):
@@ -36,7 +38,7 @@ def upload_model(context: Context, arguments: Arguments, statement: UploadModel)
             f"UPLOAD MODEL: expected a folder's path after FROM, got {clip(source)}", statement
         )
     folder = context.workspace.locate(source)
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise SourceError(
             f"UPLOAD MODEL: no folder {clip(source)} (looked for {str(folder)!r}); give the folder"
             " that save_pretrained() wrote"
@@ -47,7 +49,7 @@ def upload_model(context: Context, arguments: Arguments, statement: UploadModel)
             " OPTIONS (overwrite=True) to replace it; nothing was changed"
         )
     entry = Entry(name=statement.name, source=str(folder), base=UPLOAD_BASE)
-    install(context, statement.name, entry, overwrite=overwrite)
+    install(context, statement.name, entry, overwrite=overwrite, within=context.workspace)
 
 
 def delete_model(context: Context, arguments: Arguments, statement: DeleteModel) -> None:
@@ -57,17 +59,49 @@ def delete_model(context: Context, arguments: Arguments, statement: DeleteModel)
         ModelError: No such model.
     """
     model = context.registry.model(statement.name)
-    folder = model.path(context.workspace.root)
+    folder = _own_folder(context, model)
     with context.database.atomic():
         context.registry.remove_model(model.name)
-    # Only what GET and UPLOAD put there themselves is removed.
-    if folder.resolve().is_relative_to(context.workspace.models):
+    if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def install(context: Context, name: str, entry: Entry, *, overwrite: bool) -> None:
-    """Put a model's files in the workspace and register it under a name."""
-    folder = context.workspace.models / name
+def _own_folder(context: Context, model: Model) -> Path | None:
+    """Return a model's folder if it is just where GET and UPLOAD put one of its name, or None.
+
+    What the database says of it may have been written by anybody, and any folder else is not ours
+    to remove.
+    """
+    folder = context.workspace.models / model.name
+    if not is_name(model.name) or model.folder != _relative(folder, context.workspace.root):
+        return None
+    try:
+        folder = context.workspace.place(folder)
+    except WorkspaceError:
+        return None
+    return None if folder.is_symlink() else folder
+
+
+def install(
+    context: Context,
+    name: str,
+    entry: Entry,
+    *,
+    overwrite: bool,
+    within: Workspace | None = None,
+) -> None:
+    """Put a model's files in the workspace and register it under a name.
+
+    Args:
+        context: The connection.
+        name: The model's name.
+        entry: Where its files are.
+        overwrite: Whether a folder that is there is replaced.
+        within: What the source's links may lead to, where the source is a folder; None is that
+            folder alone.
+    """
+    own = context.workspace.models / name
+    folder = context.workspace.place(own)
     present = None if overwrite else read_receipt(folder)
     if present is not None and present.source == entry.source and not Path(entry.source).is_dir():
         # Another database of this workspace has fetched the very same.
@@ -79,6 +113,7 @@ def install(context: Context, name: str, entry: Entry, *, overwrite: bool) -> No
             overwrite=overwrite,
             offline=context.settings.offline,
             progress=context.settings.progress,
+            within=within,
         )
         write_receipt(folder, Receipt(entry.source, facts.fingerprint))
     with context.database.atomic():
@@ -87,7 +122,7 @@ def install(context: Context, name: str, entry: Entry, *, overwrite: bool) -> No
                 name=name,
                 base=entry.base,
                 source=entry.source,
-                folder=_relative(folder, context.workspace.root),
+                folder=_relative(own, context.workspace.root),
                 fingerprint=facts.fingerprint,
                 dimension=facts.dimension,
             )
@@ -100,11 +135,16 @@ def check_name(arguments: Arguments, statement: Statement, name: str) -> None:
     Raises:
         StatementError: It cannot.
     """
-    if not re.fullmatch(r"\w[\w.-]*", name) or name.endswith("."):
+    if not is_name(name):
         raise arguments.error(
             f"a model's name has letters, digits, '_', '-' and '.' only, got {clip(name)}",
             statement,
         )
+
+
+def is_name(name: str) -> bool:
+    """Return whether a model can have a name."""
+    return re.fullmatch(r"\w[\w.-]*", name) is not None and not name.endswith(".")
 
 
 def _relative(folder: Path, root: Path) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 from ...errors import ModelError, clip
@@ -52,7 +51,8 @@ class Model:
         name: The name statements use.
         base: Base algorithm, e.g. ``clipen``; with the name it names the vector column.
         source: Where it came from, e.g. ``hf:openai/clip-vit-base-patch32@…``.
-        folder: Its transformers folder, relative to the workspace where it lies inside.
+        folder: Its transformers folder, relative to the workspace. It is data, as any path in a
+            table: ``Workspace.locate`` says which folder it means.
         fingerprint: sha256 over weights, configuration and tokenizer, hexadecimal.
         dimension: Length of its vectors.
     """
@@ -68,10 +68,6 @@ class Model:
     def column(self) -> str:
         """Default name of its vector column."""
         return f"{self.name}_{self.base}"
-
-    def path(self, workspace: Path) -> Path:
-        """Return the absolute folder."""
-        return workspace / self.folder
 
 
 @dataclass(frozen=True)
