@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from .cursor import Cursor
-from .errors import Error, ProgrammingError, clip
+from .errors import Error, ProgrammingError, WorkspaceError, clip
 from .explanation import Explanation, indented
 from .language import parse
 from .plain_texts import UNSETTLED, PlainTexts
@@ -115,6 +115,13 @@ class Connection(sqlite3.Connection):
         register_adapter()
         adapt_default_types()
         self._register_functions()
+        self._guard = None
+        if settings.confine_attach:
+            from .stores.sqlite.guard import Guard
+
+            is_uri = bool(options.get("uri"))
+            self._guard = Guard(settings.workspace.root, is_uri=is_uri)
+            super().set_authorizer(self._guard)
 
     def __repr__(self) -> str:
         settings = self.__dict__.get("settings")
@@ -226,6 +233,19 @@ class Connection(sqlite3.Connection):
         plan = indented(cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall())
         return Explanation(tuple(self._state.notes), plan)
 
+    def set_authorizer(self, *arguments: Any, **options: Any) -> None:
+        """Call a function before each access; as in sqlite3. ``confine_attach`` stays in force."""
+        guard = self.__dict__.get("_guard")
+        given = [*arguments, *options.values()]
+        if guard is None or len(given) != 1 or not options.keys() <= {"authorizer_callback"}:
+            if options:  # deprecated since 3.13
+                relay(super().set_authorizer, *arguments, **options)
+            else:
+                super().set_authorizer(*arguments)
+            return
+        guard.own = given[0]
+        super().set_authorizer(guard)
+
     def set_trace_callback(self, *arguments: Any, **options: Any) -> None:
         """Call a function with each statement; as in sqlite3."""
         if options:  # deprecated since 3.13
@@ -262,6 +282,11 @@ class Connection(sqlite3.Connection):
             yield
         finally:
             super().set_trace_callback(self._trace_callback)
+
+    def _refusal(self) -> WorkspaceError | None:
+        """Return why ``confine_attach`` refused the last statement, if it did."""
+        reason = self._guard.take_reason() if self._guard is not None else None
+        return None if reason is None else WorkspaceError(reason)
 
     def _explained(self, error: sqlite3.OperationalError) -> BaseException:
         """Return why an SQL function of ours failed, where SQLite only says that it did."""

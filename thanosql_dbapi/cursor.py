@@ -118,6 +118,8 @@ class Cursor(sqlite3.Cursor):
                 except ProgrammingError as refused:
                     raise refused from None  # not "while handling" SQLite's syntax error
                 if tree is None:
+                    if (refusal := self.connection._refusal()) is not None:
+                        raise refusal from error
                     if error.__class__ is _OperationalError and str(error).endswith(_SYNTAX):
                         raise _hinted(error, sql) from error.__cause__
                     raise
@@ -226,7 +228,12 @@ class Cursor(sqlite3.Cursor):
     def _run_script(self, script: Any) -> None:
         """Run a script of plain SQL, which may drop columns of vectors."""
         if not isinstance(script, str) or _ALTERS.search(script) is None:
-            super().executescript(script)
+            try:
+                super().executescript(script)
+            except Error as error:
+                if (refusal := self.connection._refusal()) is not None:
+                    raise refusal from error
+                raise
             return
         from .stores.sqlite.alteration import undo_removal, with_removals
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ def fetch_dataset(
     offline: bool = False,
     options: Mapping[str, Any] | None = None,
     progress: Progress,
+    allowed_hosts: Sequence[str] = (),
 ) -> None:
     """Put a data set's files into a folder.
 
@@ -45,6 +46,7 @@ def fetch_dataset(
         offline: The network may not be used.
         options: ``rows`` and ``seed`` for storybook; other data sets take none.
         progress: Shows what is done.
+        allowed_hosts: Hosts that redirects may lead to although their addresses are not public.
 
     Raises:
         SourceError: The folder exists and ``overwrite`` is false, an option is unknown or wrong,
@@ -57,7 +59,7 @@ def fetch_dataset(
         if is_storybook:
             _draw_storybook(entry, folder, settings, progress)
         else:
-            _bring(entry, folder, offline, progress)
+            _bring(entry, folder, offline, progress, allowed_hosts=allowed_hosts)
 
 
 def fetch_model(
@@ -68,6 +70,7 @@ def fetch_model(
     offline: bool = False,
     progress: Progress,
     within: Workspace | None = None,
+    allowed_hosts: Sequence[str] = (),
 ) -> ModelFacts:
     """Put a model's files into a folder, its weights as safetensors, and check them.
 
@@ -79,6 +82,7 @@ def fetch_model(
         progress: Shows what is done.
         within: What the links in a source that is a folder may lead to; None is that folder, and
             the repository around it where it is one of the hub's cache.
+        allowed_hosts: As for :func:`fetch_dataset`.
 
     Returns:
         What the model's folder says of itself.
@@ -97,7 +101,7 @@ def fetch_model(
         elif entry.source.startswith("hf:"):
             fetch_snapshot(entry.source, folder, offline=offline, progress=progress)
         else:
-            _bring(entry, folder, offline, progress, within)
+            _bring(entry, folder, offline, progress, within, allowed_hosts)
         _adopt(folder)
     return inspect_folder(destination)
 
@@ -167,6 +171,7 @@ def _bring(
     offline: bool,
     progress: Progress,
     within: Workspace | None = None,
+    allowed_hosts: Sequence[str] = (),
 ) -> None:
     """Fill the folder from an archive or a folder, by URL or path."""
     what = f"archive {entry.source!r}"
@@ -175,7 +180,11 @@ def _bring(
         archive = folder.with_name(f"{folder.name}.download")
         try:
             found = download(
-                entry.source, archive, what=f"download {entry.name}", progress=progress
+                entry.source,
+                archive,
+                what=f"download {entry.name}",
+                progress=progress,
+                allowed_hosts=allowed_hosts,
             )
             check_sha256(found, entry.sha256, what)
             unpack(archive, folder, what=what, progress=progress)

@@ -169,9 +169,10 @@ class Context:
         """Return what fetches a URL, or None when the connection may not."""
         if not self.settings.network or self.settings.offline:
             return None
+        from ..sources.addresses import Reach
         from ..sources.network import fetch_bytes
 
-        return fetch_bytes
+        return functools.partial(fetch_bytes, reach=Reach(self.settings.allowed_hosts))
 
     def embed_in_sql(
         self, kind: str, model_name: str, value: Any, fingerprint: str | None

@@ -30,6 +30,7 @@ def get_dataset(context: Context, arguments: Arguments, statement: GetDataset) -
         offline=context.settings.offline,
         options={name: value for name, value in options.items() if value is not None},
         progress=context.settings.progress,
+        allowed_hosts=context.settings.allowed_hosts,
     )
 
 

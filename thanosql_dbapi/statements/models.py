@@ -114,6 +114,7 @@ def install(
             offline=context.settings.offline,
             progress=context.settings.progress,
             within=within,
+            allowed_hosts=context.settings.allowed_hosts,
         )
         write_receipt(folder, Receipt(entry.source, facts.fingerprint))
     with context.database.atomic():
