@@ -63,16 +63,10 @@ class Workspace:
 
         Raises:
             WorkspaceError: The path, symbolic links resolved, lies outside the workspace and the
-                allowed directories, or no file can have it.
+                allowed directories; or no file can have it.
         """
         text = os.fspath(path)
-        if "\0" in text:
-            raise WorkspaceError(f"path {clip(text)} contains a NUL character")
-        try:
-            full = (self.root / _expanded(text)).resolve()
-        # A loop of links (RuntimeError before Python 3.13), a lone surrogate.
-        except (OSError, RuntimeError, ValueError) as error:
-            raise WorkspaceError(f"path {clip(text)} cannot be followed: {error}") from error
+        full = self._full(text)
         if self.holds(full):
             return full
         raise WorkspaceError(
@@ -80,6 +74,28 @@ class Workspace:
             f" (it is {str(full)!r}); move it there, or open the connection with"
             f" allowed_directories=[{str(full.parent)!r}]"
         )
+
+    def _full(self, text: str) -> Path:
+        """Return the absolute path that a text means, links resolved.
+
+        The one place where the text of a statement or a row becomes a path.
+        """
+        if "\0" in text:
+            raise WorkspaceError(f"path {clip(text)} contains a NUL character")
+        try:
+            full = (self.root / with_home(text)).resolve()
+            full.stat()
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            pass  # it need not be there; opening it says what is wrong
+        except UnicodeError as error:
+            raise WorkspaceError(
+                f"path {clip(text)} has characters that no file name has: {error}"
+            ) from error
+        except (OSError, RuntimeError, ValueError) as error:
+            # A name of 300 letters, a link that leads to itself (RuntimeError before Python 3.13).
+            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            raise WorkspaceError(f"path {clip(text)} cannot be looked up: {reason}") from error
+        return full
 
     def holds(self, full: Path) -> bool:
         """Return whether a resolved path lies in the workspace or an allowed directory."""
@@ -120,15 +136,10 @@ def is_folder(path: Path) -> bool:
         return False
 
 
-def _expanded(text: str) -> Path:
-    """Return a path with ``~`` alone or before a slash as the home folder.
+def with_home(text: str) -> str:
+    """Return a path with one's own home in place of a `~` that stands for it.
 
-    ``~name`` is a file's own name: rows come from anywhere, and not from a shell.
+    ``~$photo.png`` is a file's name; ``pathlib`` would look for a user of that name, and raise.
     """
-    path = Path(text)
-    if path.parts[:1] != ("~",):
-        return path
-    try:
-        return path.expanduser()
-    except RuntimeError:  # the user has no home
-        return path
+    is_home = text == "~" or text.startswith(("~/", f"~{os.sep}"))
+    return os.path.expanduser(text) if is_home else text  # noqa: PTH111 - see above

@@ -99,7 +99,10 @@ def _open_file(source: str, path: Path, least_side_px: int | None) -> Image:
 
 
 def _local_path(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as exc:  # e.g. a bracket that is not closed
+        raise MediaError(f"image {clip(url)} is no URL: {exc}; expected file:///path") from exc
     if parts.netloc not in ("", "localhost"):
         raise MediaError(
             f"image {clip(url)} names the host {parts.netloc!r}; expected file:///path"

@@ -207,8 +207,9 @@ def _open(
         raise _InterruptedError(
             f"{url!r} cannot be downloaded: {why}; check the network and try again"
         ) from exc
-    # UnicodeError: a host that IDNA refuses.
-    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as exc:
-        raise SourceError(f"{url!r} cannot be downloaded: {exc}") from exc
+    # A host or path that cannot be written in a request is a ValueError, UnicodeError or TypeError
+    # out of the depths of httpx.
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError) as exc:
+        raise SourceError(f"{clip(url)} cannot be downloaded: {exc}; check the URL") from exc
     except OSError as exc:
         raise SourceError(f"{url!r} cannot be stored: {exc.strerror or exc}") from exc
