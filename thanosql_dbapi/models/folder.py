@@ -191,11 +191,12 @@ def refuse_links(folder: Path) -> None:
     Raises:
         WorkspaceError: Something is.
     """
-    for entry in os.scandir(folder):
-        if entry.is_symlink():
-            raise WorkspaceError(
-                f"{entry.path!r} is a link, and a model's folder has none; get the model again"
-            )
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                raise WorkspaceError(
+                    f"{entry.path!r} is a link, and a model's folder has none; get the model again"
+                )
 
 
 def weight_files(folder: Path) -> list[Path]:

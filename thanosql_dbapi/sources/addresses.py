@@ -86,7 +86,9 @@ def kind_of(address: str) -> str:
         ('link-local', 'private', '')
     """
     known = ipaddress.ip_address(address)
-    for each in (*_embedded(known), known):
+    embedded = _embedded(known)
+    is_mapped = isinstance(known, ipaddress.IPv6Address) and known.ipv4_mapped is not None
+    for each in embedded if is_mapped else (*embedded, known):
         for attribute, kind in _KINDS:
             if getattr(each, attribute, False):
                 return kind
