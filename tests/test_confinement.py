@@ -466,7 +466,7 @@ def test_hosts_are_compared_in_one_spelling() -> None:
 
 @pytest.mark.parametrize("times", [1, 2, 4])
 def test_a_compressed_transfer_counts_as_it_unpacks(http_server: Any, times: int) -> None:
-    body = bytes(200 << 20)
+    body = bytes(50 << 20)
     for _ in range(times):
         body = gzip.compress(body, 9)
     encoding = ", ".join(["gzip"] * times)
@@ -780,3 +780,18 @@ def test_without_the_option_all_is_as_in_sqlite3(workspace: Path, outside: Path)
     with pytest.raises(thanosql.DatabaseError, match="not authorized"):
         connection.execute("SELECT 1")
     connection.close()
+
+
+# -- many forms of paths ----------------------------------------------------------------------
+
+
+def test_forms_of_paths_through_all_statements(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The short form of ``python tests/long/confinement.py --seconds N``."""
+    monkeypatch.syspath_prepend(Path(__file__).parent / "long")
+    confinement = importlib.import_module("confinement")
+    counts = confinement.run(tmp_path, seconds=3600, seed=1, most=25)
+    assert set(counts.statements) == set(confinement.STATEMENTS)
+    assert counts.outcomes["WorkspaceError"] > 50
+    assert counts.exchanges > 0
