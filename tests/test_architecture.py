@@ -16,7 +16,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("thanosql_dbapi", "sqlalchemy_thanosql", "thanosql")
-BASE = ("errors", "progress", "workspace", "vectors", "settings", "sqlite3_compat", "_version")
+BASE = (
+    *("errors", "progress", "openfile", "workspace", "vectors", "settings", "sqlite3_compat"),
+    "_version",
+)
 # Rooms on one line may not use one another, but for BESIDE.
 ROOMS: tuple[tuple[str, ...], ...] = (
     tuple(f"thanosql_dbapi.{name}" for name in BASE),

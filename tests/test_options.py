@@ -26,6 +26,9 @@ GIVEN: list[tuple[str, str, Any, str, Any]] = [
     ("catalog", "{}/c.json", "{}/c.json", "catalog", "{}/c.json"),
     ("catalog", "https://a/c.json", "https://a/c.json", "catalog", "https://a/c.json"),
     ("device", "cuda:1", "cuda:1", "device", "cuda:1"),
+    ("allowed_hosts", "NAS.local", ["NAS.local"], "allowed_hosts", ("nas.local",)),
+    ("allowed_hosts", "10.0.0.5:80", "10.0.0.5:80", "allowed_hosts", ("10.0.0.5:80",)),
+    ("mode", "rwc", "rwc", "mode", "rwc"),
     ("cache_bytes", "1000", 1000, "cache_bytes", 1000),
     ("cache_bytes", "0", 0, "cache_bytes", 0),
     *(
@@ -34,6 +37,7 @@ GIVEN: list[tuple[str, str, Any, str, Any]] = [
             ("progress", "progress.setting"),
             ("offline", "offline"),
             ("network", "network"),
+            ("confine_attach", "confine_attach"),
         )
         for words, value in (
             ("true yes on y t 1 TRUE", True),
@@ -53,6 +57,9 @@ WRONG = [
     ("progress", "maybe", "takes true or false; got 'maybe'"),
     ("offline", "maybe", "takes true or false; got 'maybe'"),
     ("network", "2", "takes true or false; got '2'"),
+    ("allowed_hosts", "http://a", "takes hosts, each a name or an address such as nas.local,"),
+    ("confine_attach", "2", "takes true or false; got '2'"),
+    ("mode", "memory", "takes ro, rw or rwc; got 'memory'"),
 ]
 
 

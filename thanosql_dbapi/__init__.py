@@ -81,7 +81,10 @@ def connect(
     progress: ProgressSetting = None,
     offline: bool | None = None,
     network: bool | None = None,
+    allowed_hosts: Iterable[str] | None = None,
     cache_bytes: int | None = None,
+    confine_attach: bool | None = None,
+    mode: str | None = None,
     **sqlite3_options: Any,
 ) -> Connection:
     """Open a SQLite database whose statements can search images.
@@ -99,10 +102,16 @@ def connect(
         progress: None shows bars in a terminal or notebook; True, False, or a callable
             ``(done, total, what)``.
         offline: Never use the network. Default: ``THANOSQL_OFFLINE``, else False.
-        network: Let rows and queries name images by http(s) URL. Default: False.
+        network: Let rows and queries name images by http(s) URL, on hosts with public addresses.
+            Default: False.
+        allowed_hosts: Further hosts that they may name, whatever their addresses: ``"nas.local"``,
+            ``"10.0.0.5"``, ``"localhost:8000"``.
         cache_bytes: Most bytes of memory for the vectors of one column, which a search keeps
             rounded to one byte a number; with more, every row of the table is read. Default:
             4 GiB; 0 keeps none.
+        confine_attach: Refuse ``ATTACH`` and ``VACUUM INTO`` of files outside the workspace.
+        mode: ``"ro"`` writes nothing, neither the database nor anything beside it; ``"rw"`` creates
+            no file; ``"rwc"`` is the default.
         **sqlite3_options: ``timeout``, ``isolation_level``, ``uri``, ``factory`` … of
             ``sqlite3.connect``. A factory derived from ``sqlite3.Connection`` alone gets what
             :class:`Connection` can beside it.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from .cursor import BaseCursor
-from .errors import Error, ProgrammingError, clip
+from .errors import Error, ProgrammingError, WorkspaceError, clip
 from .explanation import Explanation, indented
 from .language import parse
 from .plain_texts import UNSETTLED, PlainTexts
@@ -29,7 +29,7 @@ from .sqlite3_compat import (
 )
 from .stores.sqlite import extension, functions
 from .stores.sqlite.database import Database
-from .stores.sqlite.location import PAGE_SIZE, locate
+from .stores.sqlite.location import PAGE_SIZE, locate, with_mode
 from .stores.sqlite.memory import Memory
 from .stores.sqlite.registry import Registry
 from .stores.sqlite.state import State
@@ -98,8 +98,15 @@ class Connection(sqlite3.Connection):
     ) -> None:
         ours = {name: options.pop(name) for name in OPTIONS if name in options}
         options = options_of(sqlite3_arguments, options, "_sqlite3.Connection()")
-        location = locate(database, is_uri=bool(options.get("uri")))
-        settings = Settings.of(ours, location.folder, is_read_only=location.is_read_only)
+        name = os.fsdecode(database)
+        is_uri = bool(options.get("uri"))
+        mode = ours.get("mode")
+        if mode is not None:
+            OPTIONS["mode"].value(mode)
+            database, options["uri"] = with_mode(database, mode, is_uri=is_uri)
+        location = locate(database, is_uri=is_uri or mode is not None)
+        is_read_only = location.is_read_only or location.is_protected
+        settings = Settings.of(ours, location.folder, is_read_only=is_read_only)
         is_new, identity = location.is_new, location.identity
         with extension.loading() as load:
             super().__init__(database, **options)
@@ -111,7 +118,7 @@ class Connection(sqlite3.Connection):
                 super().close()
                 raise
         self.settings = settings
-        self._name = os.fsdecode(database)
+        self._name = name
         # Another file may have taken the name while SQLite opened it.
         is_certain = identity in (None, location.identity)
         self._state = State(file_identity=location.identity if is_certain else None)
@@ -122,6 +129,13 @@ class Connection(sqlite3.Connection):
         adapt_default_types()
         self._register_functions()
         belongs_to_process(self)
+        self._guard = None
+        if settings.confine_attach:
+            from .stores.sqlite.guard import Guard
+
+            is_uri = bool(options.get("uri"))
+            self._guard = Guard(settings.workspace.root, is_uri=is_uri)
+            super().set_authorizer(self._guard)
 
     def __repr__(self) -> str:
         settings = self.__dict__.get("settings")
@@ -242,6 +256,19 @@ class Connection(sqlite3.Connection):
         plan = indented(cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall())
         return Explanation(tuple(self._state.notes), plan)
 
+    def set_authorizer(self, *arguments: Any, **options: Any) -> None:
+        """Call a function before each access; as in sqlite3. ``confine_attach`` stays in force."""
+        guard = self.__dict__.get("_guard")
+        given = [*arguments, *options.values()]
+        if guard is None or len(given) != 1 or not options.keys() <= {"authorizer_callback"}:
+            if options:  # deprecated since 3.13
+                relay(super().set_authorizer, *arguments, **options)
+            else:
+                super().set_authorizer(*arguments)
+            return
+        guard.own = given[0]
+        super().set_authorizer(guard)
+
     def set_trace_callback(self, *arguments: Any, **options: Any) -> None:
         """Call a function with each statement; as in sqlite3."""
         if options:  # deprecated since 3.13
@@ -281,6 +308,11 @@ class Connection(sqlite3.Connection):
             yield
         finally:
             super().set_trace_callback(self._trace_callback)
+
+    def _refusal(self) -> WorkspaceError | None:
+        """Return why ``confine_attach`` refused the last statement, if it did."""
+        reason = self._guard.take_reason() if self._guard is not None else None
+        return None if reason is None else WorkspaceError(reason)
 
     def _explained(self, error: sqlite3.OperationalError) -> BaseException:
         """Return why an SQL function of ours failed, where SQLite only says that it did."""

@@ -19,6 +19,7 @@ from .vectors import Decoder
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from .errors import WorkspaceError
     from .language.tree import Tree
     from .plain_texts import Description
     from .statements import Context
@@ -59,6 +60,9 @@ class Owner(HasVectors, Protocol):
 
     def _explained(self, error: sqlite3.OperationalError) -> BaseException:
         """Return why an SQL function of ours failed, where SQLite only says that it did."""
+
+    def _refusal(self) -> WorkspaceError | None:
+        """Return why ``confine_attach`` refused the last statement, if it did."""
 
 
 class BaseCursor(sqlite3.Cursor):
@@ -140,6 +144,8 @@ class BaseCursor(sqlite3.Cursor):
                 except ProgrammingError as refused:
                     raise refused from None  # not "while handling" SQLite's syntax error
                 if tree is None:
+                    if (refusal := self.connection._refusal()) is not None:
+                        raise refusal from error
                     if error.__class__ is _OperationalError and str(error).endswith(_SYNTAX):
                         raise _hinted(error, sql) from error.__cause__
                     raise
@@ -258,7 +264,12 @@ class BaseCursor(sqlite3.Cursor):
     def _run_script(self, script: Any) -> None:
         """Run a script of plain SQL, which may drop columns of vectors."""
         if not isinstance(script, str) or _ALTERS.search(script) is None:
-            super().executescript(script)
+            try:
+                super().executescript(script)
+            except Error as error:
+                if (refusal := self.connection._refusal()) is not None:
+                    raise refusal from error
+                raise
             return
         from .stores.sqlite.alteration import undo_removal, with_removals
 

@@ -92,7 +92,7 @@ class Option:
             text = os.environ.get(self.environment or "")
             return self.read_text(text, self.environment) if text else self.default
         if self.is_repeatable:
-            # Relative paths start at the workspace: Settings.of checks the folders.
+            # Relative folders start at the workspace: Settings.of checks what the lists hold.
             return given
         if not self.check(given):
             expected = self.python_type or self.expected
@@ -147,6 +147,20 @@ def _read_catalog(text: str) -> str:
 
 def _read_device(text: str) -> str:
     if not _DEVICE.fullmatch(text):
+        raise ValueError
+    return text
+
+
+def _read_host(text: str) -> str:
+    """Return a host, in lower case and without the dot of the root."""
+    host = text.strip().lower().removesuffix(".")
+    if not host or re.search(r"[\s/@?#\\*,]", host):
+        raise ValueError
+    return host
+
+
+def _read_mode(text: str) -> str:
+    if text not in ("ro", "rw", "rwc"):
         raise ValueError
     return text
 
@@ -239,6 +253,18 @@ OPTIONS: Mapping[str, Option] = {
             python_type="True or False",
         ),
         Option(
+            "allowed_hosts",
+            "hosts, each a name or an address such as nas.local, 10.0.0.5 or localhost:8000",
+            _read_host,
+            lambda value: True,
+            (),
+            "a host that images may come from although its address is private, loopback or"
+            " link-local; may be repeated; only with --network",
+            "--allow-host",
+            metavar="HOST",
+            is_repeatable=True,
+        ),
+        Option(
             "cache_bytes",
             "a number of bytes",
             _read_bytes,
@@ -247,6 +273,27 @@ OPTIONS: Mapping[str, Option] = {
             "most bytes of memory for the vectors of one column; 0 keeps none; default: 4 GiB",
             "--cache-bytes",
             metavar="N",
+        ),
+        Option(
+            "confine_attach",
+            "true or false",
+            read_boolean,
+            _is_boolean,
+            False,
+            "refuse ATTACH and VACUUM INTO of files outside the workspace; for servers",
+            "--confine-attach",
+            python_type="True or False",
+        ),
+        Option(
+            "mode",
+            "ro, rw or rwc",
+            _read_mode,
+            lambda value: isinstance(value, str),
+            None,
+            "ro: nothing is written, neither the database nor anything beside it; rw: the file must"
+            " exist; default: rwc, it is created",
+            "--mode",
+            metavar="MODE",
         ),
     )
 }
@@ -264,8 +311,11 @@ class Settings:
         progress: How progress is shown.
         offline: Whether the network is never used, not even for catalog entries.
         network: Whether rows and queries may name images by http(s) URL.
+        allowed_hosts: Hosts that they may name although their addresses are not public.
         cache_bytes: Most bytes of memory for the vectors of one column.
-        is_read_only: Whether nothing may be written beside the database.
+        confine_attach: Whether ATTACH and VACUUM INTO are kept inside the workspace.
+        mode: How the file is opened, as in SQLite's URIs, or None.
+        is_read_only: Whether nothing may be written: not the database, and nothing beside it.
     """
 
     workspace: Workspace
@@ -274,7 +324,10 @@ class Settings:
     progress: Progress = field(default_factory=Progress)
     offline: bool = False
     network: bool = False
+    allowed_hosts: tuple[str, ...] = ()
     cache_bytes: int = DEFAULT_CACHE_BYTES
+    confine_attach: bool = False
+    mode: str | None = None
     is_read_only: bool = False
 
     @classmethod
@@ -284,7 +337,7 @@ class Settings:
         Args:
             given: Options of ``connect``; None is the same as not given.
             folder: The workspace if none is given.
-            is_read_only: Whether nothing may be written beside the database.
+            is_read_only: Whether nothing may be written.
 
         Raises:
             TypeError: A value has another type.
@@ -295,5 +348,13 @@ class Settings:
         workspace = Workspace(folder if root is None else root, further)
         for each in workspace.allowed_directories:
             OPTIONS["allowed_directories"].read_text(str(each))
+        values["allowed_hosts"] = _hosts(values["allowed_hosts"])
         progress = Progress(values.pop("progress"))
         return cls(workspace=workspace, progress=progress, is_read_only=is_read_only, **values)
+
+
+def _hosts(given: Any) -> tuple[str, ...]:
+    hosts = [given] if isinstance(given, str) else list(given)
+    if bad := [each for each in hosts if not isinstance(each, str)]:
+        raise TypeError(f"allowed_hosts must be texts, got {clip(bad[0])}")
+    return tuple(OPTIONS["allowed_hosts"].read_text(each) for each in hosts)

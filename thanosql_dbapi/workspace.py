@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Union
 
 from .errors import WorkspaceError, clip
+from .openfile import OpenFile
 
 StrPath = Union[str, "os.PathLike[str]"]
 
@@ -66,7 +67,7 @@ class Workspace:
         """
         text = os.fspath(path)
         full = self._full(text)
-        if any(full.is_relative_to(folder) for folder in (self.root, *self.allowed_directories)):
+        if self.holds(full):
             return full
         raise WorkspaceError(
             f"path {clip(text)} lies outside the workspace {str(self.root)!r}"
@@ -82,14 +83,57 @@ class Workspace:
         if "\0" in text:
             raise WorkspaceError(f"path {clip(text)} contains a NUL character")
         try:
-            return (self.root / with_home(text)).resolve()
+            full = (self.root / with_home(text)).resolve()
+            full.stat()
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            pass  # it need not be there; opening it says what is wrong
         except UnicodeError as error:
             raise WorkspaceError(
                 f"path {clip(text)} has characters that no file name has: {error}"
             ) from error
-        # A link that leads to itself is a RuntimeError before Python 3.13, where opening it fails.
         except (OSError, RuntimeError, ValueError) as error:
-            raise WorkspaceError(f"path {clip(text)} cannot be looked up: {error}") from error
+            # A name of 300 letters, a link that leads to itself (RuntimeError before Python 3.13).
+            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            raise WorkspaceError(f"path {clip(text)} cannot be looked up: {reason}") from error
+        return full
+
+    def holds(self, full: Path) -> bool:
+        """Return whether a resolved path lies in the workspace or an allowed directory."""
+        return any(full.is_relative_to(each) for each in (self.root, *self.allowed_directories))
+
+    def open(self, path: StrPath) -> OpenFile:
+        """Open the file that a statement means, once; what is read is what was checked.
+
+        Args:
+            path: As for :meth:`locate`.
+
+        Raises:
+            WorkspaceError: As for :meth:`locate`.
+            OSError: There is no such file, or it cannot be opened.
+        """
+        return OpenFile(self.locate(path))
+
+    def place(self, folder: Path) -> Path:
+        """Return where a folder of a data set or a model is written, which need not exist.
+
+        Args:
+            folder: A folder in :attr:`datasets` or :attr:`models`.
+
+        Returns:
+            The folder, its parent's links resolved, its own name as it is.
+
+        Raises:
+            WorkspaceError: The parent is a link to outside.
+        """
+        return self.locate(folder.parent) / folder.name
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder, whatever the path."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # too long a name, no permission on the way
+        return False
 
 
 def with_home(text: str) -> str:

@@ -9,7 +9,6 @@ size in the header is checked before a pixel is decoded. The result is what
 from __future__ import annotations
 
 import io
-import stat
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -20,6 +19,7 @@ from urllib.request import url2pathname
 
 from ..errors import MediaError, SourceError, clip
 from ..models.forking import Lock
+from ..openfile import OpenFile
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -55,14 +55,15 @@ def open_image(
 
     Args:
         source: A path, a ``file:`` or http(s) URL, or the bytes of an image file.
-        locate: Gives the file that a path means, or raises (``Workspace.locate``).
+        locate: Gives the file that a path means, its links resolved, or raises
+            (``Workspace.locate``).
         fetch: Gives the bytes of an http(s) URL; None where the network is off.
         least_side_px: A JPEG is decoded at half its size, which takes half as long, where its
             short side keeps this length then; None is whole.
 
     Raises:
         MediaError: The image is missing, damaged, of an unknown format or too large.
-        WorkspaceError: ``locate`` refuses the path.
+        WorkspaceError: ``locate`` refuses the path, or a link stands on the one that it gives.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         content = bytes(source)
@@ -82,13 +83,15 @@ def _open_file(source: str, path: Path, least_side_px: int | None) -> Image:
     name = f"image {clip(source)}"
     place = "" if str(path) == source else f" (looked for at {str(path)!r})"
     try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise MediaError(f"{name} is a folder, expected a file{place}")
-        if not stat.S_ISREG(mode):
-            raise MediaError(f"{name} is not a regular file{place}")
-        with path.open("rb") as file:
-            return _decode(file, name, place, least_side_px)
+        with OpenFile(path) as opened:
+            if opened.is_folder:
+                raise MediaError(f"{name} is a folder, expected a file{place}")
+            if not opened.is_file:
+                raise MediaError(f"{name} is not a regular file{place}")
+            with opened.reader() as file:
+                return _decode(file, name, place, least_side_px)
+    except IsADirectoryError as exc:
+        raise MediaError(f"{name} is a folder, expected a file{place}") from exc
     except (FileNotFoundError, NotADirectoryError) as exc:
         raise MediaError(f"{name} does not exist{place}") from exc
     except OSError as exc:

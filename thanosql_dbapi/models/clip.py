@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError, ModelError, clip
-from .folder import image_work, read_config
+from .folder import image_work, read_config, refuse_links
 from .forking import Lock, check_device, in_sound_thread
 from .preprocessing import Preparation, load_preparation
 from .protocol import Pixels, Vectors
@@ -254,6 +254,7 @@ class Encoder:
     def _load_tokenizer(self) -> Any:
         from transformers import AutoTokenizer
 
+        refuse_links(self.folder)
         try:
             tokenizer = AutoTokenizer.from_pretrained(
                 str(self.folder), trust_remote_code=False, local_files_only=True

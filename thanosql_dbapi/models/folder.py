@@ -3,17 +3,23 @@
 A model folder is what ``CLIPModel.save_pretrained`` and ``CLIPProcessor.save_pretrained`` write:
 ``config.json``, the weights as safetensors, the tokenizer's and the image processor's files.
 Weights of older makes are turned into safetensors by ``weights``.
+
+A folder is given by its resolved path, and its files are no links: what GET and UPLOAD put there
+has none, and one that came later would bring in a file from anywhere.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError, clip
+from ..errors import ModelError, WorkspaceError, clip
+from ..openfile import OpenFile
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -161,6 +167,38 @@ def image_work(folder: Path) -> int:
     return number("num_hidden_layers", 12) * layer * (patches + 1)
 
 
+def open_file(folder: Path, name: str) -> OpenFile:
+    """Open a file of a model's folder.
+
+    Args:
+        folder: The folder, its path resolved.
+        name: The file.
+
+    Raises:
+        OSError: There is no such file, or it cannot be opened.
+        WorkspaceError: It is a link.
+    """
+    opened = OpenFile(folder / name)
+    if not opened.is_file:
+        opened.close()
+        raise FileNotFoundError(errno.ENOENT, "is no regular file", str(folder / name))
+    return opened
+
+
+def refuse_links(folder: Path) -> None:
+    """Check that nothing in a model's folder is a link, before a library opens files by name.
+
+    Raises:
+        WorkspaceError: Something is.
+    """
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                raise WorkspaceError(
+                    f"{entry.path!r} is a link, and a model's folder has none; get the model again"
+                )
+
+
 def weight_files(folder: Path) -> list[Path]:
     """Return the safetensors files of a folder, none if it has none.
 
@@ -204,7 +242,7 @@ def fingerprint(folder: Path) -> str:
     total = hashlib.sha256()
     for path in sorted([*paths, *weight_files(folder)], key=lambda path: path.name):
         digest = hashlib.sha256()
-        with path.open("rb") as file:
+        with open_file(folder, path.name) as opened, opened.reader() as file:
             while block := file.read(1 << 20):
                 digest.update(block)
         total.update(f"{path.name}\0{digest.hexdigest()}\n".encode())
@@ -223,7 +261,8 @@ def _check_tokenizer(folder: Path) -> None:
 def _read_json(folder: Path, name: str) -> dict[str, Any]:
     path = folder / name
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        with open_file(folder, name) as opened:
+            content = json.loads(opened.read().decode("utf-8"))
     except FileNotFoundError as exc:
         raise ModelError(
             f"model folder {str(folder)!r} has no {name}; give the folder that save_pretrained"

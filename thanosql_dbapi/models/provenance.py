@@ -11,6 +11,9 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from ..errors import WorkspaceError
+from ..openfile import OpenFile
+
 NAME = "thanosql.json"
 
 
@@ -36,13 +39,14 @@ def read_receipt(folder: Path) -> Receipt | None:
     """Return a folder's receipt, or None where there is none that can be read."""
     file = folder / NAME
     try:
-        status = file.stat()
+        status = file.lstat()
         return _read(file, (status.st_ino, status.st_size, status.st_mtime_ns))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, WorkspaceError):
         return None
 
 
 @lru_cache(maxsize=32)
 def _read(file: Path, version: tuple[int, int, int]) -> Receipt:
     """Return a receipt, read once for each version of its file: a search asks each time."""
-    return Receipt(**json.loads(file.read_text(encoding="utf-8")))
+    with OpenFile(file) as opened:
+        return Receipt(**json.loads(opened.read()))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, clip
-from .folder import read_config
+from .folder import TOKENIZER_FILES, open_file, read_config
 
 _DEFAULT_POSITIONS = 77
 _SPECIAL = 2  # begin and end of text
@@ -56,13 +56,14 @@ def _positions(folder: Path, fingerprint: str) -> int:
 @lru_cache(maxsize=4)
 def _tokenizer(folder: Path, fingerprint: str) -> Any:
     """Return the folder's fast tokenizer, None where it has none."""
-    file = folder / "tokenizer.json"
-    if not file.is_file():
+    if not (folder / TOKENIZER_FILES[0]).is_file():
         return None
     from tokenizers import Tokenizer
 
+    with open_file(folder, TOKENIZER_FILES[0]) as opened:
+        content = opened.read()
     try:
-        tokenizer = Tokenizer.from_file(str(file))
+        tokenizer = Tokenizer.from_str(content.decode())
     except Exception:  # the library raises Exception itself; loading the model will say why
         return None
     tokenizer.no_truncation()

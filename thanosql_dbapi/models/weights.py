@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, clip
-from .folder import WEIGHTS, pickle_files, read_config, weight_files
+from .folder import WEIGHTS, open_file, pickle_files, read_config, weight_files
 from .forking import in_sound_thread
 
 INSTALL = "pip install torch transformers"
@@ -243,7 +243,10 @@ def fill_tower(tower_class: Any, config: Any, folder: Path, *, dtype: Any, devic
     state: dict[str, Any] = {}
     for path in weight_files(folder):
         try:
-            with safe_open(str(path), framework="pt") as file:
+            with (
+                open_file(folder, path.name) as opened,
+                safe_open(opened.name(), framework="pt") as file,
+            ):
                 for key in wanted.keys() & set(file.keys()):
                     state[key] = file.get_tensor(key).to(device=device, dtype=dtype)
         except (SafetensorError, OSError) as exc:

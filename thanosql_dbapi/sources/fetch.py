@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from ..errors import Error, ModelError, SourceError, clip
 from ..models.folder import PICKLE_SUFFIXES, ModelFacts, inspect_folder
 from ..models.provenance import Receipt, write_receipt
 from ..progress import Progress
+from ..workspace import Workspace, is_folder
 from .archive import check_sha256, file_sha256, unpack
 from .catalog import DATASET, Entry
 from .hub import fetch_snapshot
@@ -37,6 +38,7 @@ def fetch_dataset(
     offline: bool = False,
     options: Mapping[str, Any] | None = None,
     progress: Progress,
+    allowed_hosts: Sequence[str] = (),
 ) -> None:
     """Put a data set's files into a folder.
 
@@ -47,6 +49,7 @@ def fetch_dataset(
         offline: The network may not be used.
         options: ``rows`` and ``seed`` for storybook; other data sets take none.
         progress: Shows what is done.
+        allowed_hosts: Hosts that redirects may lead to although their addresses are not public.
 
     Raises:
         SourceError: The folder exists and ``overwrite`` is false, an option is unknown or wrong,
@@ -59,7 +62,7 @@ def fetch_dataset(
         if is_storybook:
             _draw_storybook(entry, folder, settings, progress)
         else:
-            _bring(entry, folder, offline, progress)
+            _bring(entry, folder, offline, progress, allowed_hosts=allowed_hosts)
 
 
 def fetch_model(
@@ -69,6 +72,8 @@ def fetch_model(
     overwrite: bool = False,
     offline: bool = False,
     progress: Progress,
+    within: Workspace | None = None,
+    allowed_hosts: Sequence[str] = (),
 ) -> ModelFacts:
     """Put a model's files into a folder, its weights as safetensors, and check them.
 
@@ -78,6 +83,9 @@ def fetch_model(
         overwrite: Replace the folder if it exists.
         offline: The network may not be used; the hub's cache may.
         progress: Shows what is done.
+        within: What the links in a source that is a folder may lead to; None is that folder, and
+            the repository around it where it is one of the hub's cache.
+        allowed_hosts: As for :func:`fetch_dataset`.
 
     Returns:
         What the model's folder says of itself.
@@ -87,9 +95,10 @@ def fetch_model(
             damaged or cannot be reached. Nothing was changed then.
         ModelError: The source holds no CLIP model, or weights that want to run code. Nothing was
             changed then.
+        WorkspaceError: A link in the source leads outside. Nothing was changed then.
     """
     with _publishing(entry, destination, overwrite) as folder:
-        return _make_model(entry, folder, destination, offline, progress)
+        return _make_model(entry, folder, destination, offline, progress, within, allowed_hosts)
 
 
 def prepare_model(
@@ -101,6 +110,8 @@ def prepare_model(
     overwrite: bool = False,
     offline: bool = False,
     progress: Progress,
+    within: Workspace | None = None,
+    allowed_hosts: Sequence[str] = (),
 ) -> tuple[Installation, ModelFacts]:
     """Do what :func:`fetch_model` does, but leave the destination to the database's commit.
 
@@ -112,6 +123,8 @@ def prepare_model(
         overwrite: As for :func:`fetch_model`.
         offline: As for :func:`fetch_model`.
         progress: Shows what is done.
+        within: As for :func:`fetch_model`.
+        allowed_hosts: As for :func:`fetch_dataset`.
 
     Returns:
         The installation, to be settled by what the database has committed, and what the model's
@@ -120,11 +133,14 @@ def prepare_model(
     Raises:
         SourceError: As for :func:`fetch_model`.
         ModelError: As for :func:`fetch_model`.
+        WorkspaceError: As for :func:`fetch_model`.
     """
     _refuse_existing(entry, destination, overwrite)
     with _working(entry, destination, model=name, database=database) as work:
         try:
-            facts = _make_model(entry, work.partial, destination, offline, progress)
+            facts = _make_model(
+                entry, work.partial, destination, offline, progress, within, allowed_hosts
+            )
             write_receipt(work.partial, Receipt(entry.source, facts.fingerprint))
             flush_folder(work.partial)
             work.finish()
@@ -135,14 +151,21 @@ def prepare_model(
 
 
 def _make_model(
-    entry: Entry, folder: Path, destination: Path, offline: bool, progress: Progress
+    entry: Entry,
+    folder: Path,
+    destination: Path,
+    offline: bool,
+    progress: Progress,
+    within: Workspace | None,
+    allowed_hosts: Sequence[str],
 ) -> ModelFacts:
     if entry.source == "builtin:storybook_clip":
-        _copy_model(_storybook_clip(), folder, entry)
+        source = _storybook_clip().resolve()
+        _copy_model(source, folder, entry, Workspace(source))
     elif entry.source.startswith("hf:"):
         fetch_snapshot(entry.source, folder, offline=offline, progress=progress)
     else:
-        _bring(entry, folder, offline, progress)
+        _bring(entry, folder, offline, progress, within, allowed_hosts)
     _adopt(folder)
     return replace(inspect_folder(folder), folder=destination)
 
@@ -208,7 +231,14 @@ def _working(
         ) from exc
 
 
-def _bring(entry: Entry, folder: Path, offline: bool, progress: Progress) -> None:
+def _bring(
+    entry: Entry,
+    folder: Path,
+    offline: bool,
+    progress: Progress,
+    within: Workspace | None = None,
+    allowed_hosts: Sequence[str] = (),
+) -> None:
     """Fill the folder from an archive or a folder, by URL or path."""
     what = f"archive {entry.source!r}"
     if is_url(entry.source):
@@ -216,7 +246,11 @@ def _bring(entry: Entry, folder: Path, offline: bool, progress: Progress) -> Non
         archive = folder.with_name(f"{folder.name}.download")
         try:
             found = download(
-                entry.source, archive, what=f"download {entry.name}", progress=progress
+                entry.source,
+                archive,
+                what=f"download {entry.name}",
+                progress=progress,
+                allowed_hosts=allowed_hosts,
             )
             check_sha256(found, entry.sha256, what)
             unpack(archive, folder, what=what, progress=progress)
@@ -225,11 +259,12 @@ def _bring(entry: Entry, folder: Path, offline: bool, progress: Progress) -> Non
         _unwrap(entry, folder)
         return
     path = Path(entry.source)
-    if path.is_dir():
+    if is_folder(path):
+        source = path.resolve()
         if entry.kind == DATASET:
-            _copy_tree(path, folder)
+            _copy_tree(source, folder, Workspace(source))
         else:
-            _copy_model(path, folder, entry)
+            _copy_model(source, folder, entry, within or Workspace(_repository(source)))
     elif path.is_file():
         check_sha256(file_sha256(path) if entry.sha256 else "", entry.sha256, what)
         unpack(path, folder, what=what, progress=progress)
@@ -253,25 +288,53 @@ def _unwrap(entry: Entry, folder: Path) -> None:
     inner.rmdir()
 
 
-def _copy_tree(source: Path, folder: Path) -> None:
+def _copy_tree(source: Path, folder: Path, within: Workspace, above: tuple[Path, ...] = ()) -> None:
     """Copy a data set's folder; a link may not bring in a file from elsewhere."""
-    root = source.resolve()
-    for path in source.rglob("*"):
-        if path.is_symlink() and not path.resolve().is_relative_to(root):
+    folder.mkdir(exist_ok=True)
+    above = (*above, source)
+    for path in source.iterdir():
+        if path.is_symlink() and not within.holds(path.resolve()):
             raise SourceError(
                 f"{str(path)!r} is a link to {str(path.resolve())!r}, outside the data set's"
                 " folder; put the file itself there"
             )
-    shutil.copytree(source, folder, dirs_exist_ok=True)
+        if not is_folder(path):
+            _copy_file(path, folder / path.name, within)
+        elif path.resolve() in above:
+            raise SourceError(f"{str(path)!r} is a link to a folder that it lies in; remove it")
+        else:
+            _copy_tree(path.resolve(), folder / path.name, within, above)
 
 
-def _copy_model(source: Path, folder: Path, entry: Entry) -> None:
-    """Copy the files of a model's folder; the hub's own folders hold links, which are followed."""
-    if not source.is_dir():
+def _copy_model(source: Path, folder: Path, entry: Entry, within: Workspace) -> None:
+    """Copy the files of a model's folder; links, which the hub's own folders hold, are followed."""
+    if not is_folder(source):
         raise ModelError(f"model folder {str(source)!r} of {entry.name!r} does not exist")
     for path in source.iterdir():
-        if path.is_file() and path.suffix.lower() in _MODEL_SUFFIXES:
-            shutil.copyfile(path, folder / path.name)
+        if path.suffix.lower() in _MODEL_SUFFIXES:
+            _copy_file(path, folder / path.name, within)
+
+
+def _copy_file(path: Path, target: Path, within: Workspace) -> None:
+    """Copy a regular file; anything else is left out."""
+    try:
+        opened = within.open(path)
+    except OSError as exc:
+        raise SourceError(f"{str(path)!r} cannot be read: {exc.strerror or exc}") from exc
+    with opened:
+        if opened.is_file:
+            with opened.reader() as file, target.open("xb") as copy:
+                shutil.copyfileobj(file, copy, 1 << 20)
+
+
+def _repository(folder: Path) -> Path:
+    """Return the folder of a repository in the hub's cache, whose snapshots are links, or itself.
+
+    Source: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
+    """
+    repository = folder.parent.parent
+    is_snapshot = folder.parent.name == "snapshots" and repository.name.startswith("models--")
+    return repository if is_snapshot else folder
 
 
 def _storybook_clip() -> Path:

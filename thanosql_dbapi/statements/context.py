@@ -9,7 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from ..errors import DataError, ModelError, ModelWarning, ProgrammingError, clip, warn_user
+from ..errors import (
+    DataError,
+    ModelError,
+    ModelWarning,
+    OperationalError,
+    ProgrammingError,
+    clip,
+    warn_user,
+)
 from ..language.names import same_name
 from ..models.provenance import read_receipt
 from ..models.query_store import NAME, QueryStore
@@ -98,6 +106,21 @@ class Context:
         (version,) = self.database.row("PRAGMA main.data_version") or (0,)
         return int(version)
 
+    def require_writable(self, what: str) -> None:
+        """Check that files may be written, before a statement writes some.
+
+        Args:
+            what: The statement's first words.
+
+        Raises:
+            OperationalError: The database is opened read-only.
+        """
+        if self.settings.is_read_only or self.database.row("PRAGMA query_only") == (1,):
+            raise OperationalError(
+                f"{what}: attempt to write a readonly database: it was opened with mode=ro, or its"
+                " file may not be written, so files are not written either; nothing was changed"
+            )
+
     def catalog(self) -> Catalog:
         """Return the catalog of data sets and models."""
         from ..sources.catalog import load_catalog
@@ -109,8 +132,9 @@ class Context:
 
         Raises:
             ModelError: It is missing, or was replaced.
+            WorkspaceError: What the database says of it is a path outside the workspace.
         """
-        folder = model.path(self.workspace.root)
+        folder = self.workspace.locate(model.folder)
         receipt = read_receipt(folder)
         if receipt is None or receipt.fingerprint != model.fingerprint:
             # Not yet in its place: the transaction that registered it is still open, or the
@@ -161,9 +185,10 @@ class Context:
         """Return what fetches a URL, or None when the connection may not."""
         if not self.settings.network or self.settings.offline:
             return None
+        from ..sources.addresses import Reach
         from ..sources.network import fetch_bytes
 
-        return fetch_bytes
+        return functools.partial(fetch_bytes, reach=Reach(self.settings.allowed_hosts))
 
     def embed_in_sql(
         self, kind: str, model_name: str, value: Any, fingerprint: str | None
@@ -236,7 +261,12 @@ class Context:
         def asked(content: str | Pixels) -> Query:
             return Query(model.fingerprint, model.dimension, self.settings.device, content)
 
-        store = QueryStore(folder.parent / NAME, can_write=not self.settings.is_read_only)
+        # A folder elsewhere in the workspace is somebody's own; nothing is put beside it.
+        store = (
+            QueryStore(folder.parent / NAME, can_write=not self.settings.is_read_only)
+            if folder.parent == self.workspace.models
+            else None
+        )
         if kind == "text":
             text = str(value)
             if problem := text_problem(text):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from ..sources.tables import (
     records_table,
 )
 from ..stores.sqlite.database import Database
+from ..workspace import is_folder
 from .context import Context
 
 CHUNK = 1000
@@ -133,7 +133,7 @@ def _open(context: Context, arguments: Arguments, statement: Copy) -> Table:
     if re.match(r"\s*[\[{]", value):
         return records_table(value)
     path = context.workspace.locate(value)
-    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a long name before 3.12
+    if is_folder(path):
         return media_table(path, context.workspace.root)
     return open_table(path)
 

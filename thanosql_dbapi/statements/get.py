@@ -18,17 +18,19 @@ def get_dataset(context: Context, arguments: Arguments, statement: GetDataset) -
         SourceError: No such data set, it is there already, or it cannot be fetched.
     """
     overwrite = arguments.option(statement, grammar.OVERWRITE)
+    context.require_writable("GET THANOSQL DATASET")
     options = {
         spec.name: arguments.option(statement, spec) for spec in (grammar.ROWS, grammar.SEED)
     }
     entry = context.catalog().dataset(statement.name)
     fetch_dataset(
         entry,
-        context.workspace.datasets / entry.name,
+        context.workspace.place(context.workspace.datasets / entry.name),
         overwrite=overwrite,
         offline=context.settings.offline,
         options={name: value for name, value in options.items() if value is not None},
         progress=context.settings.progress,
+        allowed_hosts=context.settings.allowed_hosts,
     )
 
 
@@ -40,6 +42,7 @@ def get_model(context: Context, arguments: Arguments, statement: GetModel) -> No
         ModelError: A model of the name is registered already, or the files are no CLIP model.
     """
     overwrite = arguments.option(statement, grammar.OVERWRITE)
+    context.require_writable("GET THANOSQL MODEL")
     entry = context.catalog().model(statement.name)
     name = statement.alias or arguments.option(statement, grammar.MODEL_NAME) or entry.name
     check_name(arguments, statement, name)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
-from ..errors import Error, ModelError, SourceError, clip
+from ..errors import Error, ModelError, SourceError, WorkspaceError, clip
 from ..language import grammar
 from ..language.tree import DeleteModel, Statement, UploadModel
 from ..models.folder import inspect_folder
@@ -18,6 +17,7 @@ from ..sources.fetch import prepare_model
 from ..sources.installation import Installation, exists, settle_all
 from ..stores.sqlite.registry import Model, committed_fingerprint
 from ..stores.sqlite.state import State
+from ..workspace import Workspace, is_folder
 from .context import Context
 
 UPLOAD_BASE = "clipen"
@@ -33,6 +33,7 @@ def upload_model(context: Context, arguments: Arguments, statement: UploadModel)
     """
     arguments.option(statement, grammar.FRAMEWORK)
     overwrite = arguments.option(statement, grammar.OVERWRITE)
+    context.require_writable("UPLOAD MODEL")
     check_name(arguments, statement, statement.name)
     source = arguments.value(statement.source)
     if not isinstance(source, str):
@@ -40,7 +41,7 @@ def upload_model(context: Context, arguments: Arguments, statement: UploadModel)
             f"UPLOAD MODEL: expected a folder's path after FROM, got {clip(source)}", statement
         )
     folder = context.workspace.locate(source)
-    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises for a long name before 3.12
+    if not is_folder(folder):
         raise SourceError(
             f"UPLOAD MODEL: no folder {clip(source)} (looked for {str(folder)!r}); give the folder"
             " that save_pretrained() wrote"
@@ -51,7 +52,7 @@ def upload_model(context: Context, arguments: Arguments, statement: UploadModel)
             " OPTIONS (overwrite=True) to replace it; nothing was changed"
         )
     entry = Entry(name=statement.name, source=str(folder), base=UPLOAD_BASE)
-    install(context, statement.name, entry, overwrite=overwrite)
+    install(context, statement.name, entry, overwrite=overwrite, within=context.workspace)
 
 
 def delete_model(context: Context, arguments: Arguments, statement: DeleteModel) -> None:
@@ -62,9 +63,8 @@ def delete_model(context: Context, arguments: Arguments, statement: DeleteModel)
     """
     settle_own(context)
     model = context.registry.model(statement.name)
-    folder = model.path(context.workspace.root)
-    # Only what GET and UPLOAD put there themselves is removed, and not before the commit.
-    if folder.resolve().parent == context.workspace.models and exists(folder):
+    folder = _own_folder(context, model)
+    if folder is not None and exists(folder):  # it goes when the database has committed
         try:
             work = Installation.begin(
                 folder, model=model.name, database=context.database.file(), removes=True
@@ -82,14 +82,45 @@ def delete_model(context: Context, arguments: Arguments, statement: DeleteModel)
         settle_own(context)
 
 
-def install(context: Context, name: str, entry: Entry, *, overwrite: bool) -> None:
+def _own_folder(context: Context, model: Model) -> Path | None:
+    """Return a model's folder if it is just where GET and UPLOAD put one of its name, or None.
+
+    Anybody may have written what the database says of it, and no other folder is ours to remove.
+    """
+    folder = context.workspace.models / model.name
+    if not is_name(model.name) or model.folder != _relative(folder, context.workspace.root):
+        return None
+    try:
+        folder = context.workspace.place(folder)
+    except WorkspaceError:
+        return None
+    return None if folder.is_symlink() else folder
+
+
+def install(
+    context: Context,
+    name: str,
+    entry: Entry,
+    *,
+    overwrite: bool,
+    within: Workspace | None = None,
+) -> None:
     """Put a model's files in the workspace and register it under a name.
 
     Invariant: the database decides which files are the model's. New ones wait in a hidden folder
     until their fingerprint is committed, and old ones stay until then.
+
+    Args:
+        context: The connection.
+        name: The model's name.
+        entry: Where its files are.
+        overwrite: Whether a folder that is there is replaced.
+        within: What the source's links may lead to, where the source is a folder; None is that
+            folder alone.
     """
     settle_own(context)
-    folder = context.workspace.models / name
+    own = context.workspace.models / name
+    folder = context.workspace.place(own)
     present = None if overwrite else read_receipt(folder)
     if present is not None and present.source == entry.source and not Path(entry.source).is_dir():
         # Another database of this workspace has fetched the very same.
@@ -104,6 +135,8 @@ def install(context: Context, name: str, entry: Entry, *, overwrite: bool) -> No
             overwrite=overwrite or goes,
             offline=context.settings.offline,
             progress=context.settings.progress,
+            within=within,
+            allowed_hosts=context.settings.allowed_hosts,
         )
         context.state.unsettled.append(work)
     try:
@@ -113,7 +146,7 @@ def install(context: Context, name: str, entry: Entry, *, overwrite: bool) -> No
                     name=name,
                     base=entry.base,
                     source=entry.source,
-                    folder=_relative(folder, context.workspace.root),
+                    folder=_relative(own, context.workspace.root),
                     fingerprint=facts.fingerprint,
                     dimension=facts.dimension,
                 )
@@ -164,12 +197,17 @@ def check_name(arguments: Arguments, statement: Statement, name: str) -> None:
         StatementError: It cannot.
     """
     problem = ""
-    if not re.fullmatch(r"\w[\w.-]*", name) or name.endswith("."):
+    if not is_name(name):
         problem = "letters, digits, '_', '-' and '.' only"
     elif len(name.encode()) > NAME_LIMIT_BYTES:
         problem = f"{NAME_LIMIT_BYTES} bytes at most"
     if problem:
         raise arguments.error(f"a model's name has {problem}, got {clip(name)}", statement)
+
+
+def is_name(name: str) -> bool:
+    """Return whether a model can have a name."""
+    return re.fullmatch(r"\w[\w.-]*", name) is not None and not name.endswith(".")
 
 
 def _relative(folder: Path, root: Path) -> str:

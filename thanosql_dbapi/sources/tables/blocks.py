@@ -12,9 +12,9 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...openfile import OpenFile
 from .files import open_binary, reading
 from .numerals import MisfitError, decimals
 from .table import Cell
@@ -43,12 +43,12 @@ def is_available() -> bool:
 
 
 def read_columns(
-    path: Path, delimiter: str, kinds: Sequence[str]
+    opened: OpenFile, delimiter: str, kinds: Sequence[str]
 ) -> Generator[list[list[Cell]], None, None]:
     """Yield the columns of some rows at a time, without the header.
 
     Args:
-        path: The file, which exists.
+        opened: The file.
         delimiter: What separates fields.
         kinds: INTEGER, REAL or TEXT for each column, or ``""`` for one with nothing in it.
 
@@ -58,7 +58,7 @@ def read_columns(
         SourceError: The file cannot be read.
     """
     with (
-        closing(_arrays(path, delimiter, kinds)) as source,
+        closing(_arrays(opened, delimiter, kinds)) as source,
         ThreadPoolExecutor(1, "thanosql-copy") as worker,
     ):
         pending = worker.submit(next, source, None)
@@ -67,19 +67,21 @@ def read_columns(
             yield [_cells(array) for array in arrays]
 
 
-def _arrays(path: Path, delimiter: str, kinds: Sequence[str]) -> Generator[list[Any], None, None]:
+def _arrays(
+    opened: OpenFile, delimiter: str, kinds: Sequence[str]
+) -> Generator[list[Any], None, None]:
     """Yield the columns of a block as Arrow arrays of their kinds."""
     header_rows = 1
-    with closing(_blocks(path, delimiter)) as blocks:
+    with closing(_blocks(opened, delimiter)) as blocks:
         for block in blocks:
             columns = _parse(block, delimiter, len(kinds), header_rows)
             header_rows = 0
             yield [_fitted(column, kind) for column, kind in zip(columns, kinds, strict=True)]
 
 
-def _blocks(path: Path, delimiter: str) -> Generator[bytes, None, None]:
+def _blocks(opened: OpenFile, delimiter: str) -> Generator[bytes, None, None]:
     """Yield the bytes of whole rows that both readers take for the same rows."""
-    with reading(path), open_binary(path) as file:
+    with reading(opened), open_binary(opened) as file:
         rest = file.read(len(_MARK)).removeprefix(_MARK)
         while data := file.read(_BLOCK_BYTES):
             rest += data

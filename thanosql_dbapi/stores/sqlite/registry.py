@@ -56,7 +56,8 @@ class Model:
         name: The name statements use.
         base: Base algorithm, e.g. ``clipen``; with the name it names the vector column.
         source: Where it came from, e.g. ``hf:openai/clip-vit-base-patch32@…``.
-        folder: Its transformers folder, relative to the workspace where it lies inside.
+        folder: Its transformers folder, relative to the workspace. It is data, as any path in a
+            table: ``Workspace.locate`` says which folder it means.
         fingerprint: sha256 over weights, configuration and tokenizer, hexadecimal.
         dimension: Length of its vectors.
     """
@@ -72,10 +73,6 @@ class Model:
     def column(self) -> str:
         """Default name of its vector column."""
         return f"{self.name}_{self.base}"
-
-    def path(self, workspace: Path) -> Path:
-        """Return the absolute folder."""
-        return workspace / self.folder
 
 
 @dataclass(frozen=True)
