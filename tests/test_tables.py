@@ -570,7 +570,7 @@ def test_excel_with_wrong_dimensions(tmp_path):
         ([], ["expected column names in the first row, got no row"]),
         ([["a", None, "c"]], ["row 1: column 2 of 3 has no name"]),
         ([["a", "A"]], ["row 1: columns 1 and 2 have the same name"]),
-        ([["a"], [1], [1, "x"]], ["row 3: expected 1 values as in the header, got 2: 'x' stands"]),
+        ([["a"], [1], [1, "x"]], ["row 3: expected 1 values as in the header, got 2: 'x' is in"]),
     ],
 )
 def test_excel_errors_say_where(tmp_path, lines, words):
