@@ -41,6 +41,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="scenarios whose names contain this")
     parser.add_argument("--kind", default="", help="kinds of faults whose names contain this")
+    parser.add_argument("--messages", action="store_true", help="print what the statements raise")
     options = parser.parse_args()
     if not shim.reexecute():
         print("skipped: needs Linux and a C compiler")
@@ -82,6 +83,8 @@ def _run(folder: Path, options: argparse.Namespace) -> int:
         tried[kind] += 1
         failed = isinstance(outcome, crashing.Failed)
         happened[kind] += failed
+        if failed and options.messages:
+            print(f"{bench.scenario.name}, {kind}: {outcome.kind.__name__}: {outcome.message}")
         wrong = ""
         if number:
             wrong = f"ended by signal {number}"
@@ -126,7 +129,9 @@ def _full(at: int, seed: float, place: Path, script: tuple[str, ...]) -> str:
 def _few_files(at: int, seed: float, place: Path, script: tuple[str, ...]) -> str:
     connection = crashing.connect(place)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    limit = len(list(Path("/proc/self/fd").iterdir())) + int(seed * 12)
+    # A number is free if it is below the limit: those that are in use may have gaps.
+    used = {int(each.name) for each in Path("/proc/self/fd").iterdir()}
+    limit = [number for number in range(1000) if number not in used][int(seed * 5)]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     try:
         _say(connection, script)

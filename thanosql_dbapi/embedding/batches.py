@@ -119,11 +119,11 @@ def _embed_rows(
         return encoder.prepare(read(source))
 
     decoders = ThreadPoolExecutor(workers, thread_name_prefix="thanosql-decode")
-    model = ThreadPoolExecutor(
-        1, thread_name_prefix="thanosql-model", initializer=encoder.claim_thread
-    )
+    model = ThreadPoolExecutor(1, thread_name_prefix="thanosql-model")
     ahead: deque[Future[Batch[K]]] = deque()
     try:
+        # No initializer: its error would be logged, and lost.
+        model.submit(encoder.claim_thread).result()
         parts = _parts(rows, size)
         while True:
             while len(ahead) <= READ_AHEAD and (part := next(parts, None)):

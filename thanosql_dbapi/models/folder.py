@@ -268,7 +268,9 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
             f"model folder {str(folder)!r} has no {name}; give the folder that save_pretrained"
             " wrote, or get the model again"
         ) from exc
-    except (OSError, ValueError, RecursionError) as exc:
+    except OSError as exc:
+        raise ModelError(f"{str(path)!r} cannot be read: {exc.strerror or exc}") from exc
+    except (ValueError, RecursionError) as exc:
         raise ModelError(
             f"{str(path)!r} cannot be read as JSON: {exc}; get the model again"
         ) from exc

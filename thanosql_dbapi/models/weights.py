@@ -249,10 +249,12 @@ def fill_tower(tower_class: Any, config: Any, folder: Path, *, dtype: Any, devic
             ):
                 for key in wanted.keys() & set(file.keys()):
                     state[key] = file.get_tensor(key).to(device=device, dtype=dtype)
-        except (SafetensorError, OSError) as exc:
+        except SafetensorError as exc:
             raise ModelError(
                 f"weights {str(path)!r} are damaged: {exc}; get the model again"
             ) from exc
+        except (OSError, RuntimeError) as exc:  # RuntimeError: torch maps the file
+            raise ModelError(f"weights {str(path)!r} cannot be read: {exc}") from exc
     wrong = sorted(
         key for key in wanted if key not in state or state[key].shape != wanted[key].shape
     )

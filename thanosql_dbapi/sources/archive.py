@@ -80,6 +80,10 @@ def unpack(archive: Path, folder: Path, *, what: str, progress: Progress) -> Non
             _unpack_tar(archive, folder, what, progress)
     except SourceError:
         raise
+    except OSError as exc:
+        if exc.errno is not None:
+            raise  # the disk, and not the archive
+        raise SourceError(f"{what} is damaged or cut short: {exc}") from exc
     # zlib.error, lzma.LZMAError, EOFError, struct.error, NotImplementedError, RuntimeError
     # (a password) and more come out of damaged archives.
     except Exception as exc:

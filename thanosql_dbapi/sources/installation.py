@@ -16,6 +16,7 @@ So the database's commit decides, whether it comes now, with the user's own tran
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import re
@@ -212,7 +213,7 @@ def flush_folder(folder: Path) -> None:
             if path.is_file() and not path.is_symlink():
                 with path.open("rb") as file:
                     _flush(file.fileno())
-        with suppress(OSError):  # Windows opens no folders
+        if sys.platform != "win32":  # which opens no folders
             number = os.open(directory, os.O_RDONLY)
             try:
                 _flush(number)
@@ -226,8 +227,11 @@ def exists(path: Path) -> bool:
 
 
 def _flush(number: int) -> None:
-    with suppress(OSError):  # some file systems cannot
+    try:
         os.fsync(number)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):  # it cannot
+            raise
 
 
 def _committed(work: Installation, parent: Path, registered: Registered) -> str | None:
