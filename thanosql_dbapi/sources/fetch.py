@@ -97,11 +97,14 @@ def fetch_model(
 
 
 def _adopt(folder: Path) -> None:
+    from ..models.checking import check_config, check_content
     from ..models.weights import adopt_weights
 
+    check_config(folder)
     if not (folder / "model.safetensors").is_file():
         adopt_weights(folder)
     inspect_folder(folder)
+    check_content(folder)
 
 
 @contextmanager
