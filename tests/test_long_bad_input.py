@@ -14,7 +14,8 @@ SECONDS = 4
 def harness(name: str) -> ModuleType:
     path = Path(__file__).parent / "long" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(f"long_{name}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -185,9 +185,9 @@ def _finish(encoder: AnyEncoder, pending: _Pending[K]) -> Batch[K]:
         except ModelError:
             raise
         except Exception as exc:  # whatever a row is, the others are embedded
-            source = clip(pending.rows[position][1])
+            shown = clip(pending.rows[position][1])
             why = "not enough memory" if isinstance(exc, MemoryError) else clip(str(exc), 200)
-            error = MediaError(f"image {source} cannot be read: {type(exc).__name__}: {why}")
+            error = MediaError(f"image {shown} cannot be read: {type(exc).__name__}: {why}")
             error.__cause__ = exc
             errors[position] = error
     batch: Batch[K] = Batch([], np.empty((0, encoder.dimension), np.float32))
