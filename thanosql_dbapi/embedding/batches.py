@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
-from ..errors import MediaError, ProgrammingError, WorkspaceError, clip
+from ..errors import MediaError, ModelError, ProgrammingError, WorkspaceError, clip
 from ..models.protocol import AnyEncoder, Pixels, Vectors
 from ..models.tokens import text_problem
 
@@ -182,6 +182,14 @@ def _finish(encoder: AnyEncoder, pending: _Pending[K]) -> Batch[K]:
             place[position] = len(pixels) - 1
         except (MediaError, WorkspaceError) as exc:
             errors[position] = exc
+        except ModelError:
+            raise
+        except Exception as exc:  # whatever a row is, the others are embedded
+            shown = clip(pending.rows[position][1])
+            why = "not enough memory" if isinstance(exc, MemoryError) else clip(str(exc), 200)
+            error = MediaError(f"image {shown} cannot be read: {type(exc).__name__}: {why}")
+            error.__cause__ = exc
+            errors[position] = error
     batch: Batch[K] = Batch([], np.empty((0, encoder.dimension), np.float32))
     picked: list[int] = []
     for position, (key, source) in enumerate(pending.rows):

@@ -136,12 +136,16 @@ def _decode(file: Any, name: str, place: str, least_side_px: int | None) -> Imag
             image: Image.Image = Image.open(file, formats=formats)
         if image.width * image.height > PIXELS_LIMIT:
             raise Image.DecompressionBombError
+        if not all(image.size):
+            raise MediaError(f"{name} has no pixels: it is {image.width} × {image.height}{place}")
         if least_side_px is not None and min(image.size) >= 2 * least_side_px:
             # Does nothing but to JPEGs.
             image.draft(image.mode, (image.width // 2, image.height // 2))
         with _large if image.width * image.height > PIXELS_LARGE else nullcontext():
             image.load()
             return _upright(_rgb(image), _orientation(image))
+    except MediaError:
+        raise
     except Image.DecompressionBombError as exc:
         raise MediaError(
             f"{name} is larger than the limit of {PIXELS_LIMIT:,} pixels, and was not"
@@ -149,6 +153,11 @@ def _decode(file: Any, name: str, place: str, least_side_px: int | None) -> Imag
         ) from exc
     except UnidentifiedImageError as exc:
         raise MediaError(f"{name} {_no_image(head)}{place}") from exc
+    except MemoryError as exc:  # which says nothing about the picture
+        raise MediaError(
+            f"{name} could not be decoded: there is not enough memory now; it may be a good picture"
+            f"{place}"
+        ) from exc
     # Pillow lets many kinds of error through from damaged files: OSError, SyntaxError, ValueError,
     # struct.error, zlib.error, IndexError, …
     except Exception as exc:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError, ModelError, clip
-from .folder import image_work, read_config, refuse_links
+from .checking import check_config
+from .folder import image_work, refuse_links
 from .forking import Lock, check_device, in_sound_thread
 from .preprocessing import Preparation, load_preparation
 from .protocol import Pixels, Vectors
@@ -60,7 +61,7 @@ class Encoder:
         self.folder = folder
         self.fingerprint = fingerprint
         self.device = resolve_device(device)
-        self.dimension = int(read_config(folder).get("projection_dim", 512))
+        self.dimension = check_config(folder)["projection_dim"]
         self._lock = Lock()
         self._config: Any = None
         self._text_tower: Any = None
@@ -211,6 +212,13 @@ class Encoder:
             raise ModelError(
                 f"model {str(self.folder)!r}: {self.device} has no memory for a batch of"
                 f" {len(next(iter(inputs.values())))}; set a smaller batch_size"
+            ) from exc
+        # What else torch says of weights, a configuration and inputs that do not fit, or of memory.
+        except (RuntimeError, IndexError, ValueError, TypeError) as exc:
+            raise ModelError(
+                f"model {str(self.folder)!r} cannot compute on {self.device}:"
+                f" {type(exc).__name__}: {clip(str(exc), 200)}; set a smaller batch_size if the"
+                " memory is full, else get the model again"
             ) from exc
         lengths = np.linalg.norm(found, axis=1, keepdims=True)
         if not np.isfinite(lengths).all() or not lengths.all():

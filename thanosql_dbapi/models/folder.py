@@ -113,7 +113,7 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"model folder {str(folder)!r} {what}; get the model again, or give the folder that"
             " save_pretrained wrote"
         )
-    config = _read_json(folder, CONFIG)
+    config = read_json(folder, CONFIG)
     kind = config.get("model_type")
     if kind != "clip":
         raise ModelError(
@@ -133,9 +133,9 @@ def read_processor(folder: Path) -> dict[str, Any]:
     """
     settings: Any = None
     if (folder / PROCESSOR).is_file():
-        settings = _read_json(folder, PROCESSOR).get("image_processor")
+        settings = read_json(folder, PROCESSOR).get("image_processor")
     if settings is None and (folder / PREPROCESSOR).is_file():
-        settings = _read_json(folder, PREPROCESSOR)
+        settings = read_json(folder, PREPROCESSOR)
     if not isinstance(settings, dict):
         raise ModelError(
             f"model folder {str(folder)!r} has no image processor: expected {PREPROCESSOR}; save it"
@@ -209,7 +209,7 @@ def weight_files(folder: Path) -> list[Path]:
         return [folder / WEIGHTS]
     if not (folder / WEIGHTS_INDEX).is_file():
         return []
-    weight_map = _read_json(folder, WEIGHTS_INDEX).get("weight_map")
+    weight_map = read_json(folder, WEIGHTS_INDEX).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise ModelError(f"{str(folder / WEIGHTS_INDEX)!r} has no weight_map; get the model again")
     paths = []
@@ -258,7 +258,12 @@ def _check_tokenizer(folder: Path) -> None:
     )
 
 
-def _read_json(folder: Path, name: str) -> dict[str, Any]:
+def read_json(folder: Path, name: str) -> dict[str, Any]:
+    """Return what a JSON file of a folder says.
+
+    Raises:
+        ModelError: It is missing, damaged, or not an object.
+    """
     path = folder / name
     try:
         with open_file(folder, name) as opened:
@@ -272,7 +277,7 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
         raise ModelError(f"{str(path)!r} cannot be read: {exc.strerror or exc}") from exc
     except (ValueError, RecursionError) as exc:
         raise ModelError(
-            f"{str(path)!r} cannot be read as JSON: {exc}; get the model again"
+            f"{str(path)!r} cannot be read as JSON: {clip(str(exc))}; get the model again"
         ) from exc
     if not isinstance(content, dict):
         raise ModelError(f"{str(path)!r} must hold a JSON object, got {clip(content)}")

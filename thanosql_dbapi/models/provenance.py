@@ -7,6 +7,7 @@ and tells a database that another one has replaced them.
 from __future__ import annotations
 
 import json
+import stat
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -40,8 +41,10 @@ def read_receipt(folder: Path) -> Receipt | None:
     file = folder / NAME
     try:
         status = file.lstat()
+        if not stat.S_ISREG(status.st_mode):  # a link may lead outside, a pipe be read for ever
+            return None
         return _read(file, (status.st_ino, status.st_size, status.st_mtime_ns))
-    except (OSError, ValueError, TypeError, WorkspaceError):
+    except (OSError, ValueError, TypeError, RecursionError, WorkspaceError):
         return None
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, clip
-from .folder import TOKENIZER_FILES, open_file, read_config
+from .checking import check_config
+from .folder import TOKENIZER_FILES, open_file
 
 _DEFAULT_POSITIONS = 77
 _SPECIAL = 2  # begin and end of text
@@ -46,11 +47,9 @@ def text_problem(text: str) -> str:
 @lru_cache(maxsize=8)
 def _positions(folder: Path, fingerprint: str) -> int:
     try:
-        config = read_config(folder)
-    except ModelError:
+        return check_config(folder)["text_config.max_position_embeddings"]
+    except ModelError:  # loading the model will say why
         return _DEFAULT_POSITIONS
-    text_config = config.get("text_config") or {}
-    return int(text_config.get("max_position_embeddings", _DEFAULT_POSITIONS))
 
 
 @lru_cache(maxsize=4)

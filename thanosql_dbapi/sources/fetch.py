@@ -171,10 +171,13 @@ def _make_model(
 
 
 def _adopt(folder: Path) -> None:
+    from ..models.checking import check_config, check_content
     from ..models.weights import adopt_weights
 
+    check_config(folder)
     if not (folder / "model.safetensors").is_file():
         adopt_weights(folder)
+    check_content(folder)
 
 
 def _refuse_existing(entry: Entry, destination: Path, overwrite: bool) -> None:

@@ -35,6 +35,7 @@ from ..stores.sqlite.compile import Compiled, compile_parts, compile_plan, compi
 from ..stores.sqlite.database import Database
 from ..stores.sqlite.state import SearchStats
 from ..stores.sqlite.topk.matrices import Current, Declined, best_rows
+from ..stores.sqlite.topk.quantized import products_problem
 from ..vectors import to_vector
 from .context import Context
 from .resolve import does_work
@@ -202,6 +203,8 @@ class _Candidates:
         own = self.context.state.own_functions
         if own and (called := own.intersection(words_of(self.arguments.sql))):
             raise Declined(f"{min(called)!r} is a function of the program, which may have a memory")
+        if problem := products_problem():
+            raise Declined(problem)
         stats = _stats(self.context, self.arguments)
         if stats.scans > 0:
             stats.scans -= 1
@@ -314,6 +317,8 @@ def _noted(context: Context) -> Iterator[None]:
         yield
     except Declined as reason:
         context.state.notes.append(Answer(Way.SCAN, reason=str(reason)))
+    except MemoryError:
+        context.state.notes.append(Answer(Way.SCAN, reason="there is no memory for the matrix"))
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorname", "SQLITE_INTERRUPT") == "SQLITE_INTERRUPT" and (
             str(error) == "interrupted"
