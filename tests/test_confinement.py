@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import importlib
+import json
 import os
 import shutil
 import socket
@@ -191,6 +192,33 @@ def test_copy_reads_one_file_however_often_it_reads_it(
     monkeypatch.setattr(copy, "_store", exchanging)
     connection.execute("COPY t FROM 'a.csv'")
     assert connection.execute("SELECT a FROM t").fetchall() == [(1,)]
+
+
+def test_the_archive_that_is_unpacked_is_the_one_whose_checksum_was_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import zipfile
+
+    from thanosql_dbapi.sources import fetch
+
+    for name in ("good", "other"):
+        with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as file:
+            file.writestr("a.csv", f"a\n{name}\n")
+    digest = hashlib.sha256((tmp_path / "good.zip").read_bytes()).hexdigest()
+    (tmp_path / "c.json").write_text(
+        json.dumps({"datasets": {"d": {"source": "good.zip", "sha256": digest}}})
+    )
+    compare = fetch.check_sha256
+
+    def exchanging(*arguments: Any) -> None:
+        compare(*arguments)
+        (tmp_path / "other.zip").replace(tmp_path / "good.zip")
+
+    monkeypatch.setattr(fetch, "check_sha256", exchanging)
+    connection = thanosql.connect(tmp_path / "a.db", catalog=tmp_path / "c.json", progress=False)
+    connection.execute("GET THANOSQL DATASET d")
+    assert (tmp_path / "thanosql-dataset" / "d" / "a.csv").read_text() == "a\ngood\n"
+    connection.close()
 
 
 def test_a_pipe_is_not_waited_for(connection: thanosql.Connection, workspace: Path) -> None:

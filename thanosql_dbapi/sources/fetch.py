@@ -17,6 +17,7 @@ from typing import Any
 from ..errors import Error, ModelError, SourceError, clip
 from ..models.folder import PICKLE_SUFFIXES, ModelFacts, inspect_folder
 from ..models.provenance import Receipt, write_receipt
+from ..openfile import OpenFile
 from ..progress import Progress
 from ..workspace import Workspace, is_folder
 from .archive import check_sha256, file_sha256, unpack
@@ -256,7 +257,8 @@ def _bring(
                 allowed_hosts=allowed_hosts,
             )
             check_sha256(found, entry.sha256, what)
-            unpack(archive, folder, what=what, progress=progress)
+            with OpenFile(archive) as opened:
+                unpack(opened, folder, what=what, progress=progress)
         finally:
             archive.unlink(missing_ok=True)
         _unwrap(entry, folder)
@@ -269,8 +271,9 @@ def _bring(
         else:
             _copy_model(source, folder, entry, within or Workspace(_repository(source)))
     elif path.is_file():
-        check_sha256(file_sha256(path) if entry.sha256 else "", entry.sha256, what)
-        unpack(path, folder, what=what, progress=progress)
+        with OpenFile(path.resolve()) as opened:
+            check_sha256(file_sha256(opened) if entry.sha256 else "", entry.sha256, what)
+            unpack(opened, folder, what=what, progress=progress)
         _unwrap(entry, folder)
     else:
         named = f"; the entry is in catalog {entry.catalog!r}" if entry.catalog else ""
