@@ -120,6 +120,35 @@ def test_a_folder_of_models_that_leads_outside_is_not_written_to(
     assert snapshot(outside) == before
 
 
+def test_what_others_seem_to_have_left_leads_nowhere(
+    connection: thanosql.Connection, workspace: Path, outside: Path
+) -> None:
+    """Journals of killed processes are files of the workspace, and so are links of such names."""
+    with sqlite3.connect(outside / "wal.db") as other:
+        other.execute("PRAGMA journal_mode = WAL")
+        other.execute("CREATE TABLE thanosql_models (a)")
+    other.close()
+    models = workspace / "thanosql-model"
+    inode = (models / "m").stat().st_ino
+    journal = json.dumps(["../../outside/wal.db", "gone", inode])
+    (models / ".m.0123abcd.journal").write_text(journal)
+    (models / ".n.0123abcd.journal").symlink_to(outside / "made.txt")
+    (models / ".o.0123abcd.partial").symlink_to(outside / "model")
+    (outside / ".p.0123abcd.partial").mkdir()
+    before = snapshot(outside)
+    connection.execute("GET THANOSQL MODEL storybook_clip")
+    connection.close()
+    assert snapshot(outside) == before
+    assert (models / "m" / "config.json").is_file()
+    models.rename(workspace / "away")
+    models.symlink_to(outside)
+    again = thanosql.connect(workspace / "photos.db", progress=False)
+    with pytest.raises(thanosql.WorkspaceError, match="lies outside the workspace"):
+        again.execute("GET THANOSQL MODEL storybook_clip AS other")
+    again.close()
+    assert snapshot(outside) == before
+
+
 def test_query_vectors_are_not_kept_behind_a_link(
     connection: thanosql.Connection, workspace: Path, outside: Path
 ) -> None:

@@ -119,6 +119,7 @@ class Connection(sqlite3.Connection):
                 raise
         self.settings = settings
         self._name = name
+        self._file = location.file
         # Another file may have taken the name while SQLite opened it.
         is_certain = identity in (None, location.identity)
         self._state = State(file_identity=location.identity if is_certain else None)
@@ -194,7 +195,7 @@ class Connection(sqlite3.Connection):
             if state.unsettled:
                 from .statements.models import settle_closed
 
-                settle_closed(self.settings, state)
+                settle_closed(self.settings, state, self._file)
 
     if sys.version_info >= (3, 11):
 

@@ -282,7 +282,8 @@ class _Journal:
 
     def __init__(self, path: Path) -> None:
         self._number: int | None = None
-        self._number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+        self._number = os.open(path, flags, 0o644)
         self.is_locked = _lock(self._number)
 
     def __del__(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ..errors import Error, ModelError, SourceError, WorkspaceError, clip
+from ..errors import Error, ModelError, OperationalError, SourceError, WorkspaceError, clip
 from ..language import grammar
 from ..language.tree import DeleteModel, Statement, UploadModel
 from ..models.folder import inspect_folder
@@ -61,6 +61,7 @@ def delete_model(context: Context, arguments: Arguments, statement: DeleteModel)
     Raises:
         ModelError: No such model.
     """
+    context.require_writable("DELETE MODEL")
     settle_own(context)
     model = context.registry.model(statement.name)
     folder = _own_folder(context, model)
@@ -174,11 +175,17 @@ def settle_own(context: Context) -> None:
         waiting.pop()
 
 
-def settle_closed(settings: Settings, state: State) -> None:
-    """Do with model folders what a connection had committed that is closed now."""
+def settle_closed(settings: Settings, state: State, file: Path | None) -> None:
+    """Do with model folders what a connection had committed that is closed now.
+
+    Args:
+        settings: The connection's.
+        state: The connection's.
+        file: The file of its database, or None for one in memory.
+    """
     while state.unsettled:
         state.unsettled.pop().close()
-    settle_all(settings.workspace.models, committed_fingerprint)
+    _settle(settings.workspace, settings.workspace.models, file)
 
 
 def settle_left(context: Context) -> None:
@@ -186,8 +193,29 @@ def settle_left(context: Context) -> None:
     if context.settings.is_read_only:
         return
     settle_own(context)
+    file = context.database.file()
     for parent in (context.workspace.models, context.workspace.datasets):
-        settle_all(parent, committed_fingerprint)
+        _settle(context.workspace, parent, Path(file) if file else None)
+
+
+def _settle(workspace: Workspace, parent: Path, own: Path | None) -> None:
+    """Settle what lies in a folder of models or data sets, if that is in the workspace.
+
+    What a journal says is data: another database outside the workspace is not opened on its word.
+    Its own connections will settle what it has left.
+    """
+    try:
+        parent = workspace.locate(parent)
+    except WorkspaceError:
+        return
+
+    def registered(file: Path, name: str) -> str | None:
+        full = file.resolve()
+        if not workspace.holds(full) and (own is None or full != own.resolve()):
+            raise OperationalError(f"{str(full)!r} lies outside the workspace")
+        return committed_fingerprint(full, name)
+
+    settle_all(parent, registered)
 
 
 def check_name(arguments: Arguments, statement: Statement, name: str) -> None:
