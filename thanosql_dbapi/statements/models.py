@@ -148,8 +148,6 @@ def settle_closed(settings: Settings, state: State) -> None:
 
 def settle_left(context: Context) -> None:
     """Put right what killed processes have left of models and data sets."""
-    if context.settings.is_read_only:
-        return
     settle_own(context)
     for parent in (context.workspace.models, context.workspace.datasets):
         settle_all(parent, committed_fingerprint)
