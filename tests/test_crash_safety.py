@@ -349,3 +349,14 @@ def test_a_closed_pipe(workspace: Path, form: list[str]) -> None:
         program.stdout.close()
         assert program.stderr.read() == b""
     assert program.returncode == 0
+
+
+def test_a_kill_between_the_commit_and_the_end_of_convert(
+    connection: thanosql.Connection,
+) -> None:
+    connection.execute(INTO).fetchall()
+    connection.execute("CREATE TABLE thanosql_unfinished (target, source, vector)")
+    with pytest.raises(sqlite3.OperationalError, match="table 'vectors' exists"):
+        connection.execute(INTO)
+    unfinished = "SELECT name FROM sqlite_master WHERE name = 'thanosql_unfinished'"
+    assert connection.execute(unfinished).fetchall() == []

@@ -73,11 +73,11 @@ class Installation:
             OSError: The disk says no.
         """
         destination.parent.mkdir(parents=True, exist_ok=True)
-        ident = uuid.uuid4().hex[:8]
-        path = _hidden(destination, ident, "journal")
-        journal = _locked(path)
-        if journal is None:
-            raise FileExistsError(f"{str(path)!r} is locked by another process")
+        journal = None
+        while journal is None:  # another process may look at a new journal before it is locked
+            ident = uuid.uuid4().hex[:8]
+            path = _hidden(destination, ident, "journal")
+            journal = _locked(path)
         try:
             # Relative, so that a workspace may be moved with its databases.
             relative = os.path.relpath(database, destination.parent) if database else ""

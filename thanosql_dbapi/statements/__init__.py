@@ -45,6 +45,7 @@ from .resolve import does_work, register, resolve
 from .search import check_search, resolve_search, with_column_hint
 from .staging import drop_staging
 from .topk import compile_best, compile_ranked, is_search_only
+from .unfinished import drop_if_empty
 
 if TYPE_CHECKING:
     from ..stores.sqlite.database import Parameters
@@ -124,7 +125,7 @@ def _run(
         action = ACTIONS.get(type(tree))
         if action is None:
             raise _not_supported(tree)
-        settle_left(context)
+        _tidy(context)
         # The caller has ended the cursor's last statement, so it has no rows.
         action(context, arguments, tree)
 
@@ -225,7 +226,7 @@ def _run_query(
     reads_only = is_search_only(query)
     is_steady = context.database.connection.in_transaction or reads_only
     if not reads_only:
-        settle_left(context)
+        _tidy(context)
     for attempt in range(1, _ATTEMPTS + 1):
         context.begin()
         plan = resolve(context.remembering() if reads_only else context, arguments, query)
@@ -251,6 +252,13 @@ def _run_ranked(
         execute(*(found or (arguments.sql, arguments.supplied)))
         if not context.is_outrun():
             return
+
+
+def _tidy(context: Context) -> None:
+    """Put right what a killed process has left, before anything is changed."""
+    if not context.settings.is_read_only:
+        settle_left(context)
+        drop_if_empty(context.database)
 
 
 def _not_supported(tree: Tree) -> NotSupportedError:

@@ -190,8 +190,6 @@ def settle_closed(settings: Settings, state: State, file: Path | None) -> None:
 
 def settle_left(context: Context) -> None:
     """Put right what killed processes have left of models and data sets."""
-    if context.settings.is_read_only:
-        return
     settle_own(context)
     file = context.database.file()
     for parent in (context.workspace.models, context.workspace.datasets):

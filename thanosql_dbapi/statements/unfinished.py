@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from ..errors import MediaError, OperationalError, WorkspaceError
 from ..language.names import quote_name
+from ..stores.sqlite.database import Database
 from .context import Context
 from .filling import Batch, EmbeddingPlan, Write, fill
 from .staging import Staging
@@ -101,16 +102,12 @@ class Unfinished:
             self._database.execute(f"DELETE FROM main.{TABLE} WHERE target = ?", (self._target,))
 
     def drop(self) -> None:
-        """Forget all and drop the table if it is empty; a SELECT still read may prevent that."""
+        """Forget all, and drop the table if nothing else is kept."""
         if self._database.connection.in_transaction or not self._is_there():
             return
-        try:
-            with self._database.atomic():
-                self.forget()
-                if not self._database.row(f"SELECT 1 FROM main.{TABLE} LIMIT 1"):
-                    self._database.execute(f"DROP TABLE main.{TABLE}")
-        except OperationalError:
-            pass  # the next CONVERT does it
+        with self._database.atomic():
+            self.forget()
+        drop_if_empty(self._database)
 
     def _is_there(self) -> bool:
         return bool(self._database.table_columns("main", TABLE))
@@ -131,6 +128,18 @@ class Unfinished:
             except (OSError, ValueError, WorkspaceError):
                 pass  # a URL, or a file that is gone: reading it says what
         return digest.digest()
+
+
+def drop_if_empty(database: Database) -> None:
+    """Drop the table if nothing is kept; a SELECT that is still read may prevent that."""
+    if database.connection.in_transaction or not database.table_columns("main", TABLE):
+        return
+    try:
+        with database.atomic():
+            if not database.row(f"SELECT 1 FROM main.{TABLE} LIMIT 1"):
+                database.execute(f"DROP TABLE main.{TABLE}")
+    except OperationalError:
+        pass  # the next statement does it
 
 
 def fill_staging(
