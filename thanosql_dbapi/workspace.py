@@ -37,11 +37,11 @@ class Workspace:
     """
 
     def __init__(self, root: StrPath, allowed_directories: Iterable[StrPath] = ()) -> None:
-        self.root = Path(root).expanduser().resolve()
+        self.root = absolute(Path(), os.fspath(root))
         if isinstance(allowed_directories, (str, os.PathLike)):
             allowed_directories = [allowed_directories]
         self.allowed_directories = tuple(
-            (self.root / Path(folder).expanduser()).resolve() for folder in allowed_directories
+            absolute(self.root, os.fspath(folder)) for folder in allowed_directories
         )
 
     @property
@@ -65,7 +65,7 @@ class Workspace:
                 allowed directories; or no file can have it.
         """
         text = os.fspath(path)
-        full = self._full(text)
+        full = absolute(self.root, text)
         if any(full.is_relative_to(folder) for folder in (self.root, *self.allowed_directories)):
             return full
         raise WorkspaceError(
@@ -74,22 +74,30 @@ class Workspace:
             f" allowed_directories=[{str(full.parent)!r}]"
         )
 
-    def _full(self, text: str) -> Path:
-        """Return the absolute path that a text means, links resolved.
 
-        The one place where the text of a statement or a row becomes a path.
-        """
-        if "\0" in text:
-            raise WorkspaceError(f"path {clip(text)} contains a NUL character")
-        try:
-            return (self.root / with_home(text)).resolve()
-        except UnicodeError as error:
-            raise WorkspaceError(
-                f"path {clip(text)} has characters that no file name has: {error}"
-            ) from error
-        # A link that leads to itself is a RuntimeError before Python 3.13, where opening it fails.
-        except (OSError, RuntimeError, ValueError) as error:
-            raise WorkspaceError(f"path {clip(text)} cannot be looked up: {error}") from error
+def absolute(root: Path, text: str) -> Path:
+    """Return the absolute path that a text means, links resolved.
+
+    The one place where the text of a statement, a row or an option becomes a path.
+
+    Args:
+        root: Where a relative path starts.
+        text: The path; it need not exist.
+
+    Raises:
+        WorkspaceError: No file can have it.
+    """
+    if "\0" in text:
+        raise WorkspaceError(f"path {clip(text)} contains a NUL character")
+    try:
+        return (root / with_home(text)).resolve()
+    except UnicodeError as error:
+        raise WorkspaceError(
+            f"path {clip(text)} has characters that no file name has: {error}"
+        ) from error
+    # A link that leads to itself is a RuntimeError before Python 3.13, where opening it fails.
+    except (OSError, RuntimeError, ValueError) as error:
+        raise WorkspaceError(f"path {clip(text)} cannot be looked up: {error}") from error
 
 
 def with_home(text: str) -> str:
