@@ -90,14 +90,17 @@ def absolute(root: Path, text: str) -> Path:
     if "\0" in text:
         raise WorkspaceError(f"path {clip(text)} contains a NUL character")
     try:
-        return (root / with_home(text)).resolve()
+        full = (root / with_home(text)).resolve()
     except UnicodeError as error:
         raise WorkspaceError(
             f"path {clip(text)} has characters that no file name has: {error}"
         ) from error
-    # A link that leads to itself is a RuntimeError before Python 3.13, where opening it fails.
+    # A link that leads to itself is a RuntimeError before Python 3.13.
     except (OSError, RuntimeError, ValueError) as error:
         raise WorkspaceError(f"path {clip(text)} cannot be looked up: {error}") from error
+    if os.path.islink(full):  # noqa: PTH114 - Path.is_symlink raises for a long name
+        raise WorkspaceError(f"path {clip(text)} cannot be looked up: its links lead in a circle")
+    return full
 
 
 def with_home(text: str) -> str:
