@@ -266,3 +266,81 @@ def test_no_argument_leads_out_of_pep_249(hall: thanosql_dbapi.Connection, sql: 
         if not isinstance(error, SQLITES_OWN)
     ]
     assert [each for each in wrong if each] == []
+
+
+CATALOGS: dict[str, bytes] = {
+    "empty": b"",
+    "no JSON": b"{",
+    "a list": b"[]",
+    "a number": b"5",
+    "no UTF-8": b"\xff\xfe{}",
+    "deep": b"[" * 200_000,
+    "huge": b" " * (17 << 20),
+    "models is a list": b'{"models": []}',
+    "twice": b'{"models": {"a": {"source": "x"}, "a": {"source": "y"}}}',
+    **{
+        f"entry {number}": json.dumps({"models": {"mine": entry}}).encode()
+        for number, entry in enumerate(
+            [
+                *(None, 5, [], "x", {}, {"source": 5}, {"source": ""}, {"source": "\0"}),
+                *({"source": "\ud800"}, {"source": "~nobody_of_this_name/m"}, {"source": LONG}),
+                *({"source": "ftp://x"}, {"source": "builtin:x"}, {"source": "hf:a b"}),
+                *({"source": "http://[bad"}, {"source": "http://a..b/x"}, {"source": "loop_a"}),
+                *({"source": "fifo"}, {"source": "/dev/zero"}, {"source": "afile"}),
+                *({"source": "x", "sha256": "y"}, {"source": "x", "base": "a b"}),
+                *({"source": "x", "license": {"a": 1}}, {"source": "http://127.0.0.1:1/\ud800"}),
+            ]
+        )
+    },
+    **{
+        f"name {number}": json.dumps({"models": {name: {"source": "x"}}}).encode()
+        for number, name in enumerate(["", " ", LONG, "a/b", "a\0b", "\ud800", "..", "a:b"])
+    },
+}
+
+
+@pytest.mark.parametrize("name", CATALOGS)
+def test_a_catalog_without_sense_is_refused(
+    hall: thanosql_dbapi.Connection, tmp_path: Path, name: str
+) -> None:
+    for trap in ("fifo", "afile", "loop_a", "loop_b"):
+        (tmp_path / trap).symlink_to(hall.workspace / trap)
+    catalog = tmp_path / "bad_catalog.json"
+    catalog.write_bytes(CATALOGS[name])
+    connection = thanosql_dbapi.connect(
+        tmp_path / "a.db", catalog=catalog, progress=False, network=True
+    )
+    error = outcome(connection, "GET THANOSQL MODEL mine")
+    connection.close()
+    assert isinstance(error, thanosql_dbapi.OperationalError), error
+    assert "bad_catalog.json" in str(error) or "'mine'" in str(error)
+    str(error).encode()
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["fifo", "images", "sock", "/dev/zero", "~nobody_of_this_name/c.json", "loop_a", LONG, "a\0b"],
+)
+def test_an_option_of_connect_that_names_no_file_is_refused(
+    hall: thanosql_dbapi.Connection, place: str
+) -> None:
+    catalog = place if place[0] in "~/" else str(hall.workspace / place)
+    for name in ("catalog", "workspace", "allowed_directories"):
+        if name != "catalog" and place == "images":
+            continue  # a good one
+        with pytest.raises(
+            thanosql_dbapi.ProgrammingError, match=r"catalog|workspace|allowed_dir|path"
+        ) as caught:
+            thanosql_dbapi.connect(":memory:", **{name: catalog})
+        assert names(str(caught.value), catalog)
+
+
+def test_a_catalog_that_becomes_a_pipe_is_refused(tmp_path: Path) -> None:
+    catalog = tmp_path / "catalog.json"
+    catalog.write_text("{}")
+    connection = thanosql_dbapi.connect(":memory:", catalog=catalog, progress=False)
+    catalog.unlink()
+    os.mkfifo(catalog)
+    with pytest.raises(thanosql_dbapi.SourceError, match=r"catalog\.json"):
+        connection.execute("LIST THANOSQL MODEL")
+    connection.close()

@@ -15,7 +15,7 @@ from typing import Any
 
 from .errors import ProgrammingError, clip
 from .progress import Progress
-from .workspace import StrPath, Workspace
+from .workspace import StrPath, Workspace, with_home
 
 DEFAULT_CACHE_BYTES = 4 * 2**30
 """For some 8 million vectors of 512 numbers."""
@@ -127,20 +127,21 @@ def _read_bytes(text: str) -> int:
 
 
 def _read_folder(text: str) -> str:
-    folder = Path(text).expanduser()
-    if not folder.is_dir():
-        why = "which is a file" if folder.exists() else "which does not exist"
+    folder = Path(with_home(text))
+    # os.path knows no exceptions: a name of 300 letters, or NUL in it, is no folder's.
+    if not os.path.isdir(folder):  # noqa: PTH112
+        why = "which is a file" if os.path.exists(folder) else "which does not exist"  # noqa: PTH110
         raise ValueError(f"a folder, {why} ({str(folder.absolute())!r})")
     return str(folder)
 
 
 def _read_further_folder(text: str) -> str:
     """Relative ones start at the workspace, which is not known here."""
-    return _read_folder(text) if Path(text).expanduser().is_absolute() else text
+    return _read_folder(text) if Path(with_home(text)).is_absolute() else text
 
 
 def _read_catalog(text: str) -> str:
-    if not re.match(r"https?://", text) and not Path(text).expanduser().is_file():
+    if not re.match(r"https?://", text) and not os.path.isfile(with_home(text)):  # noqa: PTH113
         raise ValueError
     return text
 

@@ -7,6 +7,7 @@ connection's ``allowed_directories`` only, with symbolic links resolved first.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -38,11 +39,11 @@ class Workspace:
     """
 
     def __init__(self, root: StrPath, allowed_directories: Iterable[StrPath] = ()) -> None:
-        self.root = Path(root).expanduser().resolve()
+        self.root = absolute(Path(), os.fspath(root))
         if isinstance(allowed_directories, (str, os.PathLike)):
             allowed_directories = [allowed_directories]
         self.allowed_directories = tuple(
-            (self.root / Path(folder).expanduser()).resolve() for folder in allowed_directories
+            absolute(self.root, os.fspath(folder)) for folder in allowed_directories
         )
 
     @property
@@ -66,7 +67,7 @@ class Workspace:
                 allowed directories; or no file can have it.
         """
         text = os.fspath(path)
-        full = self._full(text)
+        full = absolute(self.root, text)
         if self.holds(full):
             return full
         raise WorkspaceError(
@@ -74,28 +75,6 @@ class Workspace:
             f" (it is {str(full)!r}); move it there, or open the connection with"
             f" allowed_directories=[{str(full.parent)!r}]"
         )
-
-    def _full(self, text: str) -> Path:
-        """Return the absolute path that a text means, links resolved.
-
-        The one place where the text of a statement or a row becomes a path.
-        """
-        if "\0" in text:
-            raise WorkspaceError(f"path {clip(text)} contains a NUL character")
-        try:
-            full = (self.root / with_home(text)).resolve()
-            full.stat()
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            pass  # it need not be there; opening it says what is wrong
-        except UnicodeError as error:
-            raise WorkspaceError(
-                f"path {clip(text)} has characters that no file name has: {error}"
-            ) from error
-        except (OSError, RuntimeError, ValueError) as error:
-            # A name of 300 letters, a link that leads to itself (RuntimeError before Python 3.13).
-            reason = (error.strerror if isinstance(error, OSError) else None) or error
-            raise WorkspaceError(f"path {clip(text)} cannot be looked up: {reason}") from error
-        return full
 
     def holds(self, full: Path) -> bool:
         """Return whether a resolved path lies in the workspace or an allowed directory."""
@@ -134,6 +113,38 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):  # too long a name, no permission on the way
         return False
+
+
+def absolute(root: Path, text: str) -> Path:
+    """Return the absolute path that a text means, links resolved.
+
+    The one place where the text of a statement, a row or an option becomes a path.
+
+    Args:
+        root: Where a relative path starts.
+        text: The path; it need not exist.
+
+    Raises:
+        WorkspaceError: No file can have it.
+    """
+    if "\0" in text:
+        raise WorkspaceError(f"path {clip(text)} contains a NUL character")
+    try:
+        full = (root / with_home(text)).resolve()
+        full.stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass  # it need not be there; opening it says what is wrong
+    except UnicodeError as error:
+        raise WorkspaceError(
+            f"path {clip(text)} has characters that no file name has: {error}"
+        ) from error
+    except (OSError, RuntimeError, ValueError) as error:
+        # A name of 300 letters; links in a circle are a RuntimeError before Python 3.13.
+        is_circle = isinstance(error, RuntimeError) or getattr(error, "errno", 0) == errno.ELOOP
+        reason = getattr(error, "strerror", None) or error
+        reason = "its links lead in a circle" if is_circle else reason
+        raise WorkspaceError(f"path {clip(text)} cannot be looked up: {reason}") from error
+    return full
 
 
 def with_home(text: str) -> str:

@@ -28,7 +28,7 @@ from PIL import Image
 import thanosql_dbapi
 from thanosql_dbapi.language import parse
 
-LONGEST_S = 10.0
+LONGEST_S = 60.0
 SOUND = (
     "SEARCH IMAGE text='a cat' USING m AS SELECT * FROM photos",
     "SEARCH IMAGE text='a cat', 'a dog' USING m OPTIONS (result_col='s', top_k=2) AS photos",

@@ -151,7 +151,7 @@ def _read(place: str) -> tuple[str, bytes]:
         ) from exc
     if len(content) > SIZE_LIMIT_BYTES:
         raise SourceError(
-            f"catalog {clip(str(path))} is larger than the limit of {SIZE_LIMIT_BYTES:,} bytes"
+            f"catalog {str(path)!r} is larger than the limit of {SIZE_LIMIT_BYTES:,} bytes"
         )
     return str(path), content
 
