@@ -58,7 +58,7 @@ _IN_ORDER = re.compile(
     r"|CREATE BLOOM FILTER|BLOOM FILTER ON .*"
 )
 
-_EXPLAIN = re.compile(r"\s*EXPLAIN(?:\s+QUERY\s+PLAN)?\b", re.IGNORECASE)
+_EXPLAIN = re.compile(r"\A\s*EXPLAIN(?:\s+QUERY\s+PLAN)?\b", re.IGNORECASE)
 
 
 def compile_best(
@@ -283,7 +283,7 @@ def _whole(plan: Plan, best: TopK, arguments: Arguments, condition: str) -> Comp
         whole = compile_parts(plan, best.narrowing.parts(condition), arguments)
     else:
         whole = compile_plan(plan, arguments, {best.key: condition} if condition else UNRESTRICTED)
-    return whole._replace(sql=_EXPLAIN.sub("", whole.sql)) if plan.is_explained else whole
+    return whole._replace(sql=_EXPLAIN.sub("", whole.sql))
 
 
 def _habit(context: Context, arguments: Arguments) -> SearchStats:
@@ -296,7 +296,10 @@ def _habit(context: Context, arguments: Arguments) -> SearchStats:
 
 
 def _is_by_index(database: Database, sql: str, parameters: dict[str, Any]) -> bool:
-    plan = database.rows(f"EXPLAIN QUERY PLAN {sql}", parameters)
+    # A text that is new in each version of the schema: sqlite3 keeps prepared statements, and an
+    # EXPLAIN, which reads no table, is never prepared again for a schema that has changed.
+    (version,) = database.row("PRAGMA main.schema_version") or (0,)
+    plan = database.rows(f"EXPLAIN QUERY PLAN {sql}\n/* {version} */", parameters)
     return not all(_IN_ORDER.fullmatch(row[-1]) for row in plan)
 
 
