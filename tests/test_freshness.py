@@ -244,6 +244,21 @@ def test_equal_rows_by_an_index_that_comes_later(photos: Connection, text: str) 
     assert photos.execute(sql, values).fetchall() == wanted
 
 
+def test_equal_rows_by_an_index_that_another_program_makes(
+    opened: Open, photos: Connection
+) -> None:
+    other = opened()
+    text = BEST.replace("FROM photos", "FROM photos WHERE album < 5")
+    photos.execute("UPDATE photos SET v = ? WHERE rowid % 9 = 1", (vector(1),))
+    photos.execute("UPDATE photos SET album = 4 - rowid % 5")
+    for each in range(2):
+        if each:
+            other.execute("CREATE INDEX by_album ON photos (album)")
+        scan = f"{text} /* {each} */"
+        wanted = sqlite3.Cursor(photos).execute(scan, (vector(1),)).fetchall()
+        assert photos.execute(text, (vector(1),)).fetchall() == wanted
+
+
 def test_a_mark_is_of_the_moment_of_its_vectors(
     opened: Open, photos: Connection, tmp_path: Path
 ) -> None:

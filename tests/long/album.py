@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from contextlib import closing
@@ -12,6 +13,7 @@ import numpy as np
 
 os.environ.setdefault("THANOSQL_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of torch would wait for one another
 
 import thanosql_dbapi
 
@@ -27,6 +29,7 @@ TABLES = (
 """A row id that a column holds, one that a dump changes, and one that VACUUM changes too."""
 
 
+@functools.lru_cache(maxsize=20_000)
 def vector(seed: int) -> bytes | None:
     """Return a value for a vector column; the first few seeds have no direction or are extreme."""
     odd = [None, 0.0, np.inf, 1e30, np.nan]

@@ -31,7 +31,7 @@ if str(HERE) not in sys.path:
 from album import make_workspace  # noqa: E402
 from world import Difference, World  # noqa: E402
 
-ROWS = 52
+ROWS = 44
 LENGTH = 60
 _SHORTENING_S = 40
 Operation = list[Any]
@@ -68,7 +68,7 @@ class Writer:
                 draw.choice([draw.choice(self.recent), draw.randrange(5, 60)]),
                 draw.choice([1, 1, 2, 3, 7]),
             ]
-            for _ in range(draw.choice([6, 12, 24]))
+            for _ in range(draw.choice([20, 30, 40]))
         ]
 
     def row(self) -> int:
@@ -208,6 +208,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--keep", type=Path, default=Path.cwd(), help="folder for cases that fail")
     given = parser.parse_args(arguments)
     counts, failed = collections.Counter[str](), 0
+    given.keep.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         workspace = make_workspace(Path(folder), ROWS)
         begun = time.monotonic()

@@ -16,6 +16,9 @@ from ..stores.sqlite.registry import Model, VectorColumn
 from .resolve import Resolver, does_work
 from .tables import require_tables, tables_behind
 
+MOST_VALUES = 2000
+"""SQLite's limit of columns (https://www.sqlite.org/limits.html); nothing is embedded beyond it."""
+
 _NO_COLUMN = "no such column: "
 
 
@@ -35,6 +38,13 @@ def resolve_search(resolver: Resolver, statement: Search) -> SearchPlan:
     values = _query_values(resolver, statement)
     if not values:
         raise arguments.error("SEARCH: no text and no image to search for", statement)
+    if len(values) > MOST_VALUES:
+        raise arguments.error(
+            f"SEARCH: {len(values):,} texts and images to search for; each gives a column, and a"
+            f" result of SQLite has {MOST_VALUES:,} at most; search for them in several statements;"
+            " nothing was changed",
+            statement,
+        )
     names = _names(resolver, statement, column, len(values))
     threshold = arguments.option(statement, grammar.THRESHOLD)
     limit = _top_k(resolver, statement)

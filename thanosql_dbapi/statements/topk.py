@@ -8,6 +8,7 @@ similarities alone.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sqlite3
@@ -61,7 +62,8 @@ _IN_ORDER = re.compile(
     r"|CREATE BLOOM FILTER|BLOOM FILTER ON .*"
 )
 
-_EXPLAIN = re.compile(r"\s*EXPLAIN(?:\s+QUERY\s+PLAN)?\b", re.IGNORECASE)
+_explained = itertools.count()
+_EXPLAIN = re.compile(r"\A\s*EXPLAIN(?:\s+QUERY\s+PLAN)?\b", re.IGNORECASE)
 
 
 def compile_best(
@@ -282,7 +284,7 @@ class _Candidates:
             whole = compile_parts(plan, best.narrowing.parts(condition), self.arguments)
         else:
             whole = compile_plan(plan, self.arguments, restriction)
-        return whole._replace(sql=_EXPLAIN.sub("", whole.sql)) if plan.is_explained else whole
+        return whole._replace(sql=_EXPLAIN.sub("", whole.sql))
 
     def _probe(self, best: TopK, condition: str = "") -> Compiled:
         return compile_probe(self.plan, best, self.arguments, condition)
@@ -298,7 +300,9 @@ def _stats(context: Context, arguments: Arguments) -> SearchStats:
 
 
 def _is_by_index(database: Database, sql: str, parameters: dict[str, Any]) -> bool:
-    plan = database.rows(f"EXPLAIN QUERY PLAN {sql}", parameters)
+    # A new text each time: sqlite3 keeps prepared statements, and an EXPLAIN, which reads no table,
+    # is never prepared again for a schema that has changed.
+    plan = database.rows(f"EXPLAIN QUERY PLAN {sql}\n/* {next(_explained)} */", parameters)
     return not all(_IN_ORDER.fullmatch(row[-1]) for row in plan)
 
 
