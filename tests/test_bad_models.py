@@ -175,6 +175,15 @@ def test_tokens_beyond_the_vocabulary_are_refused(
     assert "5000" in refusal(bare)
 
 
+def test_a_tokenizer_that_cannot_pad_is_an_error_of_the_model(
+    folder: Path, bare: thanosql_dbapi.Connection
+) -> None:
+    change(folder / "tokenizer_config.json", lambda settings: settings.pop("pad_token"))
+    bare.execute("UPLOAD MODEL u FROM 'tiny_clip'")
+    with pytest.raises(thanosql_dbapi.ModelError, match="its tokenizer cannot be used"):
+        bare.execute("SELECT embed_text('u', 'a cat')")
+
+
 def test_a_model_damaged_after_its_upload_is_an_error_of_the_model(
     connection: thanosql_dbapi.Connection, workspace: Path, tmp_path: Path
 ) -> None:

@@ -121,7 +121,17 @@ class Encoder:
     def _embedded_texts(self, texts: list[str]) -> Vectors:
         with self._lock:
             tower = self._text()
-            tokens = self._tokenizer(
+            tokens = self._tokens(texts)
+            return self._run(
+                tower,
+                "text_embeds",
+                input_ids=tokens["input_ids"].to(self.device),
+                attention_mask=tokens["attention_mask"].to(self.device),
+            )
+
+    def _tokens(self, texts: list[str]) -> Any:
+        try:
+            return self._tokenizer(
                 texts,
                 padding=True,
                 truncation=True,
@@ -129,12 +139,11 @@ class Encoder:
                 return_attention_mask=True,
                 return_tensors="pt",
             )
-            return self._run(
-                tower,
-                "text_embeds",
-                input_ids=tokens["input_ids"].to(self.device),
-                attention_mask=tokens["attention_mask"].to(self.device),
-            )
+        except Exception as exc:  # e.g. it has no token to pad with
+            raise ModelError(
+                f"model {str(self.folder)!r}: its tokenizer cannot be used: {clip(str(exc), 200)};"
+                " get the model again"
+            ) from exc
 
     @cached_property
     def preparation(self) -> Preparation:

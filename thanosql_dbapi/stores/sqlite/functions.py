@@ -16,7 +16,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any, Union
 
-from ...errors import DataError, ProgrammingError, clip
+from ...errors import DataError, Error, InternalError, ProgrammingError, clip
 from ...vectors import to_vector
 
 Embed = Callable[[str, str, Any, Union[str, None]], Any]
@@ -37,7 +37,19 @@ def register(connection: sqlite3.Connection, embed: Embed, failed: Failed) -> No
         def call(*arguments: Any) -> Any:
             try:
                 return function(*arguments)
-            except BaseException as error:
+            except (Error, Warning, MemoryError) as error:
+                failed(error)
+                raise
+            except Exception as error:
+                # Overlooked where it arose; a program still catches sqlite3.Error.
+                unexpected = InternalError(
+                    f"{function.__name__}: unexpected {type(error).__name__}:"
+                    f" {clip(str(error), 300)}; this is a fault of the driver, please report it"
+                )
+                unexpected.__cause__ = error
+                failed(unexpected)
+                raise unexpected from error
+            except BaseException as error:  # Ctrl-C
                 failed(error)
                 raise
 
