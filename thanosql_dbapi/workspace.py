@@ -129,6 +129,7 @@ def absolute(root: Path, text: str) -> Path:
     """
     if "\0" in text:
         raise WorkspaceError(f"path {clip(text)} contains a NUL character")
+    full = None
     try:
         full = (root / with_home(text)).resolve()
         full.stat()
@@ -139,11 +140,14 @@ def absolute(root: Path, text: str) -> Path:
             f"path {clip(text)} has characters that no file name has: {error}"
         ) from error
     except (OSError, RuntimeError, ValueError) as error:
-        # A name of 300 letters; links in a circle are a RuntimeError before Python 3.13.
+        if full is not None and getattr(error, "errno", None) == errno.ENAMETOOLONG:
+            return full  # opening it says that no file has it
+        # Links in a circle are a RuntimeError before Python 3.13.
         is_circle = isinstance(error, RuntimeError) or getattr(error, "errno", 0) == errno.ELOOP
         reason = getattr(error, "strerror", None) or error
         reason = "its links lead in a circle" if is_circle else reason
         raise WorkspaceError(f"path {clip(text)} cannot be looked up: {reason}") from error
+    assert full is not None
     return full
 
 
