@@ -144,7 +144,7 @@ class BaseCursor(sqlite3.Cursor):
                 except ProgrammingError as refused:
                     raise refused from None  # not "while handling" SQLite's syntax error
                 if tree is None:
-                    if (refusal := self.connection._refusal()) is not None:
+                    if (refusal := self._refusal()) is not None:
                         raise refusal from error
                     if error.__class__ is _OperationalError and str(error).endswith(_SYNTAX):
                         raise _hinted(error, sql) from error.__cause__
@@ -261,13 +261,18 @@ class BaseCursor(sqlite3.Cursor):
         if connection is not None:
             connection.check_process()
 
+    def _refusal(self) -> WorkspaceError | None:
+        # As in _check_process.
+        connection: Owner | None = self.connection
+        return None if connection is None else connection._refusal()
+
     def _run_script(self, script: Any) -> None:
         """Run a script of plain SQL, which may drop columns of vectors."""
         if not isinstance(script, str) or _ALTERS.search(script) is None:
             try:
                 super().executescript(script)
             except Error as error:
-                if (refusal := self.connection._refusal()) is not None:
+                if (refusal := self._refusal()) is not None:
                     raise refusal from error
                 raise
             return
