@@ -62,6 +62,7 @@ from .errors import (
 )
 from .explanation import Explanation
 from .opening import explain
+from .planning.report import Report, Skipped
 from .progress import ProgressSetting
 from .sqlite3_compat import is_foreign, options_of, relay, with_abilities_of
 from .vectors import to_vector
@@ -225,7 +226,9 @@ __all__ = [
     "OperationalError",
     "PrepareProtocol",
     "ProgrammingError",
+    "Report",
     "Row",
+    "Skipped",
     "SourceError",
     "StatementError",
     "Time",

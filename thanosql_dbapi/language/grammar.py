@@ -109,6 +109,14 @@ class StatementSpec(NamedTuple):
 _OVERWRITE = OptionSpec("overwrite", Kind.FLAG, False)
 _RESULT_COL = OptionSpec("result_col", older=("column_name",))
 _IF_EXISTS = OptionSpec("if_exists", Kind.CHOICE, "fail", ("fail", "replace", "append"))
+_COPY = (
+    _OVERWRITE,
+    OptionSpec("if_exists", Kind.CHOICE, "fail", ("fail", "replace", "append", "sync")),
+    OptionSpec("exclude", Kind.VALUE),
+    OptionSpec("recursive", Kind.FLAG, True),
+    OptionSpec("exif", Kind.FLAG, False),
+    OptionSpec("allow_empty", Kind.FLAG, False),
+)
 _SEARCH = (
     OptionSpec("emb_col"),
     _RESULT_COL,
@@ -268,7 +276,7 @@ register(
     ),
     StatementSpec(
         ("COPY",), "Copy", Shape.ACTION, "a table", {"SUBJECT": "table", "FROM": "source"},
-        options=(_OVERWRITE, _IF_EXISTS),
+        options=_COPY,
     ),
     StatementSpec(("CONVERT",), "Convert", Shape.QUERY, "", _USING_AS, options=_CONVERT),
     _search("image"),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...planning.answer import Answer
+from ...planning.report import Report
 from .memory import Memory
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class State:
         notes: What answers each search of the last statement, and why.
         file_identity: Device and inode of the file that was opened, or None where unknown.
         is_blind: Whether the connection can change vectors without running triggers.
+        report: What the last COPY did.
     """
 
     temporary: list[str] = field(default_factory=list)
@@ -62,3 +64,4 @@ class State:
     notes: list[Answer] = field(default_factory=list)
     file_identity: tuple[int, int] | None = None
     is_blind: bool = False
+    report: Report | None = None

@@ -1,0 +1,370 @@
+"""COPY of a folder: a row a file, kept in step with the folder by ``append`` and ``sync``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from ..embedding.images import FORMATS
+from ..errors import MediaWarning, OperationalError, SourceError, clip, warn_user
+from ..language.names import same_name
+from ..language.tree import Copy
+from ..planning.arguments import Arguments
+from ..planning.report import Report, Skipped
+from ..sources.folder import (
+    COLUMNS,
+    HEADER_COLUMNS,
+    Changes,
+    Exclusion,
+    File,
+    Known,
+    Listing,
+    Reason,
+    Rows,
+    Rules,
+    additions,
+    all_changes,
+    column_of,
+    content_digest,
+    file_facts,
+    picture_suffixes,
+    read_headers,
+    walk,
+)
+from ..sources.tables import Row, Table
+from ..stores.sqlite.files import Files
+from .context import Context
+from .folder_rows import PathColumn, PathRows, is_gone, is_under
+
+_OF_FOLDERS = ("exclude", "recursive", "exif", "allow_empty")
+_BY_SUFFIX = (Reason.RAW, Reason.PICTURE, Reason.MEDIUM)
+_BY_NAME = (Reason.UNREADABLE, Reason.NAME, Reason.LINK, Reason.SPECIAL)
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """The options that only a folder takes.
+
+    Attributes:
+        exclude: The patterns of what is left out.
+        is_recursive: Whether folders in the folder are read.
+        has_headers: Whether the columns with what pictures' headers say are wanted.
+        may_be_empty: Whether ``sync`` may find nothing, and remove all rows.
+    """
+
+    exclude: tuple[str, ...]
+    is_recursive: bool
+    has_headers: bool
+    may_be_empty: bool
+
+
+@dataclass(frozen=True)
+class FolderCopy:
+    """A COPY of a folder.
+
+    Attributes:
+        folder: The folder, its links resolved.
+        options: What is read of it.
+        name: The table's name, for messages.
+        table: Its qualified, quoted name.
+        declared: The columns of a table that is there and stays; empty where it is made.
+        is_sync: Whether rows follow the files.
+        store: Makes the table, or adds rows to it.
+    """
+
+    folder: Path
+    options: FolderOptions
+    name: str
+    table: str
+    declared: Sequence[str]
+    is_sync: bool
+    store: Callable[[Table], object]
+
+
+def folder_options(arguments: Arguments, statement: Copy) -> FolderOptions:
+    """Return the options that only a folder takes.
+
+    Raises:
+        StatementError: One has a value of another type.
+    """
+    patterns: list[str] = []
+    given = statement.option("exclude")
+    for each in [] if given is None else arguments.several(given.value):
+        if not isinstance(each, (str, type(None))):
+            raise arguments.error(
+                f"option 'exclude' must be a pattern or a list of patterns, got {clip(each)}",
+                given or statement,
+                "e.g. exclude=['*.tmp', 'private/']",
+            )
+        patterns += [each] if each else []
+    recursive = statement.option("recursive")
+    is_default = recursive is None or arguments.value(recursive.value) is None
+    return FolderOptions(
+        tuple(patterns),
+        is_default or arguments.flag(statement, "recursive"),
+        arguments.flag(statement, "exif"),
+        arguments.flag(statement, "allow_empty"),
+    )
+
+
+def refuse_folder_options(arguments: Arguments, statement: Copy, *, is_sync: bool) -> None:
+    """Raise where an option is given that only a folder takes.
+
+    Raises:
+        StatementError: One is given.
+    """
+    given = next((name for name in _OF_FOLDERS if statement.option(name)), None)
+    if given is not None or is_sync:
+        what = "if_exists='sync'" if given is None else f"option {given!r}"
+        raise arguments.error(
+            f"COPY: {what} is for folders, and FROM names no folder; nothing was changed",
+            statement.option(given or "if_exists") or statement,
+        )
+
+
+def copy_folder(context: Context, copied: FolderCopy) -> Report:
+    """Make a table of a folder's files, or bring one in step with them; all or nothing.
+
+    Returns:
+        What was done.
+
+    Raises:
+        SourceError: The folder is missing, cannot be read, or has no media file.
+        OperationalError: The table has no column for paths.
+    """
+    listing = _listing(context, copied)
+    column = _column(copied, listing)
+    files = listing.take(column)
+    skipped = listing.skips.all()
+    may_be_empty = copied.is_sync and (copied.declared or copied.options.may_be_empty)
+    if not files and not may_be_empty:
+        raise _nothing(copied.folder, skipped)
+    database = context.database
+    with database.atomic():
+        if copied.declared:
+            changes = _bring_in_step(context, copied, column, files, skipped)
+        else:
+            changes = Changes(added=files)
+        if changes.added or not copied.declared:
+            copied.store(_table(context, copied.options, column, changes.added))
+        if not context.settings.is_read_only:
+            _remember(context, changes)
+    report = Report(
+        "COPY",
+        copied.name,
+        len(changes.added),
+        len(changes.updated),
+        len(changes.moved),
+        len(changes.removed),
+        len(changes.unchanged),
+        skipped,
+    )
+    _warn(copied, skipped)
+    return report
+
+
+def _listing(context: Context, copied: FolderCopy) -> Listing:
+    if not copied.folder.is_dir():
+        if copied.folder.exists():
+            raise SourceError(
+                f"folder {str(copied.folder)!r}: expected a folder, got a file; nothing was changed"
+            )
+        return Listing()
+    rules = Rules(
+        column_of(picture_suffixes(FORMATS)),
+        _may_read(context),
+        Exclusion(copied.options.exclude),
+        copied.options.is_recursive,
+    )
+    return walk(copied.folder, context.workspace.root, rules)
+
+
+def _may_read(context: Context) -> Callable[[Path], bool]:
+    workspace = context.workspace
+    roots = (workspace.root, *workspace.allowed_directories)
+    return lambda path: any(path.is_relative_to(root) for root in roots)
+
+
+def _column(copied: FolderCopy, listing: Listing) -> str:
+    """Return the column for the paths: that of the table where there is one."""
+    if not copied.declared:
+        return listing.column or COLUMNS[0]
+    known = [each for each in COLUMNS if any(same_name(each, name) for name in copied.declared)]
+    if not known:
+        raise OperationalError(
+            f"COPY: table {clip(copied.name)} has no column {clip(listing.column or COLUMNS[0])}"
+            f" (it has {', '.join(copied.declared)}); nothing was changed"
+        )
+    return listing.column if listing.column in known else known[0]
+
+
+def _table(context: Context, options: FolderOptions, column: str, files: Sequence[File]) -> Table:
+    """Return the rows of files; what the headers say is read as they are asked for."""
+
+    def rows() -> Iterator[Row]:
+        if not options.has_headers:
+            return ((file.path,) for file in files)
+        return _with_headers(context, files)
+
+    columns, types = [column], ["TEXT"]
+    if options.has_headers:
+        columns += HEADER_COLUMNS.keys()
+        types += HEADER_COLUMNS.values()
+    return Table(tuple(columns), tuple(types), rows, len(files))
+
+
+def _with_headers(context: Context, files: Sequence[File]) -> Iterator[Row]:
+    headers = read_headers(files, context.workspace.root, FORMATS)
+    return ((file.path, *header) for file, header in zip(files, headers, strict=True))
+
+
+def _bring_in_step(
+    context: Context,
+    copied: FolderCopy,
+    column: str,
+    files: Sequence[File],
+    skipped: Sequence[Skipped],
+) -> Changes:
+    """Change the rows that are there, and return what has changed; new files get no row yet."""
+    root = str(context.workspace.root)
+    rows = PathColumn(context.database, copied.table, column, root)
+    facts = ("file_size", "modified_at")
+    with_facts = copied.options.has_headers and all(
+        any(same_name(fact, name) for name in copied.declared) for fact in facts
+    )
+    found = rows.read(with_facts=with_facts)
+    known = _known(context, copied, found, files)
+    if copied.is_sync:
+        if not files and not copied.options.may_be_empty:
+            raise _nothing_left(copied, known, skipped)
+        changes = all_changes(
+            known, files, is_gone(root, files), lambda file: _digest(context, file)
+        )
+    else:
+        changes = additions(known, files)
+    spelled = found.spelled
+    rows.remove(text for path in changes.removed for text in spelled[path])
+    rows.move({text: new.path for old, new in changes.moved.items() for text in spelled[old]})
+    if copied.options.has_headers:
+        rows.add_header_columns(copied.declared)
+        _update_headers(context, rows, found, changes)
+    return changes
+
+
+def _known(context: Context, copied: FolderCopy, found: PathRows, files: Sequence[File]) -> Rows:
+    """Return the rows that matter, with what is remembered of their files."""
+    relative = _start(copied.folder, context.workspace.root)
+    is_inside = is_under(relative, is_recursive=copied.options.is_recursive)
+    inside = {path for path in found.spelled if is_inside(path)}
+    new = {file[1:] for file in files if file.inode and file.path not in inside}
+    known: dict[str, Known] = {}
+    outside = set()
+    for path, facts in Files(context.database).all():
+        if path in inside:
+            known[path] = facts
+        elif copied.is_sync and facts[:3] in new and path in found.spelled:
+            known[path] = facts
+            outside.add(path)
+    return Rows(inside, outside, known)
+
+
+def _start(folder: Path, root: Path) -> str:
+    """Return what the paths of a folder's files begin with; empty for the workspace itself."""
+    path = (folder.relative_to(root) if folder.is_relative_to(root) else folder).as_posix()
+    return "" if path == "." else f"{path.rstrip('/')}/"
+
+
+def _digest(context: Context, file: File) -> bytes | None:
+    try:
+        return content_digest(context.workspace.root / file.path)
+    except OSError:  # not the same file, as far as anybody can say
+        return None
+
+
+def _update_headers(context: Context, rows: PathColumn, found: PathRows, changes: Changes) -> None:
+    """Write what headers say to the rows where that is missing or of an older file."""
+    stale = []
+    there = chain(changes.updated.items(), changes.unchanged.items(), changes.moved.items())
+    for path, file in there:
+        if found.facts.get(path) != file_facts(file):
+            texts = [file.path] if path in changes.moved else found.spelled[path]
+            stale += [(text, file) for text in texts]
+    if stale:
+        headers = read_headers((file for _, file in stale), context.workspace.root, FORMATS)
+        rows.set_headers((text, *header) for (text, _), header in zip(stale, headers, strict=True))
+
+
+def _remember(context: Context, changes: Changes) -> None:
+    """Write down what files are like now, as far as it is not known."""
+    files = Files(context.database)
+    there = dict(files.all()) if changes.unchanged else {}
+    unknown = [
+        file
+        for file in changes.unchanged.values()
+        if (known := there.get(file.path)) is None or known[:3] != file[1:]
+    ]
+    seen = [*changes.added, *changes.updated.values(), *changes.moved.values(), *unknown]
+    if seen:
+        files.remember(seen, changes.digests)
+
+
+def _nothing(folder: Path, skipped: Sequence[Skipped]) -> SourceError:
+    """Return the error for a folder without a media file, which says what there is instead."""
+    where = f"folder {str(folder)!r}"
+    if not folder.exists():
+        return SourceError(f"{where} does not exist; nothing was changed")
+    found = "; it is empty"
+    if skipped:
+        each = [
+            f"{skip.count:,} {_plain(skip.suffix or 'without a suffix')} ({skip.reason})"
+            for skip in skipped
+        ]
+        more = f" and {len(each) - _SHOWN:,} kinds more" if len(each) > _SHOWN else ""
+        found = f"; it has {', '.join(each[:_SHOWN])}{more}"
+    return SourceError(
+        f"{where}: expected pictures, audio or video files, got none{found}; nothing was changed"
+    )
+
+
+def _nothing_left(copied: FolderCopy, known: Rows, skipped: Sequence[Skipped]) -> SourceError:
+    if not known.inside:
+        return _nothing(copied.folder, skipped)
+    is_there = copied.folder.exists()
+    now = "has no file for them now" if is_there else "does not exist"
+    return SourceError(
+        f"COPY: folder {str(copied.folder)!r} {now}, and table {clip(copied.name)} has"
+        f" {len(known.inside):,} files of it; if a disk is not plugged in, nothing is lost; to"
+        " remove the rows, say OPTIONS (if_exists='sync', allow_empty=True); nothing was changed"
+    )
+
+
+def _warn(copied: FolderCopy, skipped: Sequence[Skipped]) -> None:
+    """Say in one warning what was left out that the user may have wanted."""
+    parts = []
+    for reason in Reason:
+        found = [skip for skip in skipped if skip.reason == reason.value]
+        if not found or reason not in (*_BY_SUFFIX, *_BY_NAME):
+            continue
+        count = sum(skip.count for skip in found)
+        if reason in _BY_SUFFIX:
+            shown = [f"{_plain(skip.suffix)} ({skip.count:,})" for skip in found]
+            more = len(shown) - _SHOWN
+        else:
+            shown = [_plain(each) for skip in found for each in skip.examples][:3]
+            more = count - len(shown)
+        rest = f" and {more:,} more" if more > 0 else ""
+        parts.append(f"{count:,} × {reason.value}: {', '.join(shown[:_SHOWN])}{rest}")
+    if parts:
+        warn_user(
+            f"COPY {copied.name}: left out of folder {str(copied.folder)!r}: {'; '.join(parts)}."
+            " The connection's report has everything that got no row",
+            MediaWarning,
+        )
+
+
+def _plain(text: str) -> str:
+    """Return a file's name for a message: one that could command a terminal as its repr."""
+    return text if text.isprintable() else repr(text)
