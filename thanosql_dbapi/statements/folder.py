@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -31,6 +31,7 @@ from ..sources.folder import (
     file_facts,
     picture_suffixes,
     read_headers,
+    sort_naturally,
     walk,
 )
 from ..sources.tables import Row, Table
@@ -145,13 +146,14 @@ def copy_folder(context: Context, copied: FolderCopy) -> Report:
     database = context.database
     with database.atomic():
         if copied.declared:
-            changes = _bring_in_step(context, copied, column, files, skipped)
+            changes, known = _bring_in_step(context, copied, column, files, skipped)
         else:
-            changes = Changes(added=files)
+            changes, known = Changes(added=files), {}
+        sort_naturally(changes.added)
         if changes.added or not copied.declared:
             copied.store(_table(context, copied.options, column, changes.added))
         if not context.settings.is_read_only:
-            _remember(context, changes)
+            _remember(context, changes, known)
     report = Report(
         "COPY",
         copied.name,
@@ -227,8 +229,12 @@ def _bring_in_step(
     column: str,
     files: Sequence[File],
     skipped: Sequence[Skipped],
-) -> Changes:
-    """Change the rows that are there, and return what has changed; new files get no row yet."""
+) -> tuple[Changes, Mapping[str, Known]]:
+    """Change the rows that are there; new files get no row yet.
+
+    Returns:
+        What has changed, and what was known of the files by path.
+    """
     root = str(context.workspace.root)
     rows = PathColumn(context.database, copied.table, column, root)
     facts = ("file_size", "modified_at")
@@ -251,7 +257,7 @@ def _bring_in_step(
     if copied.options.has_headers:
         rows.add_header_columns(copied.declared)
         _update_headers(context, rows, found, changes)
-    return changes
+    return changes, known.known
 
 
 def _known(context: Context, copied: FolderCopy, found: PathRows, files: Sequence[File]) -> Rows:
@@ -297,18 +303,20 @@ def _update_headers(context: Context, rows: PathColumn, found: PathRows, changes
         rows.set_headers((text, *header) for (text, _), header in zip(stale, headers, strict=True))
 
 
-def _remember(context: Context, changes: Changes) -> None:
+def _remember(context: Context, changes: Changes, known: Mapping[str, Known]) -> None:
     """Write down what files are like now, as far as it is not known."""
-    files = Files(context.database)
-    there = dict(files.all()) if changes.unchanged else {}
-    unknown = [
+    seen = [
         file
-        for file in changes.unchanged.values()
-        if (known := there.get(file.path)) is None or known[:3] != file[1:]
+        for file in chain(
+            changes.added,
+            changes.updated.values(),
+            changes.moved.values(),
+            changes.unchanged.values(),
+        )
+        if (before := known.get(file.path)) is None or before[:3] != file[1:]
     ]
-    seen = [*changes.added, *changes.updated.values(), *changes.moved.values(), *unknown]
     if seen:
-        files.remember(seen, changes.digests)
+        Files(context.database).remember(seen, changes.digests)
 
 
 def _nothing(folder: Path, skipped: Sequence[Skipped]) -> SourceError:

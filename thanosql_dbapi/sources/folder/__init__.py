@@ -12,7 +12,7 @@ from .exclusion import Exclusion
 from .headers import COLUMNS as HEADER_COLUMNS
 from .headers import file_facts, read_headers
 from .suffixes import COLUMNS, column_of, picture_suffixes
-from .walk import File, Listing, Reason, Rules, file_of, walk
+from .walk import File, Listing, Reason, Rules, file_of, sort_naturally, walk
 
 __all__ = [
     "COLUMNS",
@@ -33,5 +33,6 @@ __all__ = [
     "file_of",
     "picture_suffixes",
     "read_headers",
+    "sort_naturally",
     "walk",
 ]

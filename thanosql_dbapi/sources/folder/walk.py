@@ -20,7 +20,7 @@ from ...planning.report import Skipped
 from .exclusion import Exclusion, is_system_folder
 from .suffixes import COLUMNS, OTHER_PICTURES, RAW
 
-_DIGITS = re.compile("([0-9]+)")
+_DIGITS = re.compile("[0-9]+")
 _EXAMPLES = 3
 _SIGNED = 2**63
 
@@ -101,16 +101,13 @@ class Listing:
         return next((column for column in COLUMNS if self.files[column]), None)
 
     def take(self, column: str) -> list[File]:
-        """Return the files of one column, sorted as people count; those of the others are skipped.
-
-        2.jpg comes before 10.jpg, folder by folder.
-        """
+        """Return the files of one column; those of the others are skipped."""
         for other in COLUMNS:
             if other != column:
                 for file in self.files[other]:
                     self.skips.add(Reason.MEDIUM, suffix_of(file.path), file.path)
                 self.files[other] = []
-        return sorted(self.files[column], key=lambda file: _natural(file.path))
+        return self.files[column]
 
 
 @dataclass(frozen=True)
@@ -152,6 +149,22 @@ def file_of(path: str, status: os.stat_result) -> File:
 def suffix_of(name: str) -> str:
     """Return a file's suffix in lower case, with the dot."""
     return os.path.splitext(name)[1].lower()  # noqa: PTH122 - a Path a file takes a second more
+
+
+def sort_naturally(files: list[File]) -> None:
+    """Sort files as people count: folder by folder, 2.jpg before 10.jpg, case aside."""
+    files.sort(key=lambda file: file.path)
+    files.sort(key=lambda file: _natural(file.path))
+
+
+def _natural(path: str) -> str:
+    """Return a sort key: the end of a name, then numbers by value, then letters."""
+    return _DIGITS.sub(_number, path.casefold()).replace("/", "\0")
+
+
+def _number(digits: re.Match[str]) -> str:
+    number = digits[0].lstrip("0")
+    return f"\1{chr(len(number))}{number}"
 
 
 class _Walk:
@@ -287,13 +300,3 @@ def _signed(number: int) -> int:
 def _shown(path: str) -> str:
     r"""Return a path with \xe4 for each byte that is not UTF-8."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _natural(path: str) -> tuple[list[list[tuple[int, int, str]]], str]:
-    """Return a sort key: folder by folder, numbers by value and before letters, case aside."""
-    parts = path.casefold().split("/")
-    return [[_piece(piece) for piece in _DIGITS.split(part) if piece] for part in parts], path
-
-
-def _piece(piece: str) -> tuple[int, int, str]:
-    return (0, int(piece), "") if _DIGITS.fullmatch(piece) else (1, 0, piece)
