@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -719,6 +720,20 @@ def test_modified_at_is_in_utc(album: Album) -> None:
     (row,) = headers(album)
     time = datetime.fromisoformat(str(row["modified_at"]))
     assert time == datetime.fromtimestamp(1_700_000_000.123, timezone.utc)
+
+
+def test_the_page_about_ones_own_photos(album: Album) -> None:
+    photograph(album.root / "pictures" / "1.jpg")
+    photograph(album.root / "pictures" / "2019" / "raw" / "2.jpg")
+    page = (Path(__file__).parents[1] / "docs" / "your-photos.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sql\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    rows = [
+        album.db.execute(statement).fetchall() for block in blocks for statement in block.split(";")
+    ]
+    assert rows[1] == [(2, "pictures/1.jpg")]
+    assert rows[-2:] == [[("2024-05", 2)], []]
+    program = "".join(re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
+    exec(program, {"connection": album.db})
 
 
 def test_the_report_of_other_statements(album: Album) -> None:

@@ -364,11 +364,11 @@ def _warn(copied: FolderCopy, skipped: Sequence[Skipped]) -> None:
             shown = [_plain(each) for skip in found for each in skip.examples][:3]
             more = count - len(shown)
         rest = f" and {more:,} more" if more > 0 else ""
-        parts.append(f"{count:,} × {reason.value}: {', '.join(shown[:_SHOWN])}{rest}")
+        parts.append(f"{reason.value}: {', '.join(shown[:_SHOWN])}{rest}")
     if parts:
         warn_user(
-            f"COPY {copied.name}: left out of folder {str(copied.folder)!r}: {'; '.join(parts)}."
-            " The connection's report has everything that got no row",
+            f"COPY {copied.name}: left out of folder {str(copied.folder)!r}: {'; '.join(parts)}"
+            " (Connection.report has all that got no row)",
             MediaWarning,
         )
 
