@@ -270,6 +270,15 @@ def test_names_that_are_not_utf8(album: Album) -> None:
     assert "p/\\xe4" in said
 
 
+def test_where_warnings_are_errors_all_is_done(album: Album) -> None:
+    album.write("p/1.jpg", "p/2.nef")
+    with pytest.raises(thanosql.MediaWarning, match=r"\.nef"):
+        album.copy()
+    report = album.db.report
+    assert report is not None
+    assert (report.added, album.paths()) == (1, ["p/1.jpg"])
+
+
 def test_a_name_cannot_command_the_terminal(album: Album) -> None:
     album.write("p/1.jpg")
     (album.root / "p" / "\x1b[2Jx.jpg").symlink_to("gone.jpg")
@@ -711,6 +720,19 @@ def test_exif_is_kept_in_step(album: Album, mode: str) -> None:
     album.copy(options)
     album.copy(options, table="u")
     assert [row["width"] for row in headers(album, "u")] == [6, 60, 30]
+
+
+def test_times_beyond_what_sqlite_can_store(album: Album) -> None:
+    album.write("p/1.jpg")
+    try:
+        os.utime(album.root / "p/1.jpg", (4e10, 4e10))
+    except OSError:
+        pytest.skip("this file system has no such times")
+    time = datetime.fromtimestamp(0, timezone.utc).isoformat()
+    for options in ("exif=True", "exif=True, if_exists='sync'"):
+        album.copy(options)
+        (row,) = headers(album)
+        assert row["modified_at"] is None or str(row["modified_at"]) > time
 
 
 def test_modified_at_is_in_utc(album: Album) -> None:

@@ -64,7 +64,7 @@ def copy(context: Context, arguments: Arguments, statement: Copy) -> None:
     if isinstance(source, Path):
         stays = target.is_there and not target.is_replaced
         declared = database.table_columns(schema, existing) if stays else []
-        context.state.report = copy_folder(
+        copy_folder(
             context,
             FolderCopy(
                 source,

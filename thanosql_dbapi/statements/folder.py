@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from ..embedding.images import FORMATS
-from ..errors import MediaWarning, OperationalError, SourceError, clip, warn_user
+from ..errors import OperationalError, SourceError, WorkspaceError, clip
 from ..language.names import same_name
 from ..language.tree import Copy
 from ..planning.arguments import Arguments
@@ -21,7 +21,6 @@ from ..sources.folder import (
     File,
     Known,
     Listing,
-    Reason,
     Rows,
     Rules,
     additions,
@@ -37,12 +36,10 @@ from ..sources.folder import (
 from ..sources.tables import Row, Table
 from ..stores.sqlite.files import Files
 from .context import Context
+from .folder_messages import nothing_found, nothing_left, warn_of_skipped
 from .folder_rows import PathColumn, PathRows, is_gone, is_under
 
 _OF_FOLDERS = ("exclude", "recursive", "exif", "allow_empty")
-_BY_SUFFIX = (Reason.RAW, Reason.PICTURE, Reason.MEDIUM)
-_BY_NAME = (Reason.UNREADABLE, Reason.NAME, Reason.LINK, Reason.SPECIAL)
-_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -126,11 +123,8 @@ def refuse_folder_options(arguments: Arguments, statement: Copy, *, is_sync: boo
         )
 
 
-def copy_folder(context: Context, copied: FolderCopy) -> Report:
+def copy_folder(context: Context, copied: FolderCopy) -> None:
     """Make a table of a folder's files, or bring one in step with them; all or nothing.
-
-    Returns:
-        What was done.
 
     Raises:
         SourceError: The folder is missing, cannot be read, or has no media file.
@@ -142,7 +136,7 @@ def copy_folder(context: Context, copied: FolderCopy) -> Report:
     skipped = listing.skips.all()
     may_be_empty = copied.is_sync and (copied.declared or copied.options.may_be_empty)
     if not files and not may_be_empty:
-        raise _nothing(copied.folder, skipped)
+        raise nothing_found(copied.folder, skipped)
     database = context.database
     with database.atomic():
         if copied.declared:
@@ -154,7 +148,7 @@ def copy_folder(context: Context, copied: FolderCopy) -> Report:
             copied.store(_table(context, copied.options, column, changes.added))
         if not context.settings.is_read_only:
             _remember(context, changes, known)
-    report = Report(
+    context.state.report = Report(
         "COPY",
         copied.name,
         len(changes.added),
@@ -164,8 +158,8 @@ def copy_folder(context: Context, copied: FolderCopy) -> Report:
         len(changes.unchanged),
         skipped,
     )
-    _warn(copied, skipped)
-    return report
+    # The last: where warnings are errors, all is done.
+    warn_of_skipped(copied.folder, copied.name, skipped)
 
 
 def _listing(context: Context, copied: FolderCopy) -> Listing:
@@ -203,6 +197,13 @@ def _column(copied: FolderCopy, listing: Listing) -> str:
     return listing.column if listing.column in known else known[0]
 
 
+def _locate(context: Context) -> Callable[[str], Path]:
+    """Return what gives the file of a path, checked anew: a link may have been changed."""
+    workspace = context.workspace
+    # Absolute, so that no name stands for one's own home.
+    return lambda path: workspace.locate(workspace.root / path)
+
+
 def _table(context: Context, options: FolderOptions, column: str, files: Sequence[File]) -> Table:
     """Return the rows of files; what the headers say is read as they are asked for."""
 
@@ -219,7 +220,7 @@ def _table(context: Context, options: FolderOptions, column: str, files: Sequenc
 
 
 def _with_headers(context: Context, files: Sequence[File]) -> Iterator[Row]:
-    headers = read_headers(files, context.workspace.root, FORMATS)
+    headers = read_headers(files, _locate(context), FORMATS)
     return ((file.path, *header) for file, header in zip(files, headers, strict=True))
 
 
@@ -245,7 +246,7 @@ def _bring_in_step(
     known = _known(context, copied, found, files)
     if copied.is_sync:
         if not files and not copied.options.may_be_empty:
-            raise _nothing_left(copied, known, skipped)
+            raise nothing_left(copied.folder, copied.name, len(known.inside), skipped)
         changes = all_changes(
             known, files, is_gone(root, files), lambda file: _digest(context, file)
         )
@@ -285,8 +286,8 @@ def _start(folder: Path, root: Path) -> str:
 
 def _digest(context: Context, file: File) -> bytes | None:
     try:
-        return content_digest(context.workspace.root / file.path)
-    except OSError:  # not the same file, as far as anybody can say
+        return content_digest(_locate(context)(file.path))
+    except (OSError, WorkspaceError):  # not the same file, as far as anybody can say
         return None
 
 
@@ -299,7 +300,7 @@ def _update_headers(context: Context, rows: PathColumn, found: PathRows, changes
             texts = [file.path] if path in changes.moved else found.spelled[path]
             stale += [(text, file) for text in texts]
     if stale:
-        headers = read_headers((file for _, file in stale), context.workspace.root, FORMATS)
+        headers = read_headers((file for _, file in stale), _locate(context), FORMATS)
         rows.set_headers((text, *header) for (text, _), header in zip(stale, headers, strict=True))
 
 
@@ -317,62 +318,3 @@ def _remember(context: Context, changes: Changes, known: Mapping[str, Known]) ->
     ]
     if seen:
         Files(context.database).remember(seen, changes.digests)
-
-
-def _nothing(folder: Path, skipped: Sequence[Skipped]) -> SourceError:
-    """Return the error for a folder without a media file, which says what there is instead."""
-    where = f"folder {str(folder)!r}"
-    if not folder.exists():
-        return SourceError(f"{where} does not exist; nothing was changed")
-    found = "; it is empty"
-    if skipped:
-        each = [
-            f"{skip.count:,} {_plain(skip.suffix or 'without a suffix')} ({skip.reason})"
-            for skip in skipped
-        ]
-        more = f" and {len(each) - _SHOWN:,} kinds more" if len(each) > _SHOWN else ""
-        found = f"; it has {', '.join(each[:_SHOWN])}{more}"
-    return SourceError(
-        f"{where}: expected pictures, audio or video files, got none{found}; nothing was changed"
-    )
-
-
-def _nothing_left(copied: FolderCopy, known: Rows, skipped: Sequence[Skipped]) -> SourceError:
-    if not known.inside:
-        return _nothing(copied.folder, skipped)
-    is_there = copied.folder.exists()
-    now = "has no file for them now" if is_there else "does not exist"
-    return SourceError(
-        f"COPY: folder {str(copied.folder)!r} {now}, and table {clip(copied.name)} has"
-        f" {len(known.inside):,} files of it; if a disk is not plugged in, nothing is lost; to"
-        " remove the rows, say OPTIONS (if_exists='sync', allow_empty=True); nothing was changed"
-    )
-
-
-def _warn(copied: FolderCopy, skipped: Sequence[Skipped]) -> None:
-    """Say in one warning what was left out that the user may have wanted."""
-    parts = []
-    for reason in Reason:
-        found = [skip for skip in skipped if skip.reason == reason.value]
-        if not found or reason not in (*_BY_SUFFIX, *_BY_NAME):
-            continue
-        count = sum(skip.count for skip in found)
-        if reason in _BY_SUFFIX:
-            shown = [f"{_plain(skip.suffix)} ({skip.count:,})" for skip in found]
-            more = len(shown) - _SHOWN
-        else:
-            shown = [_plain(each) for skip in found for each in skip.examples][:3]
-            more = count - len(shown)
-        rest = f" and {more:,} more" if more > 0 else ""
-        parts.append(f"{reason.value}: {', '.join(shown[:_SHOWN])}{rest}")
-    if parts:
-        warn_user(
-            f"COPY {copied.name}: left out of folder {str(copied.folder)!r}: {'; '.join(parts)}"
-            " (Connection.report has all that got no row)",
-            MediaWarning,
-        )
-
-
-def _plain(text: str) -> str:
-    """Return a file's name for a message: one that could command a terminal as its repr."""
-    return text if text.isprintable() else repr(text)

@@ -15,7 +15,7 @@ _SYSTEM = (
     *("$recycle.bin", "recycler", "system volume information", "found.[0-9][0-9][0-9]"),
     *("lost+found", "__macosx", "temporary items", ".trash*", ".thumbnails", ".stversions"),
     # Previews of photo libraries and of programs that serve pictures.
-    *("*.lrdata", "captureone", "appdata_oc*"),
+    *("*.lrdata", "appdata_oc*"),
 )
 _is_system = re.compile("|".join(map(translate, _SYSTEM))).match
 

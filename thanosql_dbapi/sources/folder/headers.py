@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from ..tables.table import Cell
 from .suffixes import RAW
-from .walk import File, suffix_of
+from .walk import LATEST_NS, File, suffix_of
 
 if TYPE_CHECKING:
     from PIL.Image import Exif, Image
@@ -58,13 +58,13 @@ _THREADS = 4
 
 
 def read_headers(
-    files: Iterable[File], root: Path, formats: Sequence[str]
+    files: Iterable[File], locate: Callable[[str], Path], formats: Sequence[str]
 ) -> Iterator[tuple[Cell, ...]]:
     """Yield the values of ``COLUMNS`` for each file, in order; None where it says nothing.
 
     Args:
         files: The files.
-        root: Where their paths start.
+        locate: Gives the file that a path means, or raises (``Workspace.locate``).
         formats: The formats that the decoder accepts, by Pillow's names.
     """
     from PIL import Image
@@ -73,7 +73,7 @@ def read_headers(
     readers = [Image.OPEN[name] for name in formats if name in Image.OPEN]
 
     def read(some: list[File]) -> list[tuple[Cell, ...]]:
-        return [(*_header(root / each.path, readers), *file_facts(each)) for each in some]
+        return [(*_header(each.path, locate, readers), *file_facts(each)) for each in some]
 
     waiting = iter(files)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="thanosql-headers") as pool:
@@ -88,21 +88,20 @@ def read_headers(
 
 def file_facts(file: File) -> tuple[int, str | None]:
     """Return ``file_size`` and ``modified_at``."""
-    seconds, nanoseconds = divmod(file.mtime_ns, 10**9)
-    try:
-        time = _EPOCH + timedelta(seconds=seconds, microseconds=nanoseconds // 1000)
-    except OverflowError:  # a file of the year 10000
+    if abs(file.mtime_ns) >= LATEST_NS:
         return file.size, None
+    seconds, nanoseconds = divmod(file.mtime_ns, 10**9)
+    time = _EPOCH + timedelta(seconds=seconds, microseconds=nanoseconds // 1000)
     fraction = "seconds" if not nanoseconds else "milliseconds"
     return file.size, time.isoformat(timespec=fraction)
 
 
-def _header(path: Path, readers: Sequence[Any]) -> tuple[Cell, ...]:
+def _header(path: str, locate: Callable[[str], Path], readers: Sequence[Any]) -> tuple[Cell, ...]:
     """Return all columns but the last two."""
     nothing = (None,) * (len(COLUMNS) - 2)
     try:
-        with path.open("rb") as file:
-            if suffix_of(path.name) in RAW:
+        with locate(path).open("rb") as file:
+            if suffix_of(path) in RAW:
                 return _of_raw(file)
             image = _opened(file, path, readers)
             if image is None:
@@ -113,11 +112,11 @@ def _header(path: Path, readers: Sequence[Any]) -> tuple[Cell, ...]:
                 # Newer versions of Pillow turn the size of a TIFF themselves.
                 width, height = exif.get(_TIFF_WIDTH, width), exif.get(_TIFF_HEIGHT, height)
             return _taken(exif, width, height)
-    except Exception:  # damaged files let many kinds of errors through
+    except Exception:  # a file that has gone; and damaged ones let many kinds of errors through
         return nothing
 
 
-def _opened(file: IO[bytes], path: Path, readers: Sequence[Any]) -> Image | None:
+def _opened(file: IO[bytes], path: str, readers: Sequence[Any]) -> Image | None:
     """Return the image with its header read, whatever its size; ``Image.open`` has a limit."""
     prefix = file.read(16)
     for factory, accept in readers:
@@ -125,7 +124,7 @@ def _opened(file: IO[bytes], path: Path, readers: Sequence[Any]) -> Image | None
             continue
         file.seek(0)
         try:
-            image: Image = factory(file, str(path))
+            image: Image = factory(file, path)
         except (SyntaxError, IndexError, TypeError, struct.error):  # as in Image.open
             continue
         return image

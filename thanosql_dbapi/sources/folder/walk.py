@@ -24,6 +24,9 @@ _DIGITS = re.compile("[0-9]+")
 _EXAMPLES = 3
 _SIGNED = 2**63
 
+LATEST_NS = _SIGNED - 1
+"""The latest time that SQLite can store in nanoseconds, in the year 2262; later ones become it."""
+
 
 class Reason(str, Enum):
     """Why an entry got no row."""
@@ -143,7 +146,8 @@ def walk(folder: Path, relative_to: Path, rules: Rules) -> Listing:
 
 def file_of(path: str, status: os.stat_result) -> File:
     """Return a file as a path and the operating system say that it is."""
-    return File(path, status.st_size, _signed(status.st_mtime_ns), _signed(status.st_ino))
+    time = max(-LATEST_NS, min(status.st_mtime_ns, LATEST_NS))
+    return File(path, status.st_size, time, _signed(status.st_ino))
 
 
 def suffix_of(name: str) -> str:
