@@ -221,6 +221,18 @@ def test_links(album: Album, tmp_path: Path) -> None:
     assert album.skipped()[("link to a folder that is read already", "/")] == 3
 
 
+def test_a_link_into_an_allowed_directory(album: Album, tmp_path: Path) -> None:
+    album.write("p/a.jpg", "../nas/2024/b.jpg", "../nas/c.jpg")
+    (album.root / "p" / "nas").symlink_to(tmp_path / "nas", target_is_directory=True)
+    (tmp_path / "nas" / "back").symlink_to(album.root / "p", target_is_directory=True)
+    nas = [tmp_path / "nas"]
+    with thanosql.connect(album.root / "x.db", progress=False, allowed_directories=nas) as db:
+        db.execute("COPY t FROM 'p/'")
+        rows = db.execute("SELECT * FROM t").fetchall()
+    db.close()
+    assert rows == [("p/a.jpg",), ("p/nas/2024/b.jpg",), ("p/nas/c.jpg",)]
+
+
 # One bad entry does not stop the rest
 
 
@@ -421,6 +433,18 @@ def test_a_copy_does_not_take_the_row_of_its_original(album: Album) -> None:
     album.write("p/1.jpg", content="edited")
     assert counts(album.copy("if_exists='sync'")) == (1, 1, 0, 0, 0)
     assert album.notes() == {"p/1.jpg": "p/1.jpg", "p/backup.jpg": None}
+
+
+def test_a_number_in_the_file_system_alone_proves_nothing(album: Album) -> None:
+    """Some file systems number their files anew at each mount."""
+    album.write("p/1.jpg", "p/2.jpg")
+    album.touch("p/1.jpg", "p/2.jpg")
+    album.copy()
+    album.db.execute(
+        "UPDATE thanosql_files SET inode = (SELECT sum(inode) FROM thanosql_files) - inode"
+    )
+    assert counts(album.copy("if_exists='sync'")) == (0, 0, 0, 0, 2)
+    assert album.paths() == ["p/1.jpg", "p/2.jpg"]
 
 
 def test_a_camera_that_counts_again(album: Album) -> None:

@@ -162,7 +162,19 @@ def _file_of_row(file: File, known: Known | None, changes: Changes) -> None:
 
 
 def _differs(file: File, known: Known | None) -> bool:
-    return known is not None and known[:3] != file[1:]
+    """Return whether another file may lie where a row's file was.
+
+    Some file systems number their files anew each time. That alone says nothing where many files
+    may have the same size and time.
+    """
+    if known is None or known[:3] == file[1:]:
+        return False
+    return known[:2] != file[1:3] or not _is_coarse(known)
+
+
+def _is_coarse(known: Known) -> bool:
+    """Return whether a file's time is one that many files can have, as archives write it."""
+    return known.mtime_ns % 10**6 == 0
 
 
 class _Matching:
@@ -296,8 +308,7 @@ def _is_proof(known: Known) -> bool:
     File systems give the number of a deleted file to the next one, which an archive may have
     written with a time in whole seconds. The digest is better then.
     """
-    is_coarse = known.mtime_ns % 10**6 == 0
-    return bool(known.inode) and not (is_coarse and known.digest)
+    return bool(known.inode) and not (_is_coarse(known) and known.digest)
 
 
 def _grouped(

@@ -179,13 +179,14 @@ class _Walk:
         self._folder, self._rules = folder, rules
         self._listing = Listing()
         self._skip = self._listing.skips.add
-        # A link to a folder around this one is a loop too.
-        self._seen = {_identity(str(each)) for each in folder.parents}
+        self._seen: set[tuple[int, int] | str] = set()
         self._folders: list[tuple[str, str]] = []
         self._links: list[tuple[str, str]] = []
 
     def run(self) -> Listing:
         try:
+            # A link to a folder around this one is a loop too.
+            self._seen = {_identity(str(each)) for each in self._folder.parents}
             self._read(str(self._folder), "")
         except OSError as error:
             raise SourceError(
