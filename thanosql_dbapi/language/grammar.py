@@ -177,14 +177,20 @@ def when_changed(forget: Callable[[], None]) -> None:
     _changed.append(forget)
 
 
+@cache
 def first_words() -> frozenset[str]:
     """Return the words that begin a statement of ours; DELETE, which SQL has too, left out."""
     return frozenset(words[0] for words in SPECS) - {"DELETE"}
 
 
+@cache
 def query_words() -> frozenset[str]:
     """Return the first words of statements that can stand where SQL takes a query."""
     return frozenset(words[0] for words, spec in SPECS.items() if spec.shape is Shape.QUERY)
+
+
+when_changed(first_words.cache_clear)
+when_changed(query_words.cache_clear)
 
 
 def specs_of(first: str) -> Iterator[StatementSpec]:
