@@ -66,7 +66,7 @@ def model_bound(place: Path, files: Sequence[Path], runs: int) -> None:
     """A model of ViT-B/32's size on the CPU: CONVERT beside forward passes on ready tensors."""
     folder = vit_b32(place / "vit_b32")
     with _table(place, folder, files, "cpu") as convert:
-        encoder = Encoder(folder, device="cpu")
+        encoder = Encoder(folder.resolve(), device="cpu")
         candidates = {"forward passes alone": _forward(encoder, files), "CONVERT": convert}
         medians = compare(f"Model-bound: {len(files)} photographs, CPU", candidates, runs=runs)
     _verdict(medians, len(files), {"forward passes alone": 0.95})
@@ -74,7 +74,7 @@ def model_bound(place: Path, files: Sequence[Path], runs: int) -> None:
 
 def decode_bound(what: str, place: Path, files: Sequence[Path], runs: int) -> None:
     """storybook_clip: CONVERT beside pools that decode and resize, and a peer's loop."""
-    encoder = Encoder(MODEL_FOLDER, device="cpu")
+    encoder = Encoder(MODEL_FOLDER.resolve(), device="cpu")
     candidates: Candidates = {
         "decoding pool": partial(_decode_all, encoder, files),
         "decoding pool, transformers' processor": partial(_peer_decode_all, files, _processor()),
@@ -102,7 +102,7 @@ def gpu(place: Path, files: Sequence[Path], runs: int) -> None:
     folder = place / "vit_b32"
     folder = folder if folder.is_dir() else vit_b32(folder)
     many = [files[number % len(files)] for number in range(GPU_PHOTOS)]
-    encoder = Encoder(folder, device="cuda")
+    encoder = Encoder(folder.resolve(), device="cuda")
     with _table(place, folder, many, "cuda") as convert:
         candidates: Candidates = {
             "forward passes alone": _forward(encoder, many[:2048], repeat=len(many) // 2048),

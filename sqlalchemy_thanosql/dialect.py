@@ -29,10 +29,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DisconnectionError
 
 import thanosql_dbapi
-from thanosql_dbapi.settings import OPTIONS
 
 from .types import Vector
-from .url import read_options, require_no_host
+from .url import own_options, read_options, require_no_host
 
 IS_1_4 = sqlalchemy.__version__.startswith("1.")
 
@@ -121,7 +120,7 @@ class ThanosqlDialect(SQLiteDialect_pysqlite):
         require_no_host(url)
         options = read_options(url)
         arguments, keywords = super().create_connect_args(
-            url.difference_update_query(list(OPTIONS))
+            url.difference_update_query(own_options(url))
         )
         # SQLAlchemy 1.4 leaves it True for files as well: it has no pool for them.
         keywords.setdefault("check_same_thread", not self._is_url_file_db(url))

@@ -75,7 +75,7 @@ def keep_vectors(autogen_context: Any, upgrade_ops: Any) -> Any:
 class ThanosqlImpl(SQLiteImpl):  # type: ignore[misc, unused-ignore]  # Alembic may not be there
     """Alembic's operations on SQLite, which for this dialect keep triggers and views."""
 
-    __dialect__ = "sqlite"  # the dialect's name is SQLite's, so this stands in for Alembic's own
+    __dialect__ = "sqlite"  # the dialect's name is SQLite's, so this replaces Alembic's own
     _dependents: _Dependents | None = None
 
     def prep_table_for_batch(self, batch_impl: Any, table: Table) -> None:
@@ -130,7 +130,7 @@ class _Dependents:
                 self.triggers[name] = sql
             else:
                 uses[f"a trigger of {owner!r}"] = self._writes(owner)
-        # What was broken before is no matter of the migration.
+        # What was broken before is not the migration's concern.
         self.uses = {
             user: sound
             for user, statements in uses.items()
@@ -144,7 +144,7 @@ class _Dependents:
             if refusal is not None:
                 raise CommandError(
                     f"batch migration of {self.table!r}: {user} would no longer work: {refusal};"
-                    " drop it before the batch, and create it anew after"
+                    " drop it before the batch, and create it again after"
                 )
         writes = [sql for sql in self._writes(self.table) if self._refusal(sql) is None]
         columns = self._columns(self.table)

@@ -47,7 +47,7 @@ class Explain(exp.Describe):
 
 
 def put(expression: exp.Expression, place: exp.Table, reading: Reading) -> exp.Expression:
-    """Put a statement where its name stands; return the whole."""
+    """Put a statement in the place of its name; return the whole."""
     select = place.find_ancestor(exp.Select)
     assert select is not None
     is_bare = not any(

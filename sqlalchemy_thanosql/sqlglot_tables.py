@@ -54,7 +54,7 @@ def hidden_table(expression: exp.Expression) -> str | None:
 
 
 def _is_visible(defined: exp.CTE, table: exp.Table) -> bool:
-    """Tell whether no CONVERT stands between a name that a WITH defines and its use.
+    """Tell whether there is no CONVERT between a name that a WITH defines and its use.
 
     CONVERT runs its query by itself, where such a name is that of a table.
     """

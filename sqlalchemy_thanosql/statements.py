@@ -39,7 +39,7 @@ class Statement(ClauseElement):
     """The text of a statement with SQLAlchemy's expressions in between.
 
     Attributes:
-        texts: What stands before, between and after the clauses.
+        texts: The text before, between and after the clauses.
         clauses: Bound parameters, and last the SELECT of the rows.
     """
 
@@ -99,7 +99,7 @@ def search_image(
         A selectable with the columns of the query and the similarity, cosine, -1 to 1.
 
     Raises:
-        ValueError: Neither text nor image is given, or the query is no query.
+        ValueError: Neither text nor image is given, or the query is not one.
 
     Example:
         >>> from sqlalchemy import column, table

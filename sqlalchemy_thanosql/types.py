@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Union, cast
+from typing import TYPE_CHECKING, Any, Union
 
 from sqlalchemy import func
 from sqlalchemy.types import UserDefinedType
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from sqlalchemy.engine import Dialect
-
-    from .functions import cosine_similarity
+    from sqlalchemy.sql.elements import ColumnElement
 
     _VectorBase = UserDefinedType[NDArray[np.float32]]
 else:
@@ -37,7 +36,7 @@ class Vector(_VectorBase):
         as_list: Fetch lists of floats instead of arrays.
 
     Raises:
-        ValueError: ``dim`` is no positive integer.
+        ValueError: ``dim`` is not a positive integer.
         TypeError: ``as_list`` is not True or False.
 
     Example:
@@ -52,7 +51,7 @@ class Vector(_VectorBase):
     class comparator_factory(UserDefinedType.Comparator):  # type: ignore[type-arg]  # noqa: N801
         """What a Vector column offers besides SQL's own operators."""
 
-        def cosine_similarity(self, other: Any) -> cosine_similarity:
+        def cosine_similarity(self, other: Any) -> ColumnElement[float]:
             """Return the SQL expression of the cosine between this vector and another.
 
             Args:
@@ -62,8 +61,8 @@ class Vector(_VectorBase):
                 A Float expression, -1 to 1, NULL where either vector is NULL.
             """
             # By its name: the module functions imports this one.
-            found: Any = func.cosine_similarity(self.expr, other)
-            return cast("cosine_similarity", found)
+            found: ColumnElement[float] = func.cosine_similarity(self.expr, other)
+            return found
 
     def __init__(self, dim: int | None = None, as_list: bool = False) -> None:
         if dim is not None and (type(dim) is not int or dim < 1):
@@ -101,7 +100,7 @@ class Vector(_VectorBase):
         """Return what makes a fetched BLOB an array, and an array a list if that is asked for."""
 
         def array(value: Any) -> Any:
-            # What is no vector stays as it is: SQLite keeps any value in any column.
+            # A value that is not a vector is kept: SQLite keeps any value in any column.
             is_blob = isinstance(value, bytes) and len(value) % 4 == 0
             return to_vector(value) if is_blob else value
 

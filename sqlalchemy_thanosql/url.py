@@ -75,9 +75,11 @@ def read_options(url: URL) -> dict[str, Any]:
             file that does not exist.
     """
     query = url.query
-    is_uri = "uri" in query and _read(url, "uri", _one(url, "uri", query["uri"]))
+    is_uri = _is_uri(url)
     options: dict[str, Any] = {}
     for name, value in query.items():
+        if is_uri and name in SQLITE_URI_OPTIONS:
+            continue
         if name in OPTIONS and OPTIONS[name].is_repeatable:
             folders = (value,) if isinstance(value, str) else value
             options[name] = tuple(_read(url, name, folder) for folder in folders)
@@ -85,10 +87,20 @@ def read_options(url: URL) -> dict[str, Any]:
             options[name] = _read(url, name, _one(url, name, value))
         elif not is_uri:
             _refuse(url, name)
-        elif name not in SQLITE_URI_OPTIONS and "vfs" not in query:
+        elif "vfs" not in query:
             # A VFS of the user's own may take options of its own.
             _refuse(url, name)
     return options
+
+
+def own_options(url: URL) -> list[str]:
+    """Return the options of a URL that pysqlite is not to see: ours, which are no part of a URI."""
+    is_uri = _is_uri(url)
+    return [name for name in OPTIONS if not (is_uri and name in SQLITE_URI_OPTIONS)]
+
+
+def _is_uri(url: URL) -> bool:
+    return "uri" in url.query and bool(_read(url, "uri", _one(url, "uri", url.query["uri"])))
 
 
 def require_no_host(url: URL) -> None:

@@ -1,13 +1,13 @@
 """The modules import one another in one direction: no circles, and no arrow from a lower room up.
 
-Imports inside functions count, those under TYPE_CHECKING do not. ``ROOMS`` has the rooms of
-docs/design.md, lowest first.
+Imports inside functions count, and those for type checkers alone: what a module names in its types
+it knows. ``ROOMS`` has the rooms of docs/design.md, lowest first.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -16,7 +16,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("thanosql_dbapi", "sqlalchemy_thanosql", "thanosql")
-BASE = ("errors", "progress", "workspace", "vectors", "settings", "sqlite3_compat", "_version")
+BASE = (
+    *("errors", "progress", "openfile", "workspace", "vectors", "settings", "sqlite3_compat"),
+    "_version",
+)
 # Rooms on one line may not use one another, but for BESIDE.
 ROOMS: tuple[tuple[str, ...], ...] = (
     tuple(f"thanosql_dbapi.{name}" for name in BASE),
@@ -32,7 +35,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("thanosql_dbapi.statements",),
     tuple(
         f"thanosql_dbapi.{name}"
-        for name in ("plain_texts", "cursor", "connection", "opening", "explanation")
+        for name in ("plain_texts", "sharing", "cursor", "connection", "opening", "explanation")
     ),
     ("thanosql_dbapi.ui",),
     # The face of the driver, which imports the magics when IPython asks for them.
@@ -69,7 +72,7 @@ def imports_of(name: str) -> set[str]:
     path = modules()[name]
     package = name if path.stem == "__init__" else name.rpartition(".")[0]
     found = set()
-    for node in running(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -81,15 +84,6 @@ def imports_of(name: str) -> set[str]:
                 inner = f"{base}.{alias.name}"
                 found.add(inner if inner in modules() else base)
     return (found & modules().keys()) - {name}
-
-
-def running(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield a node and those below it, without the bodies of ``if TYPE_CHECKING``."""
-    yield node
-    is_for_types = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-    below = node.orelse if is_for_types else ast.iter_child_nodes(node)  # type: ignore[attr-defined]
-    for child in below:
-        yield from running(child)
 
 
 @cache

@@ -380,14 +380,19 @@ OTHER = (
 )
 
 
-@pytest.mark.parametrize("trouble", ["interrupted", "no pictures"])
-def test_vectors_stay_until_those_of_another_model_are_there(
-    converted: thanosql.Connection, workspace: Path, trouble: str
-) -> None:
-    before = converted.execute(VECTORS).fetchall()
+@pytest.fixture
+def before(converted: thanosql.Connection, workspace: Path) -> list[tuple[str, bytes]]:
+    """The vectors of model ``m``; the model ``other`` is there as well."""
+    vectors = converted.execute(VECTORS).fetchall()
     other_model(workspace)
     converted.execute("UPLOAD MODEL other FROM 'other'")
+    return vectors
 
+
+@pytest.mark.parametrize("trouble", ["interrupted", "no pictures"])
+def test_vectors_stay_until_those_of_another_model_are_there(
+    converted: thanosql.Connection, before: list[tuple[str, bytes]], workspace: Path, trouble: str
+) -> None:
     def stop(done: int, total: int | None, what: str) -> None:
         if trouble == "interrupted" and done == 4:
             raise KeyboardInterrupt("enough")
@@ -409,26 +414,20 @@ def test_vectors_stay_until_those_of_another_model_are_there(
 
 
 def test_another_model_takes_the_place_of_one(
-    converted: thanosql.Connection, workspace: Path
+    converted: thanosql.Connection, before: list[tuple[str, bytes]]
 ) -> None:
-    before = dict(converted.execute(VECTORS).fetchall())
-    other_model(workspace)
-    converted.execute("UPLOAD MODEL other FROM 'other'")
     rows = converted.execute(OTHER).fetchall()
     after = dict(converted.execute(VECTORS).fetchall())
     assert {path: vector.tobytes() for _, path, _, vector in rows} == after
     assert len(after) == 6
-    assert all(after[path] != before[path] for path in after)
+    assert all(after[path] != vector for path, vector in before)
     assert embedded_images(converted, OTHER) == 0
 
 
 @pytest.mark.parametrize("which", ["LIMIT 1", "WHERE 0"])
 def test_trying_another_model_on_some_rows_costs_no_vectors(
-    converted: thanosql.Connection, workspace: Path, which: str
+    converted: thanosql.Connection, before: list[tuple[str, bytes]], which: str
 ) -> None:
-    before = converted.execute(VECTORS).fetchall()
-    other_model(workspace)
-    converted.execute("UPLOAD MODEL other FROM 'other'")
     with pytest.raises(thanosql.OperationalError, match=r"result_col.*nothing was changed"):
         converted.execute(f"{OTHER} {which}")
     assert converted.execute(VECTORS).fetchall() == before

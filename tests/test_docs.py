@@ -32,7 +32,15 @@ from thanosql_dbapi.ui.terminal import Terminal
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = ("tutorial", "language", "python", "fast-search")
 """The pages that are run, one after another in the same workspace."""
-TWINS = ("index", *PAGES, "notebook-and-shell", "models-and-data", "superset", "your-photos")
+TWINS = (
+    "index",
+    *PAGES,
+    "notebook-and-shell",
+    "models-and-data",
+    "superset",
+    "security",
+    "your-photos",
+)
 HOME = "/home/me/photos"
 """What the pages print where the workspace's path stands."""
 ROWS_SHOWN = 5
@@ -144,29 +152,6 @@ def test_the_python_examples(page: str, pages, workspace: Path) -> None:
 @pytest.mark.parametrize("name", TWINS)
 def test_the_korean_twin_has_the_same_blocks(name: str) -> None:
     assert blocks(f"{name}.ko.md") == blocks(f"{name}.md")
-
-
-OPTION_TABLE = re.compile(r"^\| (?:option|옵션) \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", re.MULTILINE)
-
-
-@pytest.mark.parametrize("page", ["language.md", "language.ko.md"])
-def test_the_options_documented_are_those_that_parse(page: str) -> None:
-    for section in re.split(r"^## ", text_of(page), flags=re.MULTILINE)[1:]:
-        documented = {
-            name
-            for rows in OPTION_TABLE.findall(section)
-            for row in rows.splitlines()
-            for name in re.findall(r"`(\w+)`", row.split("|")[1])
-        }
-        title = section.splitlines()[0]
-        parsed = {
-            name
-            for spec in grammar.SPECS.values()
-            if spec.label in title or (title in ("SEARCH", "PRINT") and title in spec.words)
-            for option in spec.options or ()
-            for name in (option.name, *option.older)
-        }
-        assert documented == parsed, title
 
 
 @pytest.mark.parametrize("page", ["language.md", "language.ko.md"])

@@ -103,6 +103,23 @@ def test_rows_of_a_with_hold_vectors_of_another_model(
         )
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SEARCH IMAGE text='a' USING m AS SELECT * FROM photo",
+        "SELECT count(*) FROM (SEARCH IMAGE text='a' USING m AS SELECT * FROM photo)",
+        (
+            "WITH p AS (SELECT 1) SELECT * FROM p, (SEARCH IMAGE text='a' USING m AS SELECT * FROM"
+            " photo)"
+        ),
+        "CONVERT USING m OPTIONS (table_name='photos') AS SELECT * FROM main.photo",
+    ],
+)
+def test_a_misspelt_table_is_named(converted: Connection, sql: str) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="photo; did you mean 'photos'"):
+        converted.execute(sql)
+
+
 def test_a_column_that_is_there_already_is_named(converted: Connection) -> None:
     sql = "SEARCH IMAGE text='a' USING m OPTIONS (result_col='image_path') AS SELECT * FROM photos"
     with pytest.raises(sqlite3.OperationalError, match="have a column 'image_path' already"):

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import thanosql
+from thanosql_dbapi.openfile import OpenFile
 from thanosql_dbapi.sources.tables import blocks, delimited
 
 Outcome = tuple[Any, ...]
@@ -175,7 +176,7 @@ def test_an_abandoned_reading_leaves_no_thread_and_no_file(tmp_path: Path) -> No
 
     (tmp_path / "a.csv").write_text("a\n" + "1\n" * 1000)
     before = threading.active_count()
-    rows = delimited.delimited_table(tmp_path / "a.csv", None).rows()
+    rows = delimited.delimited_table(OpenFile(tmp_path / "a.csv"), None).rows()
     assert next(rows) == (1,)
     rows.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before
@@ -190,7 +191,7 @@ def test_a_real_long_file_in_flat_memory(tmp_path: Path) -> None:
     with path.open("w", encoding="utf-8") as file:
         file.write("path,text,n,x\n")
         file.writelines(line.format(i, i, i / 7) for i in range(100_000))
-    table = delimited.delimited_table(path, None)
+    table = delimited.delimited_table(OpenFile(path), None)
     assert table.types == ("TEXT", "TEXT", "INTEGER", "REAL")
     tracemalloc.start()
     try:

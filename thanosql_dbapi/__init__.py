@@ -37,8 +37,7 @@ from sqlite3.dbapi2 import Timestamp
 from typing import TYPE_CHECKING, Any, Union
 
 from ._version import __version__
-from .connection import Connection
-from .cursor import Cursor
+from .connection import Connection, Cursor
 from .errors import (
     ConvertWarning,
     DatabaseError,
@@ -64,6 +63,7 @@ from .explanation import Explanation
 from .opening import explain
 from .planning.report import Report, Skipped
 from .progress import ProgressSetting
+from .settings import OPTIONS
 from .sqlite3_compat import is_foreign, options_of, relay, with_abilities_of
 from .vectors import to_vector
 from .workspace import StrPath
@@ -76,13 +76,16 @@ def connect(
     database: Union[StrPath, bytes] = ":memory:",
     *sqlite3_arguments: Any,
     workspace: StrPath | None = None,
-    allowed_directories: Iterable[StrPath] = (),
+    allowed_directories: Iterable[StrPath] | None = None,
     catalog: StrPath | None = None,
     device: str | None = None,
     progress: ProgressSetting = None,
     offline: bool | None = None,
-    network: bool = False,
+    network: bool | None = None,
+    allowed_hosts: Iterable[str] | None = None,
     cache_bytes: int | None = None,
+    confine_attach: bool | None = None,
+    mode: str | None = None,
     **sqlite3_options: Any,
 ) -> Connection:
     """Open a SQLite database whose statements can search images.
@@ -100,10 +103,16 @@ def connect(
         progress: None shows bars in a terminal or notebook; True, False, or a callable
             ``(done, total, what)``.
         offline: Never use the network. Default: ``THANOSQL_OFFLINE``, else False.
-        network: Let rows and queries name images by http(s) URL.
+        network: Let rows and queries name images by http(s) URL, on hosts with public addresses.
+            Default: False.
+        allowed_hosts: Further hosts that they may name, whatever their addresses: ``"nas.local"``,
+            ``"10.0.0.5"``, ``"localhost:8000"``.
         cache_bytes: Most bytes of memory for the vectors of one column, which a search keeps
             rounded to one byte a number; with more, every row of the table is read. Default:
             4 GiB; 0 keeps none.
+        confine_attach: Refuse ``ATTACH`` and ``VACUUM INTO`` of files outside the workspace.
+        mode: ``"ro"`` writes nothing, neither the database nor anything beside it; ``"rw"`` creates
+            no file; ``"rwc"`` is the default.
         **sqlite3_options: ``timeout``, ``isolation_level``, ``uri``, ``factory`` … of
             ``sqlite3.connect``. A factory derived from ``sqlite3.Connection`` alone gets what
             :class:`Connection` can beside it.
@@ -124,26 +133,16 @@ def connect(
 
     Source: PEP 249, "connect( parameters... )".
     """
-    ours: dict[str, Any] = {
-        "workspace": workspace,
-        "allowed_directories": allowed_directories,
-        "catalog": catalog,
-        "device": device,
-        "progress": progress,
-        "offline": offline,
-        "network": network,
-        "cache_bytes": cache_bytes,
-    }
+    arguments = locals().copy()
+    given = {name: arguments[name] for name in OPTIONS if arguments[name] is not None}
     options = options_of(sqlite3_arguments, sqlite3_options, "sqlite3.connect()")
     factory: Any = options.pop("factory", Connection)
     if factory is Connection:
-        return Connection(database, **ours, **options)
+        return Connection(database, **given, **options)
     is_foreign_class = is_foreign(factory, Connection, _sqlite3.Connection)
     if is_foreign_class:
         factory = with_abilities_of(Connection, factory)
     # The factory gets what was given, by position or name as it was given.
-    defaults = {"allowed_directories": (), "network": False}
-    given = {name: value for name, value in ours.items() if value is not defaults.get(name)}
     connection: Connection = factory(database, *sqlite3_arguments, **given, **sqlite3_options)
     if is_foreign_class and not hasattr(connection, "settings"):
         connection.close()

@@ -5,21 +5,23 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+import threading
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from .cursor import Cursor
-from .errors import Error, ProgrammingError, clip
+from .cursor import BaseCursor
+from .errors import Error, ProgrammingError, WorkspaceError, clip
 from .explanation import Explanation, indented
 from .language import parse
 from .plain_texts import UNSETTLED, PlainTexts
 from .planning.report import Report
-from .progress import ProgressSetting
-from .settings import Settings
+from .settings import OPTIONS, Settings
+from .sharing import CONNECTION, CURSOR, belongs_to_process, guarded
 from .sqlite3_compat import (
+    POSITIONAL,
     adapt_default_types,
     is_foreign,
     options_of,
@@ -28,7 +30,7 @@ from .sqlite3_compat import (
 )
 from .stores.sqlite import extension, functions
 from .stores.sqlite.database import Database
-from .stores.sqlite.location import PAGE_SIZE, locate
+from .stores.sqlite.location import PAGE_SIZE, locate, with_mode
 from .stores.sqlite.memory import Memory
 from .stores.sqlite.registry import Registry
 from .stores.sqlite.state import State
@@ -46,44 +48,66 @@ _execute = sqlite3.Cursor.execute
 _OperationalError = sqlite3.OperationalError
 
 
+class Cursor(BaseCursor):
+    """A PEP 249 cursor; everything of ``sqlite3.Cursor`` holds.
+
+    A column of vectors is fetched as one-dimensional float32 arrays. A ThanoSQL statement that
+    has no rows to return leaves ``description`` None.
+    """
+
+    __slots__ = ()
+
+    connection: Connection
+
+
+def _lock_of(connection: Connection) -> threading.RLock:
+    return connection._lock
+
+
+def _lock_behind(cursor: Cursor) -> threading.RLock:
+    return cursor.connection._lock
+
+
 class Connection(sqlite3.Connection):
     """A PEP 249 connection; everything of ``sqlite3.Connection`` holds.
 
-    Made by :func:`thanosql_dbapi.connect`, which describes the arguments.
+    Made by :func:`thanosql_dbapi.connect`, which describes the arguments: the options that
+    ``settings.OPTIONS`` has, and those of ``sqlite3.connect``.
     """
 
     _name = "not opened"
+    _lock: threading.RLock  # of connections that threads share
+    _cursors: type[Cursor] = Cursor
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Connection:
+        """Make an object that takes a lock where threads may share the connection."""
+        place = 1 + POSITIONAL.index("check_same_thread")
+        given = arguments[place] if len(arguments) > place else None
+        if options.get("check_same_thread", True if given is None else given):
+            return super().__new__(cls)
+        kind: Any = cls
+        connection: Connection = super().__new__(guarded(kind, CONNECTION, _lock_of))
+        connection._lock = threading.RLock()
+        connection._cursors = guarded(Cursor, CURSOR, _lock_behind)
+        return connection
 
     def __init__(
         self,
         database: Union[StrPath, bytes] = ":memory:",
         *sqlite3_arguments: Any,
-        workspace: StrPath | None = None,
-        allowed_directories: Iterable[StrPath] = (),
-        catalog: StrPath | None = None,
-        device: str | None = None,
-        progress: ProgressSetting = None,
-        offline: bool | None = None,
-        network: bool = False,
-        cache_bytes: int | None = None,
-        **sqlite3_options: Any,
+        **options: Any,
     ) -> None:
-        options = options_of(sqlite3_arguments, sqlite3_options, "_sqlite3.Connection()")
-        location = locate(database, is_uri=bool(options.get("uri")))
-        settings = Settings.of(
-            {
-                "workspace": workspace,
-                "allowed_directories": allowed_directories,
-                "catalog": catalog,
-                "device": device,
-                "progress": progress,
-                "offline": offline,
-                "network": network,
-                "cache_bytes": cache_bytes,
-            },
-            location.folder,
-            is_read_only=location.is_read_only,
-        )
+        ours = {name: options.pop(name) for name in OPTIONS if name in options}
+        options = options_of(sqlite3_arguments, options, "_sqlite3.Connection()")
+        name = os.fsdecode(database)
+        is_uri = bool(options.get("uri"))
+        mode = ours.get("mode")
+        if mode is not None:
+            OPTIONS["mode"].value(mode)
+            database, options["uri"] = with_mode(database, mode, is_uri=is_uri)
+        location = locate(database, is_uri=is_uri or mode is not None)
+        is_read_only = location.is_read_only or location.is_protected
+        settings = Settings.of(ours, location.folder, is_read_only=is_read_only)
         is_new, identity = location.is_new, location.identity
         with extension.loading() as load:
             super().__init__(database, **options)
@@ -95,7 +119,8 @@ class Connection(sqlite3.Connection):
                 super().close()
                 raise
         self.settings = settings
-        self._name = os.fsdecode(database)
+        self._name = name
+        self._file = location.file
         # Another file may have taken the name while SQLite opened it.
         is_certain = identity in (None, location.identity)
         self._state = State(file_identity=location.identity if is_certain else None)
@@ -105,6 +130,14 @@ class Connection(sqlite3.Connection):
         register_adapter()
         adapt_default_types()
         self._register_functions()
+        belongs_to_process(self)
+        self._guard = None
+        if settings.confine_attach:
+            from .stores.sqlite.guard import Guard
+
+            is_uri = bool(options.get("uri"))
+            self._guard = Guard(settings.workspace.root, is_uri=is_uri)
+            super().set_authorizer(self._guard)
 
     def __repr__(self) -> str:
         settings = self.__dict__.get("settings")
@@ -125,11 +158,16 @@ class Connection(sqlite3.Connection):
         """Return a new cursor; ``factory`` is as in sqlite3."""
         if factory is not Cursor and is_foreign(factory, Cursor, sqlite3.Cursor):
             factory = with_abilities_of(Cursor, factory)
+        if "_lock" in self.__dict__ and isinstance(factory, type):
+            factory = guarded(factory, CURSOR, _lock_behind)
         return _cursor(self, factory)
+
+    def check_process(self) -> None:
+        """Raise ProgrammingError in a child process that got the connection by ``fork``."""
 
     def execute(self, sql: str, parameters: Parameters = (), /) -> Cursor:
         """Execute one statement on a new cursor, and return the cursor."""
-        cursor: Cursor = _cursor(self, Cursor)
+        cursor: Cursor = _cursor(self, self._cursors)
         # Cursor.execute alone would do, but one more call makes a point query 5 % slower.
         try:
             columns = self._settled.get(sql, UNSETTLED)
@@ -147,12 +185,12 @@ class Connection(sqlite3.Connection):
 
     def executemany(self, sql: str, parameters: Iterable[Parameters], /) -> Cursor:
         """Execute one statement for each set of parameters on a new cursor, and return it."""
-        cursor: Cursor = _cursor(self, Cursor)
+        cursor: Cursor = _cursor(self, self._cursors)
         return cursor.executemany(sql, parameters)
 
     def executescript(self, sql_script: str, /) -> Cursor:
         """Execute a script on a new cursor, and return the cursor."""
-        cursor: Cursor = _cursor(self, Cursor)
+        cursor: Cursor = _cursor(self, self._cursors)
         return cursor.executescript(sql_script)
 
     def close(self) -> None:
@@ -160,6 +198,10 @@ class Connection(sqlite3.Connection):
         super().close()
         if state := self.__dict__.get("_state"):
             state.matrices = None
+            if state.unsettled:
+                from .statements.models import settle_closed
+
+                settle_closed(self.settings, state, self._file)
 
     if sys.version_info >= (3, 11):
 
@@ -171,7 +213,7 @@ class Connection(sqlite3.Connection):
                 self._state.file_identity = None
                 self._state.matrices = None
                 self._state.memory = Memory()
-                self._state.habits.clear()
+                self._state.search_stats.clear()
                 self._plain.forget()
 
         def blobopen(self, *arguments: Any, **options: Any) -> sqlite3.Blob:
@@ -221,6 +263,19 @@ class Connection(sqlite3.Connection):
         plan = indented(cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall())
         return Explanation(tuple(self._state.notes), plan)
 
+    def set_authorizer(self, *arguments: Any, **options: Any) -> None:
+        """Call a function before each access; as in sqlite3. ``confine_attach`` stays in force."""
+        guard = self.__dict__.get("_guard")
+        given = [*arguments, *options.values()]
+        if guard is None or len(given) != 1 or not options.keys() <= {"authorizer_callback"}:
+            if options:  # deprecated since 3.13
+                relay(super().set_authorizer, *arguments, **options)
+            else:
+                super().set_authorizer(*arguments)
+            return
+        guard.own = given[0]
+        super().set_authorizer(guard)
+
     def set_trace_callback(self, *arguments: Any, **options: Any) -> None:
         """Call a function with each statement; as in sqlite3."""
         if options:  # deprecated since 3.13
@@ -234,6 +289,9 @@ class Connection(sqlite3.Connection):
 
         return Context(self, self.settings, self._state)
 
+    def _database(self) -> Database:
+        return Database(self)
+
     def _read_vector_names(self) -> dict[str, int] | None:
         """Return names and lengths of the vector columns, None where they cannot be read.
 
@@ -242,7 +300,7 @@ class Connection(sqlite3.Connection):
         """
         try:
             with self._untraced():
-                return Registry(Database(self)).vector_names()
+                return Registry(self._database()).vector_names()
         except Error:
             return None
 
@@ -257,6 +315,11 @@ class Connection(sqlite3.Connection):
             yield
         finally:
             super().set_trace_callback(self._trace_callback)
+
+    def _refusal(self) -> WorkspaceError | None:
+        """Return why ``confine_attach`` refused the last statement, if it did."""
+        reason = self._guard.take_reason() if self._guard is not None else None
+        return None if reason is None else WorkspaceError(reason)
 
     def _explained(self, error: sqlite3.OperationalError) -> BaseException:
         """Return why an SQL function of ours failed, where SQLite only says that it did."""

@@ -6,23 +6,24 @@ import functools
 import re
 import sqlite3
 from collections.abc import Iterable
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, Protocol
 
 from . import language
 from .errors import Error, ProgrammingError
 from .language import sqlite_may_accept
-from .plain_texts import UNSETTLED
+from .plain_texts import UNSETTLED, HasVectors, PlainTexts
 from .sqlite3_compat import NAMES_ARE_WARNED_OF, relay, warns_of_names
-from .stores.sqlite.database import Database
 from .vectors import Decoder
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from .connection import Connection
+    from .errors import WorkspaceError
     from .language.tree import Tree
-    from .stores.sqlite.database import Parameters
+    from .plain_texts import Description
+    from .statements import Context
+    from .stores.sqlite.database import Database, Parameters
 
 # Looked up once: a point query takes two microseconds in all.
 _execute = sqlite3.Cursor.execute
@@ -39,16 +40,41 @@ _ALTERS = re.compile(r"\balter\b", re.IGNORECASE)
 _NOTHING = "DROP TABLE IF EXISTS temp.thanosql_no_table"
 
 
-class Cursor(sqlite3.Cursor):
-    """A PEP 249 cursor; everything of ``sqlite3.Cursor`` holds.
+class Owner(HasVectors, Protocol):
+    """What a cursor asks of the connection that made it."""
 
-    A column of vectors is fetched as one-dimensional float32 arrays. A ThanoSQL statement that
-    has no rows to return leaves ``description`` None.
+    _plain: PlainTexts
+    _settled: dict[str, Description | None]
+
+    def check_process(self) -> None:
+        """Raise ProgrammingError in a child process that got the connection by ``fork``."""
+
+    def _context(self) -> Context:
+        """Return what the handlers of the statements work with."""
+
+    def _database(self) -> Database:
+        """Return the database, for SQL on the driver's own behalf."""
+
+    def _untraced(self) -> AbstractContextManager[None]:
+        """Keep what the driver asks for itself from a trace of the user's statements."""
+
+    def _explained(self, error: sqlite3.OperationalError) -> BaseException:
+        """Return why an SQL function of ours failed, where SQLite only says that it did."""
+
+    def _refusal(self) -> WorkspaceError | None:
+        """Return why ``confine_attach`` refused the last statement, if it did."""
+
+
+class BaseCursor(sqlite3.Cursor):
+    """Executes statements, for ``thanosql_dbapi.Cursor``, which adds its connection's class.
+
+    A connection makes cursors, so ``connection`` imports this module, which knows it as an
+    :class:`Owner` only.
     """
 
     __slots__ = ()
 
-    connection: Connection
+    connection: Owner  # type: ignore[assignment]  # it is an sqlite3.Connection as well
 
     # What sqlite3 itself calls with each row; the property below has the user's part of it.
     _rows = sqlite3.Cursor.__dict__["row_factory"]
@@ -118,6 +144,8 @@ class Cursor(sqlite3.Cursor):
                 except ProgrammingError as refused:
                     raise refused from None  # not "while handling" SQLite's syntax error
                 if tree is None:
+                    if (refusal := self.connection._refusal()) is not None:
+                        raise refusal from error
                     if error.__class__ is _OperationalError and str(error).endswith(_SYNTAX):
                         raise _hinted(error, sql) from error.__cause__
                     raise
@@ -145,7 +173,7 @@ class Cursor(sqlite3.Cursor):
     def _end_statement(self) -> None:
         """End the statement that the cursor executed last; ``description`` becomes None."""
         # A cursor whose __init__ did not run has no connection: sqlite3 raises.
-        connection: Connection | None = self.connection
+        connection: Owner | None = self.connection
         with nullcontext() if connection is None else connection._untraced():
             _execute(self, _NOTHING)
 
@@ -155,7 +183,7 @@ class Cursor(sqlite3.Cursor):
 
         connection = self.connection
         execute = functools.partial(_execute, self, sql, parameters)
-        alter(Database(connection), sql, execute, connection._untraced)
+        alter(connection._database(), sql, execute, connection._untraced)
         connection._plain.forget()
         # Not remembered as plain SQL: the next time it may be a column of vectors.
         self._decode_vectors(None)
@@ -176,12 +204,15 @@ class Cursor(sqlite3.Cursor):
         Raises:
             ProgrammingError: The statement returns rows.
         """
+        self._check_process()
         tree = _classify(sql)
         if tree is None or _is_plain(tree):
             self._stop_decoding()
             super().executemany(sql, parameters)
             return self
-        if _returns_rows(tree):
+        from .language.walk import returns_rows
+
+        if returns_rows(tree):
             raise ProgrammingError(
                 "executemany() can only execute statements that return no rows, and this one"
                 " returns rows; call execute() for each set of parameters"
@@ -209,6 +240,7 @@ class Cursor(sqlite3.Cursor):
 
         As in sqlite3, an open transaction is committed first.
         """
+        self._check_process()
         script: object = sql_script
         pieces = (
             language.split_script(script)
@@ -223,15 +255,26 @@ class Cursor(sqlite3.Cursor):
                 self._run_script(piece)
         return self
 
+    def _check_process(self) -> None:
+        # A cursor whose __init__ did not run has no connection: sqlite3 raises.
+        connection: Owner | None = self.connection
+        if connection is not None:
+            connection.check_process()
+
     def _run_script(self, script: Any) -> None:
         """Run a script of plain SQL, which may drop columns of vectors."""
         if not isinstance(script, str) or _ALTERS.search(script) is None:
-            super().executescript(script)
+            try:
+                super().executescript(script)
+            except Error as error:
+                if (refusal := self.connection._refusal()) is not None:
+                    raise refusal from error
+                raise
             return
         from .stores.sqlite.alteration import undo_removal, with_removals
 
         connection = self.connection
-        database = Database(connection)
+        database = connection._database()
         with connection._untraced():
             script = with_removals(database, script)
         try:
@@ -271,7 +314,7 @@ def _hinted(error: sqlite3.OperationalError, sql: str) -> sqlite3.OperationalErr
 def _classify(sql: object) -> Tree | None:
     """Return what a ThanoSQL statement says, None for what goes to sqlite3 as it is.
 
-    The one place where the two part. What is no text at all, sqlite3 is to refuse in its own words.
+    The one place where the two part. A non-str goes to sqlite3, which raises.
     """
     return language.parse(sql) if isinstance(sql, str) else None
 
@@ -281,11 +324,3 @@ def _is_plain(tree: Tree) -> bool:
     from .language.tree import Ranked
 
     return isinstance(tree, Ranked)
-
-
-def _returns_rows(tree: Tree) -> bool:
-    from .language.tree import Print, Query
-
-    if isinstance(tree, Query):
-        return tree.verb in ("SELECT", "EXPLAIN", "WITH", "VALUES")
-    return isinstance(tree, Print)

@@ -69,8 +69,16 @@ _PACKAGE = str(Path(__file__).parent)
 
 
 def clip(value: object, limit: int = 80) -> str:
-    """Return ``repr(value)``, shortened to ``limit`` characters for a message."""
-    text = repr(value)
+    """Return ``repr(value)``, shortened to ``limit`` characters for a message.
+
+    Never raises, whatever the value is.
+    """
+    if isinstance(value, (str, bytes)):
+        value = value[: limit + 1]  # not all of a long one is shown
+    try:
+        text = repr(value)
+    except Exception:
+        text = object.__repr__(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 

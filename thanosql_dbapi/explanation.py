@@ -8,8 +8,8 @@ from .planning.answer import Answer, Way
 
 _SQLITE_ALONE = (
     "SQLite alone: not a top-k similarity query, or one in a form that only a scan answers,"
-    " such as a join, DISTINCT, GROUP BY or an aggregate beside the similarity, a view, ASC, or a"
-    " LIMIT that is no number"
+    " such as a join, DISTINCT, GROUP BY or an aggregate, a view, ASC, or a"
+    " LIMIT that is not a number"
 )
 
 

@@ -74,7 +74,7 @@ def explain(
     Raises:
         StatementError: The statement does not parse.
         ProgrammingError: It is ThanoSQL and no query, such as COPY.
-        OperationalError: SQLite cannot explain it, since it is no query, or a table is missing.
+        OperationalError: SQLite cannot explain it because it is not a query or a table is missing.
 
     Example:
         >>> import thanosql_dbapi
@@ -106,7 +106,7 @@ def _read_name(name: str) -> tuple[str, dict[str, Any]]:
     scheme, _, rest = name.partition("://")
     if scheme.lower() not in SCHEMES:
         raise ProgrammingError(
-            f"{clip(name)} is no URL of a local database; expected one of\n"
+            f"{clip(name)} is not the URL of a local database; expected one of\n"
             "  thanosql:///photos.db          in the current folder\n"
             "  thanosql:////home/me/photos.db an absolute path: four slashes\n"
             "  thanosql:///photos.db?workspace=/home/me/photos&device=cpu\n"

@@ -104,7 +104,7 @@ class PlainTexts:
 def _is_expression(name: str, sql: str) -> bool:
     """Return whether a result column is certainly an expression, such as ``count(*)`` or ``1``.
 
-    SQLite names it by its text. The name is no identifier, so a column or an alias of that name
+    SQLite names it by its text. The name is not an identifier, so a column or an alias of that name
     would have to be quoted in the statement, or come from ``*``. To read the vector columns from
     the database for each ``SELECT 1``, ``SELECT 2`` … would take longer than the query.
     """

@@ -15,7 +15,7 @@ from typing import Any
 
 from .errors import ProgrammingError, clip
 from .progress import Progress
-from .workspace import StrPath, Workspace
+from .workspace import StrPath, Workspace, with_home
 
 DEFAULT_CACHE_BYTES = 4 * 2**30
 """For some 8 million vectors of 512 numbers."""
@@ -92,7 +92,7 @@ class Option:
             text = os.environ.get(self.environment or "")
             return self.read_text(text, self.environment) if text else self.default
         if self.is_repeatable:
-            # Relative paths start at the workspace: Settings.of checks the folders.
+            # Relative folders start at the workspace: Settings.of checks what the lists hold.
             return given
         if not self.check(given):
             expected = self.python_type or self.expected
@@ -127,26 +127,41 @@ def _read_bytes(text: str) -> int:
 
 
 def _read_folder(text: str) -> str:
-    folder = Path(text).expanduser()
-    if not folder.is_dir():
-        why = "which is a file" if folder.exists() else "which does not exist"
+    folder = Path(with_home(text))
+    # os.path knows no exceptions: a name of 300 letters, or NUL in it, is no folder's.
+    if not os.path.isdir(folder):  # noqa: PTH112
+        why = "which is a file" if os.path.exists(folder) else "which does not exist"  # noqa: PTH110
         raise ValueError(f"a folder, {why} ({str(folder.absolute())!r})")
     return str(folder)
 
 
 def _read_further_folder(text: str) -> str:
     """Relative ones start at the workspace, which is not known here."""
-    return _read_folder(text) if Path(text).expanduser().is_absolute() else text
+    return _read_folder(text) if Path(with_home(text)).is_absolute() else text
 
 
 def _read_catalog(text: str) -> str:
-    if not re.match(r"https?://", text) and not Path(text).expanduser().is_file():
+    if not re.match(r"https?://", text) and not os.path.isfile(with_home(text)):  # noqa: PTH113
         raise ValueError
     return text
 
 
 def _read_device(text: str) -> str:
     if not _DEVICE.fullmatch(text):
+        raise ValueError
+    return text
+
+
+def _read_host(text: str) -> str:
+    """Return a host, in lower case and without the dot of the root."""
+    host = text.strip().lower().removesuffix(".")
+    if not host or re.search(r"[\s/@?#\\*,]", host):
+        raise ValueError
+    return host
+
+
+def _read_mode(text: str) -> str:
+    if text not in ("ro", "rw", "rwc"):
         raise ValueError
     return text
 
@@ -239,6 +254,18 @@ OPTIONS: Mapping[str, Option] = {
             python_type="True or False",
         ),
         Option(
+            "allowed_hosts",
+            "hosts, each a name or an address such as nas.local, 10.0.0.5 or localhost:8000",
+            _read_host,
+            lambda value: True,
+            (),
+            "a host that images may come from although its address is private, loopback or"
+            " link-local; may be repeated; only with --network",
+            "--allow-host",
+            metavar="HOST",
+            is_repeatable=True,
+        ),
+        Option(
             "cache_bytes",
             "a number of bytes",
             _read_bytes,
@@ -247,6 +274,27 @@ OPTIONS: Mapping[str, Option] = {
             "most bytes of memory for the vectors of one column; 0 keeps none; default: 4 GiB",
             "--cache-bytes",
             metavar="N",
+        ),
+        Option(
+            "confine_attach",
+            "true or false",
+            read_boolean,
+            _is_boolean,
+            False,
+            "refuse ATTACH and VACUUM INTO of files outside the workspace; for servers",
+            "--confine-attach",
+            python_type="True or False",
+        ),
+        Option(
+            "mode",
+            "ro, rw or rwc",
+            _read_mode,
+            lambda value: isinstance(value, str),
+            None,
+            "ro: nothing is written, neither the database nor anything beside it; rw: the file must"
+            " exist; default: rwc, it is created",
+            "--mode",
+            metavar="MODE",
         ),
     )
 }
@@ -264,8 +312,11 @@ class Settings:
         progress: How progress is shown.
         offline: Whether the network is never used, not even for catalog entries.
         network: Whether rows and queries may name images by http(s) URL.
+        allowed_hosts: Hosts that they may name although their addresses are not public.
         cache_bytes: Most bytes of memory for the vectors of one column.
-        is_read_only: Whether nothing may be written beside the database.
+        confine_attach: Whether ATTACH and VACUUM INTO are kept inside the workspace.
+        mode: How the file is opened, as in SQLite's URIs, or None.
+        is_read_only: Whether nothing may be written: not the database, and nothing beside it.
     """
 
     workspace: Workspace
@@ -274,7 +325,10 @@ class Settings:
     progress: Progress = field(default_factory=Progress)
     offline: bool = False
     network: bool = False
+    allowed_hosts: tuple[str, ...] = ()
     cache_bytes: int = DEFAULT_CACHE_BYTES
+    confine_attach: bool = False
+    mode: str | None = None
     is_read_only: bool = False
 
     @classmethod
@@ -282,18 +336,26 @@ class Settings:
         """Return the settings of a connection.
 
         Args:
-            given: The options of ``connect``, all of them; None where one was not given.
+            given: Options of ``connect``; None is the same as not given.
             folder: The workspace if none is given.
-            is_read_only: Whether nothing may be written beside the database.
+            is_read_only: Whether nothing may be written.
 
         Raises:
             TypeError: A value has another type.
             OptionError: An option does not take its value.
         """
-        values = {name: option.value(given[name]) for name, option in OPTIONS.items()}
+        values = {name: option.value(given.get(name)) for name, option in OPTIONS.items()}
         root, further = values.pop("workspace"), values.pop("allowed_directories")
         workspace = Workspace(folder if root is None else root, further)
         for each in workspace.allowed_directories:
             OPTIONS["allowed_directories"].read_text(str(each))
+        values["allowed_hosts"] = _hosts(values["allowed_hosts"])
         progress = Progress(values.pop("progress"))
         return cls(workspace=workspace, progress=progress, is_read_only=is_read_only, **values)
+
+
+def _hosts(given: Any) -> tuple[str, ...]:
+    hosts = [given] if isinstance(given, str) else list(given)
+    if bad := [each for each in hosts if not isinstance(each, str)]:
+        raise TypeError(f"allowed_hosts must be texts, got {clip(bad[0])}")
+    return tuple(OPTIONS["allowed_hosts"].read_text(each) for each in hosts)

@@ -32,7 +32,7 @@ def to_vector(blob: Buffer) -> NDArray[np.float32]:
         float32 array (n,), read-only, sharing the memory of ``blob``.
 
     Raises:
-        DataError: ``blob`` is no bytes, or its length is no multiple of 4.
+        DataError: ``blob`` is not bytes, or its length is not a multiple of 4.
 
     Example:
         >>> to_vector(b"\x00\x00\x80?\x00\x00\x00@").tolist()
@@ -79,7 +79,7 @@ class Decoder:
     """A row factory that makes vectors of some columns, then calls the user's own.
 
     Args:
-        dimensions: Column index to length of its vectors. A value that is no BLOB of that length
+        dimensions: Column index to length of its vectors. A value that is not a BLOB of that length
             stays as it is: another column may bear a vector column's name.
         row_factory: The user's row factory, or None for tuples.
     """

@@ -7,12 +7,14 @@ connection's ``allowed_directories`` only, with symbolic links resolved first.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Union
 
 from .errors import WorkspaceError, clip
+from .openfile import OpenFile
 
 StrPath = Union[str, "os.PathLike[str]"]
 
@@ -37,11 +39,11 @@ class Workspace:
     """
 
     def __init__(self, root: StrPath, allowed_directories: Iterable[StrPath] = ()) -> None:
-        self.root = Path(root).expanduser().resolve()
+        self.root = absolute(Path(), os.fspath(root))
         if isinstance(allowed_directories, (str, os.PathLike)):
             allowed_directories = [allowed_directories]
         self.allowed_directories = tuple(
-            (self.root / Path(folder).expanduser()).resolve() for folder in allowed_directories
+            absolute(self.root, os.fspath(folder)) for folder in allowed_directories
         )
 
     @property
@@ -62,16 +64,97 @@ class Workspace:
 
         Raises:
             WorkspaceError: The path, symbolic links resolved, lies outside the workspace and the
-                allowed directories.
+                allowed directories; or no file can have it.
         """
         text = os.fspath(path)
-        if "\0" in text:
-            raise WorkspaceError(f"path {clip(text)} contains a NUL character")
-        full = (self.root / Path(text).expanduser()).resolve()
-        if any(full.is_relative_to(folder) for folder in (self.root, *self.allowed_directories)):
+        full = absolute(self.root, text)
+        if self.holds(full):
             return full
         raise WorkspaceError(
             f"path {clip(text)} lies outside the workspace {str(self.root)!r}"
             f" (it is {str(full)!r}); move it there, or open the connection with"
             f" allowed_directories=[{str(full.parent)!r}]"
         )
+
+    def holds(self, full: Path) -> bool:
+        """Return whether a resolved path lies in the workspace or an allowed directory."""
+        return any(full.is_relative_to(each) for each in (self.root, *self.allowed_directories))
+
+    def open(self, path: StrPath) -> OpenFile:
+        """Open the file that a statement means, once; what is read is what was checked.
+
+        Args:
+            path: As for :meth:`locate`.
+
+        Raises:
+            WorkspaceError: As for :meth:`locate`.
+            OSError: There is no such file, or it cannot be opened.
+        """
+        return OpenFile(self.locate(path))
+
+    def place(self, folder: Path) -> Path:
+        """Return where a folder of a data set or a model is written, which need not exist.
+
+        Args:
+            folder: A folder in :attr:`datasets` or :attr:`models`.
+
+        Returns:
+            The folder, its parent's links resolved, its own name as it is.
+
+        Raises:
+            WorkspaceError: The parent is a link to outside.
+        """
+        return self.locate(folder.parent) / folder.name
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder, whatever the path."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # too long a name, no permission on the way
+        return False
+
+
+def absolute(root: Path, text: str) -> Path:
+    """Return the absolute path that a text means, links resolved.
+
+    The one place where the text of a statement, a row or an option becomes a path.
+
+    Args:
+        root: Where a relative path starts.
+        text: The path; it need not exist.
+
+    Raises:
+        WorkspaceError: No file can have it.
+    """
+    if "\0" in text:
+        raise WorkspaceError(f"path {clip(text)} contains a NUL character")
+    full = None
+    try:
+        full = (root / with_home(text)).resolve()
+        full.stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass  # it need not be there; opening it says what is wrong
+    except UnicodeError as error:
+        raise WorkspaceError(
+            f"path {clip(text)} has characters that no file name has: {error}"
+        ) from error
+    except (OSError, RuntimeError, ValueError) as error:
+        if full is not None and getattr(error, "errno", None) == errno.ENAMETOOLONG:
+            return full  # opening it says that no file has it
+        # Links in a circle are a RuntimeError before Python 3.13.
+        is_circle = isinstance(error, RuntimeError) or getattr(error, "errno", 0) == errno.ELOOP
+        reason = getattr(error, "strerror", None) or error
+        reason = "its links lead in a circle" if is_circle else reason
+        raise WorkspaceError(f"path {clip(text)} cannot be looked up: {reason}") from error
+    assert full is not None
+    return full
+
+
+def with_home(text: str) -> str:
+    """Return a path with one's own home in place of a `~` that stands for it.
+
+    ``~$photo.png`` is a file's name; ``pathlib`` would look for a user of that name, and raise.
+    """
+    is_home = text == "~" or text.startswith(("~/", f"~{os.sep}"))
+    return os.path.expanduser(text) if is_home else text  # noqa: PTH111 - see above

@@ -91,7 +91,10 @@ def test_a_read_only_uri_is_read_only(open_engine, tmp_path):
     [
         ("devise=cpu", "unknown option 'devise'; did you mean 'device'?"),
         ("colour=red", "unknown option 'colour'\nOptions are: workspace, allowed_directories"),
-        ("mode=ro", "unknown option 'mode'; it is an option of SQLite's URI, which needs 'uri="),
+        (
+            "immutable=1",
+            "unknown option 'immutable'; it is an option of SQLite's URI, which needs 'uri=",
+        ),
         ("uri=true&wrkspace=/tmp", "unknown option 'wrkspace'; did you mean 'workspace'?"),
         ("workspace=/none/there", "option 'workspace' takes a folder, which does not exist"),
         (f"workspace={__file__}", "option 'workspace' takes a folder, which is a file"),

@@ -124,11 +124,11 @@ COPY t FROM ['a']
 PRINT IMG AS SELECT 1
 --^ 1:7 PRINT: expected IMAGE, AUDIO or VIDEO, found 'IMG'; did you mean IMAGE?
 SELECT * FROM (PRINT IMAGE AS SELECT 1)
---^ 1:16 PRINT IMAGE stands alone, it cannot be part of another statement; run it first, by itself
+--^ 1:16 PRINT IMAGE is a whole statement; it cannot be part of another one; run it first, by itself
 SELECT * FROM (GET THANOSQL MODEL m)
---^ 1:16 GET THANOSQL MODEL stands alone, it cannot be part of another statement; run it first, by itself
+--^ 1:16 GET THANOSQL MODEL is a whole statement; it cannot be part of another one; run it first, by itself
 EXPLAIN COPY t FROM 'x'
---^ 1:9 COPY stands alone, it cannot be part of another statement; run it first, by itself
+--^ 1:9 COPY is a whole statement; it cannot be part of another one; run it first, by itself
 SELECT * FROM (SEARCH IMGE text='a' USING m AS SELECT 1)
 --^ 1:23 SEARCH: expected IMAGE or TEXT, found 'IMGE'; did you mean IMAGE?
 SELECT * FROM (SEARCH IMAGE text='a' USING m AS SELECT 1

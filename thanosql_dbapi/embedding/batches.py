@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
-from ..errors import MediaError, ProgrammingError, WorkspaceError, clip
+from ..errors import MediaError, ModelError, ProgrammingError, WorkspaceError, clip
 from ..models.protocol import AnyEncoder, Pixels, Vectors
+from ..models.tokens import text_problem
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -118,11 +119,11 @@ def _embed_rows(
         return encoder.prepare(read(source))
 
     decoders = ThreadPoolExecutor(workers, thread_name_prefix="thanosql-decode")
-    model = ThreadPoolExecutor(
-        1, thread_name_prefix="thanosql-model", initializer=encoder.claim_thread
-    )
+    model = ThreadPoolExecutor(1, thread_name_prefix="thanosql-model")
     ahead: deque[Future[Batch[K]]] = deque()
     try:
+        # No initializer: its error would be logged, and lost.
+        model.submit(encoder.claim_thread).result()
         parts = _parts(rows, size)
         while True:
             while len(ahead) <= READ_AHEAD and (part := next(parts, None)):
@@ -181,6 +182,14 @@ def _finish(encoder: AnyEncoder, pending: _Pending[K]) -> Batch[K]:
             place[position] = len(pixels) - 1
         except (MediaError, WorkspaceError) as exc:
             errors[position] = exc
+        except ModelError:
+            raise
+        except Exception as exc:  # whatever a row is, the others are embedded
+            shown = clip(pending.rows[position][1])
+            why = "not enough memory" if isinstance(exc, MemoryError) else clip(str(exc), 200)
+            error = MediaError(f"image {shown} cannot be read: {type(exc).__name__}: {why}")
+            error.__cause__ = exc
+            errors[position] = error
     batch: Batch[K] = Batch([], np.empty((0, encoder.dimension), np.float32))
     picked: list[int] = []
     for position, (key, source) in enumerate(pending.rows):
@@ -229,12 +238,14 @@ def _embed_texts_rows(
         for key, value in part:
             if value is None:
                 batch.empty.append(key)
-            elif isinstance(value, (str, int, float)):
+                continue
+            is_text = isinstance(value, (str, int, float))
+            problem = text_problem(str(value)) if is_text else f"expected a text, got {clip(value)}"
+            if problem:
+                batch.failures.append(Failure(key, value, MediaError(problem)))
+            else:
                 batch.keys.append(key)
                 texts.append(str(value))
-            else:
-                error = MediaError(f"expected a text, got {clip(value)}")
-                batch.failures.append(Failure(key, value, error))
         if texts:
             batch.vectors = encoder.embed_texts(texts)
         yield batch

@@ -9,8 +9,6 @@ size in the header is checked before a pixel is decoded. The result is what
 from __future__ import annotations
 
 import io
-import stat
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -20,6 +18,8 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from ..errors import MediaError, SourceError, clip
+from ..models.forking import Lock
+from ..openfile import OpenFile
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -44,8 +44,8 @@ _LOOKS_LIKE = (
     (b"%pdf", "a PDF"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself"),
 )
-_large = threading.Lock()
-_quiet = threading.Lock()
+_large = Lock()
+_quiet = Lock()
 
 
 def open_image(
@@ -55,14 +55,15 @@ def open_image(
 
     Args:
         source: A path, a ``file:`` or http(s) URL, or the bytes of an image file.
-        locate: Gives the file that a path means, or raises (``Workspace.locate``).
+        locate: Gives the file that a path means, its links resolved, or raises
+            (``Workspace.locate``).
         fetch: Gives the bytes of an http(s) URL; None where the network is off.
         least_side_px: A JPEG is decoded at half its size, which takes half as long, where its
             short side keeps this length then; None is whole.
 
     Raises:
         MediaError: The image is missing, damaged, of an unknown format or too large.
-        WorkspaceError: ``locate`` refuses the path.
+        WorkspaceError: ``locate`` refuses the path, or a link stands on the one that it gives.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         content = bytes(source)
@@ -82,13 +83,15 @@ def _open_file(source: str, path: Path, least_side_px: int | None) -> Image:
     name = f"image {clip(source)}"
     place = "" if str(path) == source else f" (looked for at {str(path)!r})"
     try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise MediaError(f"{name} is a folder, expected a file{place}")
-        if not stat.S_ISREG(mode):
-            raise MediaError(f"{name} is not a regular file{place}")
-        with path.open("rb") as file:
-            return _decode(file, name, place, least_side_px)
+        with OpenFile(path) as opened:
+            if opened.is_folder:
+                raise MediaError(f"{name} is a folder, expected a file{place}")
+            if not opened.is_file:
+                raise MediaError(f"{name} is not a regular file{place}")
+            with opened.reader() as file:
+                return _decode(file, name, place, least_side_px)
+    except IsADirectoryError as exc:
+        raise MediaError(f"{name} is a folder, expected a file{place}") from exc
     except (FileNotFoundError, NotADirectoryError) as exc:
         raise MediaError(f"{name} does not exist{place}") from exc
     except OSError as exc:
@@ -96,7 +99,10 @@ def _open_file(source: str, path: Path, least_side_px: int | None) -> Image:
 
 
 def _local_path(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as exc:  # e.g. a bracket that is not closed
+        raise MediaError(f"image {clip(url)} is no URL: {exc}; expected file:///path") from exc
     if parts.netloc not in ("", "localhost"):
         raise MediaError(
             f"image {clip(url)} names the host {parts.netloc!r}; expected file:///path"
@@ -130,12 +136,16 @@ def _decode(file: Any, name: str, place: str, least_side_px: int | None) -> Imag
             image: Image.Image = Image.open(file, formats=formats)
         if image.width * image.height > PIXELS_LIMIT:
             raise Image.DecompressionBombError
+        if not all(image.size):
+            raise MediaError(f"{name} has no pixels: it is {image.width} × {image.height}{place}")
         if least_side_px is not None and min(image.size) >= 2 * least_side_px:
             # Does nothing but to JPEGs.
             image.draft(image.mode, (image.width // 2, image.height // 2))
         with _large if image.width * image.height > PIXELS_LARGE else nullcontext():
             image.load()
             return _upright(_rgb(image), _orientation(image))
+    except MediaError:
+        raise
     except Image.DecompressionBombError as exc:
         raise MediaError(
             f"{name} is larger than the limit of {PIXELS_LIMIT:,} pixels, and was not"
@@ -143,6 +153,11 @@ def _decode(file: Any, name: str, place: str, least_side_px: int | None) -> Imag
         ) from exc
     except UnidentifiedImageError as exc:
         raise MediaError(f"{name} {_no_image(head)}{place}") from exc
+    except MemoryError as exc:  # which says nothing about the picture
+        raise MediaError(
+            f"{name} could not be decoded: there is not enough memory now; it may be a good picture"
+            f"{place}"
+        ) from exc
     # Pillow lets many kinds of error through from damaged files: OSError, SyntaxError, ValueError,
     # struct.error, zlib.error, IndexError, …
     except Exception as exc:

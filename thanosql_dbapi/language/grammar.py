@@ -1,9 +1,9 @@
 """The statements of ThanoSQL, one ``StatementSpec`` each: the single source of what is ours.
 
 Recognition of first words and subqueries, the parser, option errors, "rows or Success",
-completion and keywords of the shell, the sqlglot dialect and the option tables of the manual all
-read these specs. A new statement is a dataclass in ``tree``, a spec here (or :func:`register`),
-and a handler in ``statements``.
+completion and keywords of the shell, the sqlglot dialect, the handlers and the option tables of
+the manual all read these specs. A new statement is a dataclass in ``tree``, a spec here (or
+:func:`register`), and a handler in ``statements``.
 
 The module is imported by plain SQL too, so it imports nothing but the standard library: a spec
 names its tree class, and the parser looks it up.
@@ -13,8 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
+
+from .option_specs import OptionSpec, choice, flag, integer, number, text, value
 
 
 class Shape(Enum):
@@ -23,40 +26,9 @@ class Shape(Enum):
     QUERY = "query"
     """Rows; it can stand wherever SQL takes a query."""
     SHOWN = "shown"
-    """Rows; it stands alone."""
+    """Rows; it is a whole text."""
     ACTION = "action"
-    """No rows ("Success"); it stands alone."""
-
-
-class Kind(Enum):
-    """The type of an option's value."""
-
-    TEXT = "text"
-    FLAG = "True or False"
-    INTEGER = "whole number"
-    NUMBER = "number"
-    CHOICE = "one of a few words"
-    VALUE = "value"
-
-
-class OptionSpec(NamedTuple):
-    """One option of a statement.
-
-    Attributes:
-        name: Its name today.
-        kind: The type of its value.
-        default: Its value where it is not given or NULL; None stands for "none" or "depends".
-        choices: For ``Kind.CHOICE``, the words, in lower case.
-        minimum: For ``Kind.INTEGER``, the least value.
-        older: Spellings of older manuals.
-    """
-
-    name: str
-    kind: Kind = Kind.TEXT
-    default: Any = None
-    choices: tuple[str, ...] = ()
-    minimum: int | None = None
-    older: tuple[str, ...] = ()
+    """No rows ("Success"); it is a whole text."""
 
 
 class StatementSpec(NamedTuple):
@@ -71,7 +43,7 @@ class StatementSpec(NamedTuple):
         fields: Clause to field of the node: ``SUBJECT``, ``USING``, ``AS``, ``FROM``, ``ALIAS``
             (an optional AS and a name). All but ``ALIAS`` are required.
         fixed: Fields that the opening words decide, e.g. ``{"medium": "image"}``.
-        options: What stands in OPTIONS; None takes any name.
+        options: What OPTIONS takes; None takes any name.
         takes_values: Whether ``text=…`` and the like may stand among the clauses.
         is_supported: False for a statement that is only recognised, to be refused by name.
         is_older: Whether it is another spelling of a statement, left out of messages.
@@ -83,7 +55,7 @@ class StatementSpec(NamedTuple):
     subject: str = ""
     fields: Mapping[str, str] = MappingProxyType({})
     fixed: Mapping[str, Any] = MappingProxyType({})
-    options: tuple[OptionSpec, ...] | None = ()
+    options: tuple[OptionSpec[Any], ...] | None = ()
     takes_values: bool = False
     is_supported: bool = True
     is_older: bool = False
@@ -98,7 +70,7 @@ class StatementSpec(NamedTuple):
         """The words of the clauses that must be there, in their usual order."""
         return tuple(word for word in ("USING", "FROM", "AS") if word in self.fields)
 
-    def option(self, name: str) -> OptionSpec | None:
+    def option(self, name: str) -> OptionSpec[Any] | None:
         """Return the option of a name, older spellings included; None where there is none."""
         for each in self.options or ():
             if name == each.name or name in each.older:
@@ -106,43 +78,48 @@ class StatementSpec(NamedTuple):
         return None
 
 
-_OVERWRITE = OptionSpec("overwrite", Kind.FLAG, False)
-_RESULT_COL = OptionSpec("result_col", older=("column_name",))
-_IF_EXISTS = OptionSpec("if_exists", Kind.CHOICE, "fail", ("fail", "replace", "append"))
-_COPY = (
-    _OVERWRITE,
-    OptionSpec("if_exists", Kind.CHOICE, "fail", ("fail", "replace", "append", "sync")),
-    OptionSpec("exclude", Kind.VALUE),
-    OptionSpec("recursive", Kind.FLAG, True),
-    OptionSpec("exif", Kind.FLAG, False),
-    OptionSpec("allow_empty", Kind.FLAG, False),
+OVERWRITE = flag("overwrite")
+IF_EXISTS = choice("if_exists", ("fail", "replace", "append"), "fail")
+
+COPY_IF_EXISTS = choice("if_exists", ("fail", "replace", "append", "sync"), "fail")
+EXCLUDE = value("exclude", "none")
+RECURSIVE = flag("recursive", True)
+EXIF = flag("exif")
+ALLOW_EMPTY = flag("allow_empty")
+
+ROWS = integer("rows", None, "2000", minimum=1)
+SEED = integer("seed", None, "0", minimum=0)
+MODEL_NAME = text("model_name", None, "the model's name")
+FRAMEWORK = choice("framework", ("pytorch",), "pytorch")
+
+IMAGE_COL = text("image_col", "image_path", older=("image_column",))
+TEXT_COL = text("text_col", "text")
+CONVERT_TYPE = choice("convert_type", ("image", "text"), "image")
+TABLE_NAME = text("table_name", None, "none: nothing is stored")
+VECTOR_COL = text("result_col", None, "`{model}_{base algorithm}`", older=("column_name",))
+BATCH_SIZE = integer("batch_size", None, "the driver's choice for the device", minimum=1)
+ON_ERROR = choice("on_error", ("null", "fail"), "null")
+
+LATER_SIMILARITY_COL = "search_result"
+"""The default of ``SIMILARITY_COL`` in the later form of SEARCH."""
+LATER_TOP_K = 1000
+"""The default of ``TOP_K`` in the later form of SEARCH; ``top_k=None`` is how to say "all"."""
+EMB_COL = text("emb_col", None, "`{model}_{base algorithm}`")
+SIMILARITY_COL = text(
+    "result_col",
+    None,
+    f"`{{emb_col}}_similarity1`; in the later form `{LATER_SIMILARITY_COL}`",
+    older=("column_name",),
 )
-_SEARCH = (
-    OptionSpec("emb_col"),
-    _RESULT_COL,
-    OptionSpec("top_k", Kind.INTEGER, minimum=1),
-    OptionSpec("threshold", Kind.NUMBER),
-    OptionSpec("search_by", Kind.CHOICE, None, ("text", "image"), older=("search_input_type",)),
-    OptionSpec("search_input", Kind.VALUE),
-)
-_CONVERT = (
-    OptionSpec("image_col", default="image_path", older=("image_column",)),
-    OptionSpec("text_col", default="text"),
-    OptionSpec("convert_type", Kind.CHOICE, "image", ("image", "text")),
-    OptionSpec("table_name"),
-    _RESULT_COL,
-    OptionSpec("batch_size", Kind.INTEGER, minimum=1),
-    _IF_EXISTS,
-    _OVERWRITE,
-    OptionSpec("on_error", Kind.CHOICE, "null", ("null", "fail")),
-)
-_PRINT = (
-    OptionSpec("image_col", default="image_path", older=("image_column",)),
-    OptionSpec("audio_col", default="audio_path", older=("audio_column",)),
-    OptionSpec("video_col", default="video_path", older=("video_column",)),
-    OptionSpec("base_dir"),
-    OptionSpec("limit", Kind.INTEGER, minimum=0),
-)
+TOP_K = integer("top_k", None, f"all; in the later form {LATER_TOP_K}", minimum=1)
+THRESHOLD = number("threshold", None, "all")
+SEARCH_BY = choice("search_by", ("text", "image"), None, older=("search_input_type",))
+SEARCH_INPUT = value("search_input")
+
+BASE_DIR = text("base_dir", None, "none")
+LIMIT = integer("limit", None, "all; in a notebook 100", minimum=0)
+AUDIO_COL = text("audio_col", "audio_path", older=("audio_column",))
+VIDEO_COL = text("video_col", "video_path", older=("video_column",))
 
 _USING_AS = {"USING": "model", "AS": "query"}
 _NEW_MODEL = "a name for the model"
@@ -151,14 +128,14 @@ _NEW_MODEL = "a name for the model"
 def _search(medium: str) -> StatementSpec:
     return StatementSpec(
         ("SEARCH", medium.upper()), "Search", Shape.QUERY, "", _USING_AS, {"medium": medium},
-        _SEARCH, takes_values=True,
+        (EMB_COL, SIMILARITY_COL, TOP_K, THRESHOLD, SEARCH_BY, SEARCH_INPUT), takes_values=True,
     )  # fmt: skip
 
 
 def _print(medium: str) -> StatementSpec:
     return StatementSpec(
         ("PRINT", medium.upper()), "Print", Shape.SHOWN, "", {"AS": "query"}, {"medium": medium},
-        _PRINT,
+        (IMAGE_COL, BASE_DIR, LIMIT, AUDIO_COL, VIDEO_COL),
     )  # fmt: skip
 
 
@@ -206,14 +183,20 @@ def when_changed(forget: Callable[[], None]) -> None:
     _changed.append(forget)
 
 
+@cache
 def first_words() -> frozenset[str]:
     """Return the words that begin a statement of ours; DELETE, which SQL has too, left out."""
     return frozenset(words[0] for words in SPECS) - {"DELETE"}
 
 
+@cache
 def query_words() -> frozenset[str]:
     """Return the first words of statements that can stand where SQL takes a query."""
     return frozenset(words[0] for words, spec in SPECS.items() if spec.shape is Shape.QUERY)
+
+
+when_changed(first_words.cache_clear)
+when_changed(query_words.cache_clear)
 
 
 def specs_of(first: str) -> Iterator[StatementSpec]:
@@ -223,12 +206,19 @@ def specs_of(first: str) -> Iterator[StatementSpec]:
 
 def spec_for(node: object) -> StatementSpec | None:
     """Return the spec of a node of ``tree``: that of its class, and of what its words decide."""
-    kind = type(node)
-    for spec in SPECS.values():
-        is_kind = spec.node in (kind, kind.__name__)
-        if is_kind and all(getattr(node, name) == value for name, value in spec.fixed.items()):
+    kind: Any = type(node)
+    for spec in _specs_of_class(kind):
+        if all(getattr(node, name) == value for name, value in spec.fixed.items()):
             return spec
     return None
+
+
+@lru_cache(maxsize=64)
+def _specs_of_class(kind: type) -> tuple[StatementSpec, ...]:
+    return tuple(spec for spec in SPECS.values() if spec.node in (kind, kind.__name__))
+
+
+when_changed(_specs_of_class.cache_clear)
 
 
 def keywords() -> frozenset[str]:
@@ -241,7 +231,7 @@ def keywords() -> frozenset[str]:
 def subquery_pattern() -> str:
     r"""Return a regular expression that every text with a subquery of ours matches.
 
-    What stands between two words may be a comment, so a comment after a first word matches too.
+    There may be a comment between two words, so a comment after a first word matches too.
     """
     choices = []
     for first in sorted({words[0] for words in SPECS}):
@@ -264,21 +254,22 @@ def subquery_pattern() -> str:
 register(
     StatementSpec(
         ("GET", "THANOSQL", "DATASET"), "GetDataset", Shape.ACTION, "the name of a data set",
-        {"SUBJECT": "name"}, options=(
-            _OVERWRITE,
-            OptionSpec("rows", Kind.INTEGER, minimum=1),
-            OptionSpec("seed", Kind.INTEGER, minimum=0),
-        ),
+        {"SUBJECT": "name"}, options=(OVERWRITE, ROWS, SEED),
     ),
     StatementSpec(
         ("GET", "THANOSQL", "MODEL"), "GetModel", Shape.ACTION, "the name of a model",
-        {"SUBJECT": "name", "ALIAS": "alias"}, options=(_OVERWRITE, OptionSpec("model_name")),
+        {"SUBJECT": "name", "ALIAS": "alias"}, options=(OVERWRITE, MODEL_NAME),
     ),
     StatementSpec(
         ("COPY",), "Copy", Shape.ACTION, "a table", {"SUBJECT": "table", "FROM": "source"},
-        options=_COPY,
+        options=(COPY_IF_EXISTS, OVERWRITE, EXCLUDE, RECURSIVE, EXIF, ALLOW_EMPTY),
     ),
-    StatementSpec(("CONVERT",), "Convert", Shape.QUERY, "", _USING_AS, options=_CONVERT),
+    StatementSpec(
+        ("CONVERT",), "Convert", Shape.QUERY, "", _USING_AS, options=(
+            IMAGE_COL, TEXT_COL, CONVERT_TYPE, TABLE_NAME, VECTOR_COL, BATCH_SIZE, IF_EXISTS,
+            OVERWRITE, ON_ERROR,
+        ),
+    ),
     _search("image"),
     _search("text"),
     _refused("SEARCH", "AUDIO"),
@@ -295,9 +286,7 @@ register(
     _list("THANOSQL_DATASET", is_older=True),
     StatementSpec(
         ("UPLOAD", "MODEL"), "UploadModel", Shape.ACTION, _NEW_MODEL,
-        {"SUBJECT": "name", "FROM": "source"}, options=(
-            OptionSpec("framework", Kind.CHOICE, "pytorch", ("pytorch",)), _OVERWRITE,
-        ),
+        {"SUBJECT": "name", "FROM": "source"}, options=(FRAMEWORK, OVERWRITE),
     ),
     StatementSpec(
         ("DELETE", "MODEL"), "DeleteModel", Shape.ACTION, "the name of a model",

@@ -52,7 +52,7 @@ class Token(NamedTuple):
 _LETTERS = r"A-Za-z_\u0080-\U0010ffff"
 
 # sqlparse (0.6) reads $tag$…$tag$ as one literal before any rule of the instance is asked; to
-# SQLite the dollar sign begins a parameter or stands in a name. So the lexer sees this control
+# SQLite the dollar sign begins a parameter or is part of a name. So the lexer sees this control
 # character, which no SQL holds outside quotes and comments, wherever the text has a dollar. The
 # tokens' texts are cut from the text itself.
 _DOLLAR = "\x1a"
@@ -62,7 +62,7 @@ _DIGITS = r"[0-9]+(?:_[0-9]+)*"
 
 
 def _quoted(quote: str) -> str:
-    """Return the rule for a quotation in which the doubled quote stands for itself."""
+    """Return the rule for a quotation in which the doubled quote means itself."""
     return f"{quote}[^{quote}]*(?:{quote}{quote}[^{quote}]*)*{quote}(?!{quote})"
 
 
@@ -114,7 +114,7 @@ def _lexer() -> tuple[Any, dict[Any, Kind | None]]:
 def tokens(sql: str, start: int = 0) -> Iterator[Token]:
     """Yield the tokens of ``sql`` from the offset on, blanks and comments left out.
 
-    The last one is of kind END and stands just after the last other token. What SQLite calls an
+    The last one is of kind END and comes just after the last other token. What SQLite calls an
     unrecognized token is of kind UNKNOWN, an open quotation UNTERMINATED: lexing never fails.
 
     Args:

@@ -39,7 +39,7 @@ class Narrowing:
     Attributes:
         table: The table.
         head: What comes before its WHERE clause.
-        condition: What stands after WHERE; empty where there is none.
+        condition: The condition after WHERE; empty where there is none.
         tail: What comes after.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import cast
 
 from ..errors import clip
@@ -25,7 +25,7 @@ from .tree import (
     Unsupported,
     Value,
 )
-from .verbs import UnsupportedError, read_statement, spec_of
+from .verbs import Clauses, UnsupportedError, check_opening, node_of, spec_of
 
 # Far more than anyone writes, far less than Python's recursion limit allows.
 _DEEPEST = 40
@@ -44,18 +44,6 @@ def read(sql: str, *, is_statement: bool, is_creation: bool) -> Tree | None:
         return Parser(sql).parse(is_statement=is_statement, is_creation=is_creation)
     except UnsupportedError as found:
         return found.statement
-
-
-@dataclass
-class Clauses:
-    """The clauses of one statement, as far as they are read."""
-
-    using: str = ""
-    options: tuple[Option, ...] = ()
-    query: Query = field(default_factory=lambda: Query(()))
-    alias: str | None = None
-    source: Value = None
-    values: tuple[Option, ...] = ()
 
 
 class Parser:
@@ -101,7 +89,7 @@ class Parser:
         """Read one statement of ours, from its verb on.
 
         Args:
-            is_nested: False where the statement stands alone.
+            is_nested: False where the statement is the whole text.
         """
         reader = self.reader
         begin = reader.peek()
@@ -110,9 +98,10 @@ class Parser:
         self._depth += 1
         spec = spec_of(reader)
         if is_nested and spec.shape is not Shape.QUERY:
-            message = f"{spec.label} stands alone, it cannot be part of another statement"
+            message = f"{spec.label} is a whole statement; it cannot be part of another one"
             raise reader.error(message, begin, "run it first, by itself")
-        statement = read_statement(self, spec)
+        check_opening(reader, spec)
+        statement = node_of(reader, spec, self.clauses(spec))
         self._depth -= 1
         return replace(statement, offset=begin.start, end=reader.end)
 
@@ -141,7 +130,7 @@ class Parser:
         return cast("Query", query)
 
     def clauses(self, spec: StatementSpec) -> Clauses:
-        """Read a statement's clauses, in any order, to its end.
+        """Read what follows a statement's opening words: its subject, and clauses in any order.
 
         Args:
             spec: The statement: its required clauses, its alias, its options.
@@ -151,7 +140,10 @@ class Parser:
                 follows.
         """
         reader, label, required = self.reader, spec.label, spec.clauses
-        found = Clauses()
+        found = Clauses(reader.peek().start)
+        if spec.subject:
+            is_table = spec.subject == "a table"
+            found.subject = self._table(label) if is_table else reader.name(label, spec.subject)
         is_aliased = "ALIAS" in spec.fields
         waiting = [*required, "AS"] if is_aliased else [*required]
         waiting.append("OPTIONS")
@@ -245,7 +237,7 @@ class Parser:
             reader.take()
         return Option(name, value, token.start)
 
-    def table(self, label: str) -> TableName:
+    def _table(self, label: str) -> TableName:
         """Read ``[schema.]table``."""
         name = self.reader.name(label, "a table")
         if not self.reader.take_symbol("."):

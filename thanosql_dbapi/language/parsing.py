@@ -9,11 +9,15 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from ..errors import StatementError
 from . import grammar
 from .screening import first_words
 
 if TYPE_CHECKING:
     from .tree import Tree
+
+NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
+"""What SQLite takes in no text: NUL, and half of a surrogate pair."""
 
 _SIMILARITY = re.compile("cosine_similarity", re.IGNORECASE | re.ASCII)
 
@@ -49,7 +53,15 @@ def _parse(sql: str) -> Tree | None:
         return _read_ranked(sql) if word in {"SELECT", "EXPLAIN"} else None
     from .parser import read
 
-    return read(sql, is_statement=is_statement, is_creation=word == "CREATE")
+    tree = read(sql, is_statement=is_statement, is_creation=word == "CREATE")
+    if tree is not None and (bad := NO_CHARACTER.search(sql)):
+        raise StatementError(
+            f"the statement has {bad.group()!r}, which is no character",
+            statement=sql,
+            offset=bad.start(),
+            hint="a file's name with it can be bound as a parameter",
+        )
+    return tree
 
 
 def _read_ranked(sql: str) -> Tree | None:

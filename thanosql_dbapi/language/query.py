@@ -17,7 +17,7 @@ _MAIN_VERBS = frozenset({"SELECT", "VALUES", "INSERT", "REPLACE", "UPDATE", "DEL
 
 @dataclass
 class _Level:
-    """What stands between one pair of parentheses, or outside all."""
+    """What one pair of parentheses holds, or what is outside all of them."""
 
     opening: Token | None
     is_with: bool = False  # in a WITH clause, before the statement it belongs to

@@ -56,17 +56,17 @@ class Reader:
         return self.take() if self.peek().text == symbol else None
 
     def split(self, length: int) -> None:
-        """Take the first characters of the next token alone; the rest is read anew.
+        """Take the first characters of the next token alone; the rest is read again.
 
         A list of values opens with a bracket, and SQL's ``[name]`` with the same: which of them a
-        bracket means is known by where it stands.
+        bracket means is known by its place.
         """
         self.end = self.peek().start + length
         self._ahead.clear()
         self._source = tokens(self.sql, self.end)
 
     def parameter(self, token: Token) -> Parameter:
-        """Return what a parameter token stands for; call it once for each, in source order.
+        """Return what a parameter token means; call it once for each, in source order.
 
         Raises:
             StatementError: The number is not one that SQLite takes.
@@ -103,7 +103,7 @@ class Reader:
         hint: str | None = None,
         words: Iterable[str] = (),
     ) -> StatementError:
-        """Return the error that something else stands where ``what`` should.
+        """Return the error that something else was found where ``what`` was expected.
 
         Args:
             label: The statement, as in ``"SEARCH IMAGE"``; empty for none.

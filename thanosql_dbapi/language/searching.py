@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import StatementError, clip
+from .grammar import SEARCH_BY
 from .reader import Reader, nearest
 from .tree import Option, Parameter, Value
 
 VALUE_NAMES = ("text", "texts", "image", "images")
 """The names before ``=`` in ``SEARCH IMAGE text="a black cat"``."""
-
-KINDS = ("text", "image")
-"""What ``search_by`` may say."""
 
 LATER_KINDS = ("audio", "video", "keyword")
 """What ``search_by`` may say for kinds of models that the driver does not run."""
@@ -62,9 +60,9 @@ def sought(
     if isinstance(kind.value, Parameter):
         return Sought((), (), True, options)
     by = kind.value.lower() if isinstance(kind.value, str) else ""
-    if by not in KINDS:
-        near = nearest(by, KINDS)
-        message = f"{label}: expected 'text' or 'image' for search_by, found {clip(kind.value)}"
+    if by not in SEARCH_BY.choices:
+        near = nearest(by, SEARCH_BY.choices)
+        message = f"{label}: expected {SEARCH_BY.expected} for search_by, found {clip(kind.value)}"
         raise reader.error(message, kind.offset, f"did you mean {near!r}?" if near else None)
     found = _spread(reader, label, searched)
     rest = tuple(option for option in options if option not in (kind, searched))

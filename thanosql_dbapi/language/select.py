@@ -1,7 +1,7 @@
 """The one reader of SELECT: the levels of parentheses in a query, their clauses, their tables.
 
 It reads the tokens that the parser has kept, once for each query, and leaves all else as it is
-written. A *level* is what one pair of parentheses holds, or what stands outside all of them; a
+written. A *level* is what one pair of parentheses holds, or what is outside all of them; a
 *core* is one SELECT of a level, of which a UNION has several. Expressions are not read.
 
 Source: https://www.sqlite.org/lang_select.html
@@ -145,7 +145,7 @@ class Core:
 
     @property
     def text(self) -> Text:
-        """The query it stands in."""
+        """Its query."""
         return self.level.text
 
     @cached_property
@@ -213,7 +213,7 @@ class Core:
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """The tokens of a query, and what stands between two of them.
+    """The tokens of a query, and the text between two of them.
 
     Attributes:
         query: The query.
@@ -247,12 +247,12 @@ class Text:
         return (whole, *(Level(self, opening + 1, closing) for opening, closing in found))
 
     def level_of(self, index: int) -> Level:
-        """Return the innermost level that a token stands in."""
+        """Return the innermost level around a token."""
         around = [level for level in self.levels if level.begin <= index < level.end]
         return around[-1] if around else self.levels[0]
 
     def core_of(self, index: int) -> Core:
-        """Return the SELECT that a token stands in, of its innermost level."""
+        """Return the SELECT around a token, of its innermost level."""
         cores = self.level_of(index).cores
         return next(core for core in reversed(cores) if core.first <= index)
 
@@ -329,7 +329,7 @@ class Text:
         return Place(number, token.end if after else token.start)
 
     def slice(self, begin: int, end: int) -> tuple[Part, ...]:
-        """Return what stands from one token up to another, comments and blanks included."""
+        """Return the text from one token up to another, comments and blanks included."""
         if begin >= end:
             return ()
         first, start = self._edge(begin)

@@ -44,8 +44,8 @@ class SearchTopK:
         rows: Its FROM and WHERE clauses.
         limit: Rows wanted.
         offset: Rows passed over before them.
-        is_inner: Whether a SELECT with rows of its own stands around it: a name in it may be of
-            that one.
+        is_inner: Whether it is inside a SELECT with rows of its own, whose columns a name in it may
+            mean.
     """
 
     search: Search
@@ -154,9 +154,9 @@ def _main_core(text: Text) -> Core | None:
 
 
 def _is_inner(core: Core) -> bool:
-    """Return whether a SELECT stands inside of another one's parentheses, FROM's excepted.
+    """Return whether a SELECT is inside another one's parentheses, those after FROM excepted.
 
-    What stands after FROM cannot name columns of its neighbours; a subquery in an expression can.
+    A subquery after FROM cannot name columns of its neighbours; one in an expression can.
     """
     text = core.text
     for level in text.levels[1:]:
@@ -279,7 +279,7 @@ def _ordered_by(core: Core) -> range | None:
 
 
 def _unaliased(core: Core, term: range, name: str) -> range | None:
-    """Return what an ORDER BY name stands for: a result column's expression goes first."""
+    """Return what an ORDER BY name means: a result column's expression goes first."""
     for item in core.columns():
         words = [core.text.token(index) for index in item]
         if not words or unquote(words[-1].text).lower() != name.lower():

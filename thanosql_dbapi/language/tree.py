@@ -6,7 +6,7 @@ spellings of one statement are equal.
 
 A text is one of two things. A *query* is SQL in which query-shaped ThanoSQL statements may stand
 as subqueries: :class:`Query`, a sequence of verbatim SQL, bound parameters and statements. Any
-other statement (GET, COPY, PRINT …) stands alone.
+other statement (GET, COPY, PRINT …) is a whole text.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
-"""From a spec of ``grammar`` to a node of ``tree``: opening words, clauses, and the node's fields.
+"""From a spec of ``grammar`` to a node of ``tree``: the opening words, and the node's fields.
 
-Most statements are read by their spec alone. What a spec cannot say has a function in
-:data:`_FINISH`: the two spellings of SEARCH's values, and the two of GET's alias.
+Most statements are made by their spec and their clauses alone. What a spec cannot say has a
+function in :data:`_FINISH`: the two spellings of SEARCH's values, and the two of GET's alias.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, cast
 
 from ..errors import StatementError
 from . import grammar, tree
@@ -15,12 +16,28 @@ from .grammar import StatementSpec
 from .lexer import Kind
 from .reader import Reader, nearest, one_of
 from .searching import LATER_KINDS, sought
-from .tree import Statement, Unsupported
-
-if TYPE_CHECKING:
-    from .parser import Clauses, Parser
+from .tree import Option, Query, Statement, TableName, Unsupported, Value
 
 Fields = dict[str, Any]
+
+
+@dataclass
+class Clauses:
+    """What follows the opening words of one statement, as far as it is read.
+
+    Attributes:
+        offset: Where it begins.
+        subject: The name after the opening words.
+    """
+
+    offset: int
+    subject: str | TableName = ""
+    using: str = ""
+    options: tuple[Option, ...] = ()
+    query: Query = field(default_factory=lambda: Query(()))
+    alias: str | None = None
+    source: Value = None
+    values: tuple[Option, ...] = ()
 
 
 class UnsupportedError(Exception):
@@ -47,52 +64,63 @@ def spec_of(reader: Reader) -> StatementSpec:
     return grammar.SPECS[words]
 
 
-def read_statement(parser: Parser, spec: StatementSpec) -> Statement:
-    """Read the rest of a statement, after its opening words.
+def check_opening(reader: Reader, spec: StatementSpec) -> None:
+    """Check that a statement goes on after its opening words, and that the driver runs it.
 
     Raises:
-        StatementError: It does not parse.
+        StatementError: The medium of a SEARCH was left out.
         UnsupportedError: The driver does not run it.
     """
-    reader, label = parser.reader, spec.label
     if not spec.is_supported:
-        _refuse(parser, label)
+        _refuse(reader, spec.label)
     if spec.takes_values and reader.peek().text == "=":
         word = spec.words[-1].lower()
         message = f"{spec.words[0]}: expected IMAGE or TEXT before {word}="
         raise reader.error(message, reader.end - len(word), f"write SEARCH IMAGE {word}=…")
-    begin = reader.peek().start
+
+
+def node_of(reader: Reader, spec: StatementSpec, found: Clauses) -> Statement:
+    """Return the node of a statement whose clauses are read.
+
+    Args:
+        reader: For the wording and the place of errors.
+        spec: The statement.
+        found: Its clauses.
+
+    Raises:
+        StatementError: Two clauses contradict each other.
+        UnsupportedError: The driver does not run it.
+    """
+    values = {
+        "SUBJECT": found.subject,
+        "USING": found.using,
+        "AS": found.query,
+        "FROM": found.source,
+        "ALIAS": found.alias,
+    }
     fields: Fields = dict(spec.fixed)
-    if spec.subject == "a table":
-        fields[spec.fields["SUBJECT"]] = parser.table(label)
-    elif spec.subject:
-        fields[spec.fields["SUBJECT"]] = reader.name(label, spec.subject)
-    found = parser.clauses(spec)
-    values = {"USING": found.using, "AS": found.query, "FROM": found.source, "ALIAS": found.alias}
     fields.update((spec.fields[word], values[word]) for word in values if word in spec.fields)
     fields["options"] = found.options
     finish = _FINISH.get(spec.node)
     if finish is not None:
-        finish(parser, spec, found, begin, fields)
+        finish(reader, spec, found, fields)
     node = getattr(tree, spec.node) if isinstance(spec.node, str) else spec.node
     return cast("Statement", node(**fields))
 
 
-def _finish_search(
-    parser: Parser, spec: StatementSpec, found: Clauses, begin: int, fields: Fields
-) -> None:
+def _finish_search(reader: Reader, spec: StatementSpec, found: Clauses, fields: Fields) -> None:
     for option in found.options:
         if option.name == "search_by" and str(option.value).lower() in LATER_KINDS:
-            raise UnsupportedError(Unsupported(f"{spec.label} by {option.value}", offset=begin))
-    values = sought(parser.reader, spec.label, found.values, found.options)
+            raise UnsupportedError(
+                Unsupported(f"{spec.label} by {option.value}", offset=found.offset)
+            )
+    values = sought(reader, spec.label, found.values, found.options)
     fields.update(
         texts=values.texts, images=values.images, ranked=values.ranked, options=values.options
     )
 
 
-def _finish_get_model(
-    parser: Parser, spec: StatementSpec, found: Clauses, begin: int, fields: Fields
-) -> None:
+def _finish_get_model(reader: Reader, spec: StatementSpec, found: Clauses, fields: Fields) -> None:
     """Make one name of ``OPTIONS (model_name='x')`` and ``AS x``, which say the same."""
     alias, rest = found.alias, []
     for option in found.options:
@@ -100,20 +128,19 @@ def _finish_get_model(
             rest.append(option)
         elif alias is not None and alias != option.value:
             message = f"{spec.label}: expected one name, found {option.value!r} and AS {alias!r}"
-            raise parser.reader.error(message, option.offset)
+            raise reader.error(message, option.offset)
         else:
             alias = option.value
     fields.update(alias=alias, options=tuple(rest))
 
 
-_FINISH: Mapping[str | type, Callable[[Parser, StatementSpec, Clauses, int, Fields], None]] = {
+_FINISH: Mapping[str | type, Callable[[Reader, StatementSpec, Clauses, Fields], None]] = {
     "Search": _finish_search,
     "GetModel": _finish_get_model,
 }
 
 
-def _refuse(parser: Parser, label: str) -> NoReturn:
-    reader = parser.reader
+def _refuse(reader: Reader, label: str) -> NoReturn:
     if label == "FUNCTION" and reader.peek().kind is Kind.NAME:
         label = f"FUNCTION {reader.take().text}"
         if reader.take_symbol(".") and reader.peek().kind is Kind.NAME:

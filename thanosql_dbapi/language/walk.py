@@ -1,12 +1,16 @@
-"""Walks over trees: which parameters and statements a tree holds."""
+"""What a tree holds and returns: its parameters, its statements, rows or none."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 
+from . import grammar
+from .grammar import Shape
 from .kept import once_a_tree
-from .tree import Parameter, Query, Statement, Tree
+from .tree import Parameter, Query, Ranked, Statement, Tree
+
+_READING = ("SELECT", "EXPLAIN", "WITH", "VALUES")
 
 
 @once_a_tree
@@ -20,6 +24,16 @@ def is_bare(query: Query) -> bool:
     statements = [part for part in query.parts if not isinstance(part, str)]
     text = "".join(part for part in query.parts if isinstance(part, str))
     return len(statements) == 1 and not text.strip(" \t\r\n\f;")
+
+
+def returns_rows(tree: Tree) -> bool:
+    """Return whether a text returns rows: SQL by its verb, a statement of ours by its spec."""
+    if isinstance(tree, Query):
+        return tree.verb in _READING
+    if isinstance(tree, Ranked):
+        return True
+    spec = grammar.spec_for(tree)
+    return spec is not None and spec.is_supported and spec.shape is not Shape.ACTION
 
 
 @once_a_tree

@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ModelError, clip
-from .folder import image_work, read_config
+from ..errors import DataError, ModelError, clip
+from .checking import check_config
+from .folder import image_work, refuse_links
+from .forking import Lock, check_device, in_sound_thread
 from .preprocessing import Preparation, load_preparation
 from .protocol import Pixels, Vectors
+from .tokens import text_problem
 from .weights import fill_tower, load_config, needs_torch
 
 if TYPE_CHECKING:
@@ -58,8 +61,8 @@ class Encoder:
         self.folder = folder
         self.fingerprint = fingerprint
         self.device = resolve_device(device)
-        self.dimension = int(read_config(folder).get("projection_dim", 512))
-        self._lock = threading.RLock()
+        self.dimension = check_config(folder)["projection_dim"]
+        self._lock = Lock()
         self._config: Any = None
         self._text_tower: Any = None
         self._image_tower: Any = None
@@ -105,26 +108,42 @@ class Encoder:
             float32 array (n, dimension), unit length, row i is ``texts[i]``.
 
         Raises:
+            DataError: A text has half of a surrogate pair; see ``text_problem``.
             ModelError: The weights or the tokenizer are damaged, or a vector is not finite.
         """
         if not len(texts):
             return np.empty((0, self.dimension), dtype=np.float32)
+        for text in texts:
+            if problem := text_problem(text):
+                raise DataError(problem)
+        return in_sound_thread(lambda: self._embedded_texts(list(texts)))
+
+    def _embedded_texts(self, texts: list[str]) -> Vectors:
         with self._lock:
             tower = self._text()
-            tokens = self._tokenizer(
-                list(texts),
-                padding=True,
-                truncation=True,
-                max_length=self._config.text_config.max_position_embeddings,
-                return_attention_mask=True,
-                return_tensors="pt",
-            )
+            tokens = self._tokens(texts)
             return self._run(
                 tower,
                 "text_embeds",
                 input_ids=tokens["input_ids"].to(self.device),
                 attention_mask=tokens["attention_mask"].to(self.device),
             )
+
+    def _tokens(self, texts: list[str]) -> Any:
+        try:
+            return self._tokenizer(
+                texts,
+                padding=True,
+                truncation=True,
+                max_length=self._config.text_config.max_position_embeddings,
+                return_attention_mask=True,
+                return_tensors="pt",
+            )
+        except Exception as exc:  # e.g. it has no token to pad with
+            raise ModelError(
+                f"model {str(self.folder)!r}: its tokenizer cannot be used: {clip(str(exc), 200)};"
+                " get the model again"
+            ) from exc
 
     @cached_property
     def preparation(self) -> Preparation:
@@ -166,6 +185,9 @@ class Encoder:
         """
         if not len(batch):
             return np.empty((0, self.dimension), dtype=np.float32)
+        return in_sound_thread(lambda: self._embedded_pixels(batch))
+
+    def _embedded_pixels(self, batch: Sequence[Pixels]) -> Vectors:
         with self._lock:
             tower = self._image()
             return self._run(tower, "image_embeds", pixel_values=self._values(batch, tower.dtype))
@@ -199,6 +221,13 @@ class Encoder:
             raise ModelError(
                 f"model {str(self.folder)!r}: {self.device} has no memory for a batch of"
                 f" {len(next(iter(inputs.values())))}; set a smaller batch_size"
+            ) from exc
+        # What else torch says of weights, a configuration and inputs that do not fit, or of memory.
+        except (RuntimeError, IndexError, ValueError, TypeError) as exc:
+            raise ModelError(
+                f"model {str(self.folder)!r} cannot compute on {self.device}:"
+                f" {type(exc).__name__}: {clip(str(exc), 200)}; set a smaller batch_size if the"
+                " memory is full, else get the model again"
             ) from exc
         lengths = np.linalg.norm(found, axis=1, keepdims=True)
         if not np.isfinite(lengths).all() or not lengths.all():
@@ -242,6 +271,7 @@ class Encoder:
     def _load_tokenizer(self) -> Any:
         from transformers import AutoTokenizer
 
+        refuse_links(self.folder)
         try:
             tokenizer = AutoTokenizer.from_pretrained(
                 str(self.folder), trust_remote_code=False, local_files_only=True
@@ -291,7 +321,7 @@ def resolve_device(device: str | None) -> str:
 
 
 _loaded: OrderedDict[tuple[str, str, str], Encoder] = OrderedDict()
-_loaded_lock = threading.Lock()
+_loaded_lock = Lock()
 
 
 def load_encoder(folder: Path, *, device: str | None = None, fingerprint: str = "") -> Encoder:
@@ -307,6 +337,7 @@ def load_encoder(folder: Path, *, device: str | None = None, fingerprint: str = 
         ModelError: See ``Encoder``.
     """
     key = (str(folder.resolve()), fingerprint, resolve_device(device))
+    check_device(key[2])
     with _loaded_lock:
         encoder = _loaded.get(key)
         if encoder is None:

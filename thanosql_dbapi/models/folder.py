@@ -3,17 +3,23 @@
 A model folder is what ``CLIPModel.save_pretrained`` and ``CLIPProcessor.save_pretrained`` write:
 ``config.json``, the weights as safetensors, the tokenizer's and the image processor's files.
 Weights of older makes are turned into safetensors by ``weights``.
+
+A folder is given by its resolved path, and its files are no links: what GET and UPLOAD put there
+has none, and one that came later would bring in a file from anywhere.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError, clip
+from ..errors import ModelError, WorkspaceError, clip
+from ..openfile import OpenFile
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -107,7 +113,7 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"model folder {str(folder)!r} {what}; get the model again, or give the folder that"
             " save_pretrained wrote"
         )
-    config = _read_json(folder, CONFIG)
+    config = read_json(folder, CONFIG)
     kind = config.get("model_type")
     if kind != "clip":
         raise ModelError(
@@ -127,9 +133,9 @@ def read_processor(folder: Path) -> dict[str, Any]:
     """
     settings: Any = None
     if (folder / PROCESSOR).is_file():
-        settings = _read_json(folder, PROCESSOR).get("image_processor")
+        settings = read_json(folder, PROCESSOR).get("image_processor")
     if settings is None and (folder / PREPROCESSOR).is_file():
-        settings = _read_json(folder, PREPROCESSOR)
+        settings = read_json(folder, PREPROCESSOR)
     if not isinstance(settings, dict):
         raise ModelError(
             f"model folder {str(folder)!r} has no image processor: expected {PREPROCESSOR}; save it"
@@ -161,6 +167,38 @@ def image_work(folder: Path) -> int:
     return number("num_hidden_layers", 12) * layer * (patches + 1)
 
 
+def open_file(folder: Path, name: str) -> OpenFile:
+    """Open a file of a model's folder.
+
+    Args:
+        folder: The folder, its path resolved.
+        name: The file.
+
+    Raises:
+        OSError: There is no such file, or it cannot be opened.
+        WorkspaceError: It is a link.
+    """
+    opened = OpenFile(folder / name)
+    if not opened.is_file:
+        opened.close()
+        raise FileNotFoundError(errno.ENOENT, "is no regular file", str(folder / name))
+    return opened
+
+
+def refuse_links(folder: Path) -> None:
+    """Check that nothing in a model's folder is a link, before a library opens files by name.
+
+    Raises:
+        WorkspaceError: Something is.
+    """
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                raise WorkspaceError(
+                    f"{entry.path!r} is a link, and a model's folder has none; get the model again"
+                )
+
+
 def weight_files(folder: Path) -> list[Path]:
     """Return the safetensors files of a folder, none if it has none.
 
@@ -171,7 +209,7 @@ def weight_files(folder: Path) -> list[Path]:
         return [folder / WEIGHTS]
     if not (folder / WEIGHTS_INDEX).is_file():
         return []
-    weight_map = _read_json(folder, WEIGHTS_INDEX).get("weight_map")
+    weight_map = read_json(folder, WEIGHTS_INDEX).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise ModelError(f"{str(folder / WEIGHTS_INDEX)!r} has no weight_map; get the model again")
     paths = []
@@ -204,7 +242,7 @@ def fingerprint(folder: Path) -> str:
     total = hashlib.sha256()
     for path in sorted([*paths, *weight_files(folder)], key=lambda path: path.name):
         digest = hashlib.sha256()
-        with path.open("rb") as file:
+        with open_file(folder, path.name) as opened, opened.reader() as file:
             while block := file.read(1 << 20):
                 digest.update(block)
         total.update(f"{path.name}\0{digest.hexdigest()}\n".encode())
@@ -220,18 +258,26 @@ def _check_tokenizer(folder: Path) -> None:
     )
 
 
-def _read_json(folder: Path, name: str) -> dict[str, Any]:
+def read_json(folder: Path, name: str) -> dict[str, Any]:
+    """Return what a JSON file of a folder says.
+
+    Raises:
+        ModelError: It is missing, damaged, or not an object.
+    """
     path = folder / name
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        with open_file(folder, name) as opened:
+            content = json.loads(opened.read().decode("utf-8"))
     except FileNotFoundError as exc:
         raise ModelError(
             f"model folder {str(folder)!r} has no {name}; give the folder that save_pretrained"
             " wrote, or get the model again"
         ) from exc
-    except (OSError, ValueError, RecursionError) as exc:
+    except OSError as exc:
+        raise ModelError(f"{str(path)!r} cannot be read: {exc.strerror or exc}") from exc
+    except (ValueError, RecursionError) as exc:
         raise ModelError(
-            f"{str(path)!r} cannot be read as JSON: {exc}; get the model again"
+            f"{str(path)!r} cannot be read as JSON: {clip(str(exc))}; get the model again"
         ) from exc
     if not isinstance(content, dict):
         raise ModelError(f"{str(path)!r} must hold a JSON object, got {clip(content)}")

@@ -32,7 +32,11 @@ SHAPE_LIMIT = 50
 HALF_TIMES = 3
 HALF_LEAST_PX = 960
 
+# No image tower sees as much; more would only fill the memory.
+SIDE_LIMIT_PX = 1 << 13
+
 _BICUBIC = 3
+_LARGEST = 1e9  # of the numbers that pixels are multiplied and divided with
 _MEAN = (0.48145466, 0.4578275, 0.40821073)
 _STD = (0.26862954, 0.26130258, 0.27577711)
 _NOT_SUPPORTED = ("do_pad", "use_square_size")
@@ -79,7 +83,8 @@ class Preparation:
         """
         try:
             return np.asarray(self._cropped(self._resized(image)), dtype=np.uint8)
-        except (ValueError, MemoryError) as exc:
+        # What Pillow says of a size that it cannot make is not only ValueError.
+        except (ArithmeticError, ValueError, MemoryError, OSError, SystemError) as exc:
             raise MediaError(
                 f"image of {image.width} × {image.height} pixels cannot be resized for the model:"
                 f" {str(exc) or 'not enough memory'}"
@@ -150,7 +155,7 @@ def load_preparation(folder: Path) -> Preparation:
         if not all(std):
             raise _refused(folder, "image_std", std, "expected numbers other than 0")
     resample = settings.get("resample", _BICUBIC)
-    if resample not in range(6):
+    if not _is_number(resample) or resample not in range(6):
         raise _refused(folder, "resample", resample, "expected the number of a Pillow filter, 0-5")
     return Preparation(
         edge_px=edge,
@@ -175,17 +180,18 @@ def _sides(
     given = value
     if isinstance(value, (list, tuple)) and len(value) == 2:
         value = dict(zip(("height", "width"), value, strict=True))
-    if isinstance(value, int):
+    if isinstance(value, int) and not isinstance(value, bool):
         value = {"height": value, "width": value} if is_square else {"shortest_edge": value}
     if isinstance(value, dict) and all(
-        isinstance(side, int) and side > 0 for side in value.values()
+        isinstance(side, int) and not isinstance(side, bool) and 0 < side <= SIDE_LIMIT_PX
+        for side in value.values()
     ):
         if value.keys() == {"shortest_edge"} and not is_square:
             return value["shortest_edge"], None
         if value.keys() == {"height", "width"}:
             return None, (value["height"], value["width"])
     wanted = "height and width" if is_square else "shortest_edge, or height and width"
-    raise _refused(folder, name, given, f"expected {wanted}, in pixels")
+    raise _refused(folder, name, given, f"expected {wanted}, 1 to {SIDE_LIMIT_PX:,} pixels")
 
 
 def _colours(folder: Path, name: str, value: Any) -> Sequence[float]:
@@ -200,7 +206,8 @@ def _colours(folder: Path, name: str, value: Any) -> Sequence[float]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and abs(value) < _LARGEST and (value == 0 or abs(value) > 1 / _LARGEST)
 
 
 def _refused(folder: Path, name: str, value: Any, expected: str) -> ModelError:

@@ -8,12 +8,12 @@ shown, so it is found before anything of the model is loaded, or torch imported.
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from .forking import Lock
 from .protocol import Pixels
 
 LIMIT = 4096
@@ -71,7 +71,7 @@ class VectorCache:
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
         self._vectors: OrderedDict[bytes, bytes] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def __len__(self) -> int:
         return len(self._vectors)

@@ -46,7 +46,7 @@ class QueryStore:
     def get(self, key: bytes) -> bytes | None:
         """Return the vector of a key, or None where there is none that can be believed."""
         try:
-            if not self.path.is_file():
+            if self.path.is_symlink() or not self.path.is_file():
                 return None
             with closing(self._open("ro")) as database:
                 row = database.execute(
@@ -60,7 +60,8 @@ class QueryStore:
 
     def put(self, key: bytes, vector: bytes) -> None:
         """Keep a vector; where that cannot be done, nothing happens."""
-        if not self.can_write:
+        # Behind a link could be anybody's database.
+        if not self.can_write or self.path.is_symlink():
             return
         try:
             self._write(key, vector)

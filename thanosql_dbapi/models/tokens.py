@@ -6,8 +6,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError
-from .folder import read_config
+from ..errors import ModelError, clip
+from .checking import check_config
+from .folder import TOKENIZER_FILES, open_file
 
 _DEFAULT_POSITIONS = 77
 _SPECIAL = 2  # begin and end of text
@@ -34,26 +35,34 @@ def text_read(folder: Path, fingerprint: str, text: str) -> str | None:
     return text[: encoding.offsets[positions - _SPECIAL][1]]
 
 
+def text_problem(text: str) -> str:
+    """Return why a text cannot be embedded, or "": half of a surrogate pair is no character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"the text {clip(text)} has {clip(text[error.start])}, which is no character"
+    return ""
+
+
 @lru_cache(maxsize=8)
 def _positions(folder: Path, fingerprint: str) -> int:
     try:
-        config = read_config(folder)
-    except ModelError:
+        return check_config(folder)["text_config.max_position_embeddings"]
+    except ModelError:  # loading the model will say why
         return _DEFAULT_POSITIONS
-    text_config = config.get("text_config") or {}
-    return int(text_config.get("max_position_embeddings", _DEFAULT_POSITIONS))
 
 
 @lru_cache(maxsize=4)
 def _tokenizer(folder: Path, fingerprint: str) -> Any:
     """Return the folder's fast tokenizer, None where it has none."""
-    file = folder / "tokenizer.json"
-    if not file.is_file():
+    if not (folder / TOKENIZER_FILES[0]).is_file():
         return None
     from tokenizers import Tokenizer
 
+    with open_file(folder, TOKENIZER_FILES[0]) as opened:
+        content = opened.read()
     try:
-        tokenizer = Tokenizer.from_file(str(file))
+        tokenizer = Tokenizer.from_str(content.decode())
     except Exception:  # the library raises Exception itself; loading the model will say why
         return None
     tokenizer.no_truncation()

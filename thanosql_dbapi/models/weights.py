@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, clip
-from .folder import WEIGHTS, pickle_files, read_config, weight_files
+from .checking import check_config
+from .folder import WEIGHTS, open_file, pickle_files, read_config, weight_files
+from .forking import in_sound_thread
 
 INSTALL = "pip install torch transformers"
 # Wrappers that trainers put around a state dict, and prefixes that they put before its names.
@@ -51,8 +53,11 @@ def adopt_weights(folder: Path) -> None:
             those of the model that ``config.json`` describes. The folder is left as it was.
     """
     read_config(folder)
-    if weight_files(folder):
-        return
+    if not weight_files(folder):
+        in_sound_thread(lambda: _adopt(folder))
+
+
+def _adopt(folder: Path) -> None:
     candidates = pickle_files(folder)
     if not candidates:
         raise ModelError(
@@ -169,9 +174,20 @@ def _expected_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
         import torch
         from transformers import CLIPModel
     config = load_config(folder)
-    with torch.device("meta"):
+    with _refusals(folder), torch.device("meta"):
         model = CLIPModel(config)
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+
+
+@contextmanager
+def _refusals(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as exc:
+        raise ModelError(
+            f"model folder {str(folder)!r}: transformers cannot build the model that config.json"
+            f" describes: {type(exc).__name__}: {clip(str(exc), 200)}; get the model again"
+        ) from exc
 
 
 def _write(folder: Path, state: dict[str, Any]) -> None:
@@ -196,6 +212,7 @@ def load_config(folder: Path) -> Any:
     """
     with needs_torch():
         from transformers import CLIPConfig
+    check_config(folder)  # a million layers would be built one by one
     content = read_config(folder)
     content.pop("auto_map", None)  # the folder's own code is never looked at
     try:
@@ -233,19 +250,24 @@ def fill_tower(tower_class: Any, config: Any, folder: Path, *, dtype: Any, devic
     import torch
     from safetensors import SafetensorError, safe_open
 
-    with torch.device("meta"):
+    with _refusals(folder), torch.device("meta"):
         tower = tower_class(config)
     wanted = tower.state_dict()
     state: dict[str, Any] = {}
     for path in weight_files(folder):
         try:
-            with safe_open(str(path), framework="pt") as file:
+            with (
+                open_file(folder, path.name) as opened,
+                safe_open(opened.name(), framework="pt") as file,
+            ):
                 for key in wanted.keys() & set(file.keys()):
                     state[key] = file.get_tensor(key).to(device=device, dtype=dtype)
-        except (SafetensorError, OSError) as exc:
+        except (SafetensorError, ValueError, TypeError) as exc:
             raise ModelError(
                 f"weights {str(path)!r} are damaged: {exc}; get the model again"
             ) from exc
+        except (OSError, RuntimeError) as exc:  # RuntimeError: torch maps the file
+            raise ModelError(f"weights {str(path)!r} cannot be read: {exc}") from exc
     wrong = sorted(
         key for key in wanted if key not in state or state[key].shape != wanted[key].shape
     )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ..errors import ProgrammingError, StatementError, clip
+from ..errors import InternalError, ProgrammingError, StatementError, clip
+from ..language import grammar
+from ..language.option_specs import Kind, OptionSpec
+from ..language.parsing import NO_CHARACTER
 from ..language.tree import Option, Parameter, Statement, Tree, Value
 from ..language.walk import parameters_of
 
@@ -17,9 +20,11 @@ if TYPE_CHECKING:
 LARGEST_INTEGER = 2**63 - 1
 _CONSTANT = (str, int, float, bytes, bool, type(None))
 
+_T = TypeVar("_T")
+
 
 class Arguments:
-    """What the caller bound, and where in the text it stands.
+    """What the caller bound, and its places in the text.
 
     Args:
         sql: The whole text, for the place in messages.
@@ -40,6 +45,11 @@ class Arguments:
                 self._from_mapping(supplied, parameter)
         else:
             wanted = max((parameter.number for parameter in known), default=0)
+            if not hasattr(supplied, "__len__") or not hasattr(supplied, "__getitem__"):
+                raise ProgrammingError(
+                    f"parameters are of unsupported type: expected a sequence or a mapping, got"
+                    f" {clip(supplied)}"
+                )
             if len(supplied) != wanted:
                 raise ProgrammingError(
                     "Incorrect number of bindings supplied. The current statement uses"
@@ -71,64 +81,58 @@ class Arguments:
         return StatementError(message, statement=self.sql, offset=statement.offset, hint=hint)
 
     @overload
-    def text(self, statement: Statement, name: str) -> str | None: ...
+    def option(self, statement: Statement, spec: OptionSpec[_T]) -> _T: ...
     @overload
-    def text(self, statement: Statement, name: str, default: str) -> str: ...
-    def text(self, statement: Statement, name: str, default: str | None = None) -> str | None:
-        """Return a text option; NULL is the same as not given."""
-        value: str | None = self._option(
-            statement, name, "a text", lambda value: isinstance(value, str), default
-        )
-        return value
+    def option(self, statement: Statement, spec: OptionSpec[_T | None], otherwise: _T) -> _T: ...
+    def option(self, statement: Statement, spec: OptionSpec[Any], otherwise: Any = None) -> Any:
+        """Return the value of an option, checked; NULL is the same as not given.
 
-    def flag(self, statement: Statement, name: str) -> bool:
-        """Return an option that is True or False; not given is False."""
-        value = self._option(statement, name, "True or False", _is_flag, False)
-        return bool(value)
+        A text becomes a part of SQL, which cannot have NUL or half of a surrogate pair.
 
-    def choice(self, statement: Statement, name: str, choices: Sequence[str], default: str) -> str:
-        """Return an option that is one of a few words, in lower case."""
-        expected = " or ".join(repr(choice) for choice in choices)
-        value = self._option(
-            statement,
-            name,
-            expected,
-            lambda value: isinstance(value, str) and value.lower() in choices,
-            default,
-        )
-        return str(value).lower()
+        Args:
+            statement: The statement.
+            spec: The option, one of those in the statement's own spec.
+            otherwise: Its value where it is not given and its default depends on something else.
 
-    @overload
-    def integer(self, statement: Statement, name: str, minimum: int) -> int | None: ...
-    @overload
-    def integer(self, statement: Statement, name: str, minimum: int, default: int) -> int: ...
-    def integer(
-        self, statement: Statement, name: str, minimum: int, default: int | None = None
-    ) -> int | None:
-        """Return an option that is a whole number of at least ``minimum``."""
-        value: int | None = self._option(
-            statement,
-            name,
-            f"a whole number of at least {minimum}",
-            lambda value: _is_integer(value) and value >= minimum,
-            default,
-        )
-        # SQLite's integers end here, and so does every number of rows.
-        return None if value is None else min(int(value), LARGEST_INTEGER)
+        Raises:
+            StatementError: The value has another type.
+            InternalError: The statement takes no such option, which is a fault of its handler.
+        """
+        taken = grammar.spec_for(statement)
+        if taken is None or spec not in (taken.options or ()):
+            raise InternalError(
+                f"{type(statement).__name__} has no option {spec.name!r} in its spec; this is a"
+                " fault of its handler"
+            )
+        option = statement.option(spec.name)
+        value = None if option is None else self.value(option.value)
+        if option is None or value is None:
+            return spec.default if otherwise is None else otherwise
+        given = value
+        if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+            value = value.item()  # a number or bool of numpy, in Python's type
+        fits, read = _READING[spec.kind]
+        if not fits(value, spec):
+            raise self.error(
+                f"option {spec.name!r} must be {spec.expected}, got {clip(given)}", option
+            )
+        if spec.kind is Kind.TEXT and (bad := NO_CHARACTER.search(value)):
+            raise self.error(
+                f"option {spec.name!r} has {clip(bad.group())}, which is not a character, in"
+                f" {clip(value)}",
+                option,
+            )
+        return read(value)
 
-    def number(self, statement: Statement, name: str) -> float | None:
-        """Return an option that is a number."""
-        value = self._option(
-            statement,
-            name,
-            "a number",
-            lambda value: isinstance(value, numbers.Real) and not isinstance(value, bool),
-            None,
-        )
-        try:
-            return None if value is None else float(value)
-        except OverflowError:  # a whole number beyond what a float holds
-            return math.inf if value > 0 else -math.inf
+    def if_exists(self, statement: Statement, spec: OptionSpec[str] = grammar.IF_EXISTS) -> str:
+        """Return what becomes of a table that is there, such as ``"replace"``.
+
+        Args:
+            statement: The statement.
+            spec: The option, with the words that the statement takes.
+        """
+        overwrites = self.option(statement, grammar.OVERWRITE)
+        return self.option(statement, spec, "replace" if overwrites else spec.default)
 
     def several(self, value: Value) -> list[Any]:
         """Return a value as a list: a bound list, tuple or one-dimensional array is its items."""
@@ -136,22 +140,6 @@ class Arguments:
         if getattr(bound, "ndim", None) == 1 and not isinstance(bound, memoryview):
             bound = bound.tolist()
         return list(bound) if isinstance(bound, (list, tuple)) else [bound]
-
-    def _option(
-        self,
-        statement: Statement,
-        name: str,
-        expected: str,
-        fits: Callable[[Any], bool],
-        default: Any,
-    ) -> Any:
-        option = statement.option(name)
-        value = None if option is None else self.value(option.value)
-        if option is None or value is None:
-            return default
-        if not fits(value):
-            raise self.error(f"option {name!r} must be {expected}, got {clip(value)}", option)
-        return value
 
     def _from_mapping(self, supplied: Mapping[str, Any], parameter: Parameter) -> Any:
         if parameter.name is None:
@@ -167,10 +155,38 @@ class Arguments:
             ) from None
 
 
-def _is_integer(value: Any) -> bool:
-    """Return whether a value is a whole number, numpy's included; True and False are none."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-
-
-def _is_flag(value: Any) -> bool:
+def _is_flag(value: Any, spec: OptionSpec[Any]) -> bool:
     return isinstance(value, (bool, numbers.Integral, float)) and value in (True, False)
+
+
+def _is_integer(value: Any, spec: OptionSpec[Any]) -> bool:
+    """Return whether a value is a whole number, numpy's included; True and False are none."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        return False
+    return spec.minimum is None or int(value) >= spec.minimum
+
+
+def _is_number(value: Any, spec: OptionSpec[Any]) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _read_number(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number beyond what a float holds
+        return math.inf if value > 0 else -math.inf
+
+
+_READING: Mapping[Kind, tuple[Callable[[Any, OptionSpec[Any]], bool], Callable[[Any], Any]]] = {
+    Kind.TEXT: (lambda value, spec: isinstance(value, str), str),
+    Kind.FLAG: (_is_flag, bool),
+    # SQLite's integers end there, and so does every number of rows.
+    Kind.INTEGER: (_is_integer, lambda value: min(int(value), LARGEST_INTEGER)),
+    Kind.NUMBER: (_is_number, _read_number),
+    Kind.CHOICE: (
+        lambda value, spec: isinstance(value, str) and value.lower() in spec.choices,
+        str.lower,
+    ),
+    Kind.VALUE: (lambda value, spec: True, lambda value: value),
+}
+"""Of each kind of option, whether a bound value fits, and what it is in Python."""

@@ -24,7 +24,7 @@ class QueryVector:
     Attributes:
         kind: ``"text"`` or ``"image"``.
         value: The value as written or bound.
-        is_written: Whether it stands in the text, so that a view can keep it.
+        is_written: Whether it is written in the text, so that a view can keep it.
         vector: float32 BLOB of the model's dimension, unit length.
     """
 

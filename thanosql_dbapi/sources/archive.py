@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import io
 import platform
 import re
 import shutil
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import SourceError, clip
+from ..openfile import OpenFile
 from ..progress import Progress
 
 ENTRIES_LIMIT = 2_000_000
@@ -52,20 +52,21 @@ def check_sha256(found: str, expected: str, what: str) -> None:
         )
 
 
-def file_sha256(path: Path) -> str:
+def file_sha256(opened: OpenFile) -> str:
     """Return the SHA-256 (hex) of a file."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with opened.reader() as file:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
 
 
-def unpack(archive: Path, folder: Path, *, what: str, progress: Progress) -> None:
+def unpack(archive: OpenFile, folder: Path, *, what: str, progress: Progress) -> None:
     """Unpack a zip or tar archive (plain, gz, bz2, xz; zst from Python 3.14 on).
 
     Args:
-        archive: The file; its content says what kind it is, not its name.
+        archive: The file, the very one whose checksum was compared; its content says what kind it
+            is, not its name.
         folder: An empty folder.
         what: How messages and progress name it.
         progress: Shows the files.
@@ -74,12 +75,18 @@ def unpack(archive: Path, folder: Path, *, what: str, progress: Progress) -> Non
         SourceError: It is damaged, no archive, or holds what may not be unpacked.
     """
     try:
-        if zipfile.is_zipfile(archive):
+        with archive.reader() as file:
+            is_zip = zipfile.is_zipfile(file)
+        if is_zip:
             _unpack_zip(archive, folder, what, progress)
         else:
             _unpack_tar(archive, folder, what, progress)
     except SourceError:
         raise
+    except OSError as exc:
+        if exc.errno is not None:
+            raise  # the disk, and not the archive
+        raise SourceError(f"{what} is damaged or cut short: {exc}") from exc
     # zlib.error, lzma.LZMAError, EOFError, struct.error, NotImplementedError, RuntimeError
     # (a password) and more come out of damaged archives.
     except Exception as exc:
@@ -91,9 +98,9 @@ def unpack(archive: Path, folder: Path, *, what: str, progress: Progress) -> Non
 class _Budget:
     """Counts what comes out of an archive, and stops a bomb."""
 
-    def __init__(self, archive: Path, folder: Path, what: str) -> None:
+    def __init__(self, archive: OpenFile, folder: Path, what: str) -> None:
         self.what = what
-        self.limit = archive.stat().st_size * RATIO_LIMIT + RATIO_FREE_BYTES
+        self.limit = archive.size * RATIO_LIMIT + RATIO_FREE_BYTES
         self.free = shutil.disk_usage(folder).free
         self.total = 0
         self.entries = 0
@@ -130,9 +137,9 @@ def _refuse_kind(what: str, name: str, kind: str) -> SourceError:
     return SourceError(f"{what} holds {clip(name)}, {kind}; only files and folders are unpacked")
 
 
-def _unpack_zip(archive: Path, folder: Path, what: str, progress: Progress) -> None:
+def _unpack_zip(archive: OpenFile, folder: Path, what: str, progress: Progress) -> None:
     budget = _Budget(archive, folder, what)
-    with zipfile.ZipFile(archive) as file:
+    with archive.reader() as content_of_zip, zipfile.ZipFile(content_of_zip) as file:
         infos = file.infolist()
         for info in infos:
             budget.take(info.file_size)
@@ -152,7 +159,7 @@ def _unpack_zip(archive: Path, folder: Path, what: str, progress: Progress) -> N
                 advance(1)
 
 
-def _unpack_tar(archive: Path, folder: Path, what: str, progress: Progress) -> None:
+def _unpack_tar(archive: OpenFile, folder: Path, what: str, progress: Progress) -> None:
     budget = _Budget(archive, folder, what)
     with _decompressed(archive, what) as stream:
         try:
@@ -185,8 +192,8 @@ def _write(content: IO[bytes], target: Path, *, size: int | None = None) -> None
             raise EOFError(f"{target.name!r} ends early")
 
 
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
+def _head(archive: OpenFile) -> bytes:
+    with archive.reader() as file:
         return file.read(12)
 
 
@@ -207,15 +214,19 @@ class _InPieces:
 
 
 @contextmanager
-def _decompressed(archive: Path, what: str) -> Iterator[Any]:
+def _decompressed(archive: OpenFile, what: str) -> Iterator[Any]:
     head = _head(archive)
     kind = next((kind for mark, kind in _COMPRESSIONS.items() if head.startswith(mark)), None)
     try:
-        opener: Any = importlib.import_module(kind) if kind else io
+        opener: Any = importlib.import_module(kind) if kind else None
     except ImportError as exc:
         raise SourceError(
             f"{what} is compressed with {str(kind).rpartition('.')[2]}, which this Python"
             f" {platform.python_version()} cannot read; unpack it and name the folder"
         ) from exc
-    with opener.open(archive, "rb") as stream:
-        yield _InPieces(stream, what)
+    with archive.reader() as file:
+        if opener is None:
+            yield _InPieces(file, what)
+            return
+        with opener.open(file, "rb") as stream:
+            yield _InPieces(stream, what)

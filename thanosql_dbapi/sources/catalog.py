@@ -24,11 +24,13 @@ from typing import Any, Union
 from urllib.parse import urljoin
 
 from ..errors import SourceError, clip
+from ..workspace import with_home
 from .network import fetch_bytes, is_url, refuse_offline
 
 BUILT_IN = Path(__file__).with_name("catalog.json")
 DEFAULT_BASE = "clipen"
 SIZE_LIMIT_BYTES = 16 << 20
+NAME_LIMIT_BYTES = 100
 
 DATASET = "data set"
 MODEL = "model"
@@ -39,6 +41,8 @@ _FIELDS = {
 _LIST = {DATASET: "LIST THANOSQL DATASET", MODEL: "LIST THANOSQL MODEL"}
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _BASE = re.compile(r"\w+")
+# NUL and half of a pair: JSON can write them, files and SQLite cannot have them.
+_NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -133,14 +137,23 @@ def load_catalog(
 
 
 def _read(place: str) -> tuple[str, bytes]:
-    path = Path(place).expanduser().absolute()
+    path = Path(with_home(place)).absolute()
     try:
-        return str(path), path.read_bytes()
-    except OSError as exc:
+        if path.exists() and not path.is_file():  # reading a pipe could wait for ever
+            raise OSError("expected a file, got a folder, device or pipe")
+        with path.open("rb") as file:
+            content = file.read(SIZE_LIMIT_BYTES + 1)
+    except (OSError, ValueError) as exc:
         raise SourceError(
-            f"catalog {str(path)!r} cannot be read: {exc.strerror or exc}; give the path or URL of"
-            " a JSON file as connect(catalog=…) or in THANOSQL_CATALOG"
+            f"catalog {clip(str(path))} cannot be read:"
+            f" {getattr(exc, 'strerror', None) or exc}; give the path or URL of a JSON file as"
+            " connect(catalog=…) or in THANOSQL_CATALOG"
         ) from exc
+    if len(content) > SIZE_LIMIT_BYTES:
+        raise SourceError(
+            f"catalog {str(path)!r} is larger than the limit of {SIZE_LIMIT_BYTES:,} bytes"
+        )
+    return str(path), content
 
 
 def _parse(text: str, place: str) -> Catalog:
@@ -213,6 +226,10 @@ def _text(value: dict[str, Any], field: str, where: str) -> str:
         return ""
     if not isinstance(found, str):
         raise SourceError(f'{where}: "{field}" must be a text, got {clip(found)}')
+    if bad := _NO_CHARACTER.search(found):
+        raise SourceError(
+            f'{where}: "{field}" has {clip(bad.group())}, which is no character, in {clip(found)}'
+        )
     return found.strip()
 
 
@@ -240,14 +257,19 @@ def _resolve(source: str, kind: str, where: str, place: str) -> str:
             f" archive or folder, or builtin:…, got {clip(source)}"
         )
     if is_url(place):
-        return urljoin(place, source)
-    return os.path.normpath(Path(place).parent / Path(source).expanduser())
+        try:
+            return urljoin(place, source)
+        except ValueError as exc:
+            raise SourceError(f'{where}: "source" {clip(source)} is no URL: {exc}') from exc
+    return os.path.normpath(Path(place).parent / with_home(source))
 
 
 def name_problem(name: str) -> str:
     """Return why a name cannot be a folder's, or ""."""
-    if not name or len(name.encode()) > 100:
-        return "a name has 1 to 100 bytes"
+    if bad := _NO_CHARACTER.search(name):
+        return f"a name has no {clip(bad.group())}"
+    if not name or len(name.encode()) > NAME_LIMIT_BYTES:
+        return f"a name has 1 to {NAME_LIMIT_BYTES} bytes"
     if name != name.strip() or name.startswith(".") or name.endswith("."):
         return "a name neither starts nor ends with a space or a full stop"
     if bad := re.search(r'[\\/:*?"<>|\x00-\x1f]', name):

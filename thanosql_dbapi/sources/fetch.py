@@ -1,24 +1,29 @@
 """GET: a data set or model from its source into its folder, whole or not at all.
 
-The work is done in a hidden folder beside the destination, which takes the destination's place by
-renaming at the very end; a failure before leaves everything as it was.
+The work is done in a hidden folder beside the destination, which takes the destination's place at
+the very end; a failure before leaves everything as it was. ``installation`` has the details.
 """
 
 from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import Error, ModelError, SourceError, clip
 from ..models.folder import PICKLE_SUFFIXES, ModelFacts, inspect_folder
+from ..models.provenance import Receipt, write_receipt
+from ..openfile import OpenFile
 from ..progress import Progress
+from ..workspace import Workspace, is_folder
 from .archive import check_sha256, file_sha256, unpack
 from .catalog import DATASET, Entry
 from .hub import fetch_snapshot
+from .installation import Installation, exists, flush_folder
 from .network import download, is_url, refuse_offline
 
 STORYBOOK_OPTIONS = ("rows", "seed")
@@ -34,6 +39,7 @@ def fetch_dataset(
     offline: bool = False,
     options: Mapping[str, Any] | None = None,
     progress: Progress,
+    allowed_hosts: Sequence[str] = (),
 ) -> None:
     """Put a data set's files into a folder.
 
@@ -44,6 +50,7 @@ def fetch_dataset(
         offline: The network may not be used.
         options: ``rows`` and ``seed`` for storybook; other data sets take none.
         progress: Shows what is done.
+        allowed_hosts: Hosts that redirects may lead to although their addresses are not public.
 
     Raises:
         SourceError: The folder exists and ``overwrite`` is false, an option is unknown or wrong,
@@ -52,11 +59,11 @@ def fetch_dataset(
     given = {key: value for key, value in (options or {}).items() if value is not None}
     is_storybook = entry.source == "builtin:storybook"
     settings = _storybook_settings(entry, given) if is_storybook else _no_settings(entry, given)
-    with _replacing(entry, destination, overwrite) as folder:
+    with _publishing(entry, destination, overwrite) as folder:
         if is_storybook:
             _draw_storybook(entry, folder, settings, progress)
         else:
-            _bring(entry, folder, offline, progress)
+            _bring(entry, folder, offline, progress, allowed_hosts=allowed_hosts)
 
 
 def fetch_model(
@@ -66,6 +73,8 @@ def fetch_model(
     overwrite: bool = False,
     offline: bool = False,
     progress: Progress,
+    within: Workspace | None = None,
+    allowed_hosts: Sequence[str] = (),
 ) -> ModelFacts:
     """Put a model's files into a folder, its weights as safetensors, and check them.
 
@@ -75,6 +84,9 @@ def fetch_model(
         overwrite: Replace the folder if it exists.
         offline: The network may not be used; the hub's cache may.
         progress: Shows what is done.
+        within: What the links in a source that is a folder may lead to; None is that folder, and
+            the repository around it where it is one of the hub's cache.
+        allowed_hosts: As for :func:`fetch_dataset`.
 
     Returns:
         What the model's folder says of itself.
@@ -84,78 +96,153 @@ def fetch_model(
             damaged or cannot be reached. Nothing was changed then.
         ModelError: The source holds no CLIP model, or weights that want to run code. Nothing was
             changed then.
+        WorkspaceError: A link in the source leads outside. Nothing was changed then.
     """
-    with _replacing(entry, destination, overwrite) as folder:
-        if entry.source == "builtin:storybook_clip":
-            _copy_model(_storybook_clip(), folder, entry)
-        elif entry.source.startswith("hf:"):
-            fetch_snapshot(entry.source, folder, offline=offline, progress=progress)
-        else:
-            _bring(entry, folder, offline, progress)
-        _adopt(folder)
-    return inspect_folder(destination)
+    with _publishing(entry, destination, overwrite) as folder:
+        return _make_model(entry, folder, destination, offline, progress, within, allowed_hosts)
+
+
+def prepare_model(
+    entry: Entry,
+    destination: Path,
+    *,
+    name: str,
+    database: str,
+    overwrite: bool = False,
+    offline: bool = False,
+    progress: Progress,
+    within: Workspace | None = None,
+    allowed_hosts: Sequence[str] = (),
+) -> tuple[Installation, ModelFacts]:
+    """Do what :func:`fetch_model` does, but leave the destination to the database's commit.
+
+    Args:
+        entry: The model.
+        destination: Its folder.
+        name: The name it will be registered by.
+        database: The file of the database that registers it; ``""`` if it is in memory.
+        overwrite: As for :func:`fetch_model`.
+        offline: As for :func:`fetch_model`.
+        progress: Shows what is done.
+        within: As for :func:`fetch_model`.
+        allowed_hosts: As for :func:`fetch_dataset`.
+
+    Returns:
+        The installation, to be settled by what the database has committed, and what the model's
+        folder says of itself.
+
+    Raises:
+        SourceError: As for :func:`fetch_model`.
+        ModelError: As for :func:`fetch_model`.
+        WorkspaceError: As for :func:`fetch_model`.
+    """
+    _refuse_existing(entry, destination, overwrite)
+    with _working(entry, destination, model=name, database=database) as work:
+        try:
+            facts = _make_model(
+                entry, work.partial, destination, offline, progress, within, allowed_hosts
+            )
+            write_receipt(work.partial, Receipt(entry.source, facts.fingerprint))
+            flush_folder(work.partial)
+            work.finish()
+            return work, facts
+        except BaseException:
+            work.clear()
+            raise
+
+
+def _make_model(
+    entry: Entry,
+    folder: Path,
+    destination: Path,
+    offline: bool,
+    progress: Progress,
+    within: Workspace | None,
+    allowed_hosts: Sequence[str],
+) -> ModelFacts:
+    if entry.source == "builtin:storybook_clip":
+        source = _storybook_clip().resolve()
+        _copy_model(source, folder, entry, Workspace(source))
+    elif entry.source.startswith("hf:"):
+        fetch_snapshot(entry.source, folder, offline=offline, progress=progress)
+    else:
+        _bring(entry, folder, offline, progress, within, allowed_hosts)
+    _adopt(folder)
+    return replace(inspect_folder(folder), folder=destination)
 
 
 def _adopt(folder: Path) -> None:
+    from ..models.checking import check_config, check_content
     from ..models.weights import adopt_weights
 
+    check_config(folder)
     if not (folder / "model.safetensors").is_file():
         adopt_weights(folder)
-    inspect_folder(folder)
+    check_content(folder)
+
+
+def _refuse_existing(entry: Entry, destination: Path, overwrite: bool) -> None:
+    if exists(destination) and not overwrite:
+        raise SourceError(
+            f"{entry.kind} {entry.name!r}: {str(destination)!r} exists already; to replace it, say"
+            " OPTIONS (overwrite=True)"
+        )
 
 
 @contextmanager
-def _replacing(entry: Entry, destination: Path, overwrite: bool) -> Iterator[Path]:
+def _publishing(entry: Entry, destination: Path, overwrite: bool) -> Iterator[Path]:
     """Give an empty folder beside the destination that takes its place at the end.
 
     Raises:
         SourceError: The destination exists and may not be replaced, or the disk says no.
     """
+    _refuse_existing(entry, destination, overwrite)
+    with _working(entry, destination) as work:
+        try:
+            yield work.partial
+            if exists(destination):  # on the disk before the old one goes
+                flush_folder(work.partial)
+            work.finish()
+            work.publish()
+        finally:
+            work.clear()
+
+
+@contextmanager
+def _working(
+    entry: Entry, destination: Path, *, model: str = "", database: str = ""
+) -> Iterator[Installation]:
+    """Begin an installation, and name the entry in what goes wrong.
+
+    Raises:
+        SourceError: The disk says no.
+    """
     what = f"{entry.kind} {entry.name!r}"
-    if _exists(destination) and not overwrite:
-        raise SourceError(
-            f"{what}: {str(destination)!r} exists already; to replace it, say"
-            " OPTIONS (overwrite=True)"
-        )
-    mark = f"{destination.name}.{uuid.uuid4().hex[:8]}"
-    work, old = (destination.with_name(f".{mark}.{end}") for end in ("partial", "old"))
+    work = None
     try:
-        work.mkdir(parents=True)
-        try:
-            yield work
-        except Error as exc:  # add to the message, keep the class
-            message = str(exc).replace(str(work), str(destination))
-            raise type(exc)(f"{what}: {message}; nothing was changed") from exc
-        if _exists(destination):
-            destination.rename(old)
-        try:
-            work.rename(destination)
-        except OSError:
-            if _exists(old):
-                old.rename(destination)
-            raise
+        work = Installation.begin(destination, model=model, database=database)
+        work.partial.mkdir()
+        yield work
+    except Error as exc:  # add to the message, keep the class
+        is_folder = entry.kind != DATASET and Path(entry.source).is_dir()
+        shown = entry.source if is_folder else str(destination)
+        message = str(exc).replace(str(work.partial) if work else "\0", shown)
+        raise type(exc)(f"{what}: {message}; nothing was changed") from exc
     except OSError as exc:
         raise SourceError(
             f"{what}: {str(destination)!r} cannot be written: {exc.strerror or exc}; nothing was"
             " changed"
         ) from exc
-    finally:
-        _remove(work)
-        _remove(old)
 
 
-def _exists(path: Path) -> bool:
-    return path.exists() or path.is_symlink()
-
-
-def _remove(path: Path) -> None:
-    if path.is_symlink() or path.is_file():
-        path.unlink(missing_ok=True)
-    else:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _bring(entry: Entry, folder: Path, offline: bool, progress: Progress) -> None:
+def _bring(
+    entry: Entry,
+    folder: Path,
+    offline: bool,
+    progress: Progress,
+    within: Workspace | None = None,
+    allowed_hosts: Sequence[str] = (),
+) -> None:
     """Fill the folder from an archive or a folder, by URL or path."""
     what = f"archive {entry.source!r}"
     if is_url(entry.source):
@@ -163,23 +250,30 @@ def _bring(entry: Entry, folder: Path, offline: bool, progress: Progress) -> Non
         archive = folder.with_name(f"{folder.name}.download")
         try:
             found = download(
-                entry.source, archive, what=f"download {entry.name}", progress=progress
+                entry.source,
+                archive,
+                what=f"download {entry.name}",
+                progress=progress,
+                allowed_hosts=allowed_hosts,
             )
             check_sha256(found, entry.sha256, what)
-            unpack(archive, folder, what=what, progress=progress)
+            with OpenFile(archive) as opened:
+                unpack(opened, folder, what=what, progress=progress)
         finally:
             archive.unlink(missing_ok=True)
         _unwrap(entry, folder)
         return
     path = Path(entry.source)
-    if path.is_dir():
+    if is_folder(path):
+        source = path.resolve()
         if entry.kind == DATASET:
-            _copy_tree(path, folder)
+            _copy_tree(source, folder, Workspace(source))
         else:
-            _copy_model(path, folder, entry)
+            _copy_model(source, folder, entry, within or Workspace(_repository(source)))
     elif path.is_file():
-        check_sha256(file_sha256(path) if entry.sha256 else "", entry.sha256, what)
-        unpack(path, folder, what=what, progress=progress)
+        with OpenFile(path.resolve()) as opened:
+            check_sha256(file_sha256(opened) if entry.sha256 else "", entry.sha256, what)
+            unpack(opened, folder, what=what, progress=progress)
         _unwrap(entry, folder)
     else:
         named = f"; the entry is in catalog {entry.catalog!r}" if entry.catalog else ""
@@ -200,25 +294,53 @@ def _unwrap(entry: Entry, folder: Path) -> None:
     inner.rmdir()
 
 
-def _copy_tree(source: Path, folder: Path) -> None:
+def _copy_tree(source: Path, folder: Path, within: Workspace, above: tuple[Path, ...] = ()) -> None:
     """Copy a data set's folder; a link may not bring in a file from elsewhere."""
-    root = source.resolve()
-    for path in source.rglob("*"):
-        if path.is_symlink() and not path.resolve().is_relative_to(root):
+    folder.mkdir(exist_ok=True)
+    above = (*above, source)
+    for path in source.iterdir():
+        if path.is_symlink() and not within.holds(path.resolve()):
             raise SourceError(
                 f"{str(path)!r} is a link to {str(path.resolve())!r}, outside the data set's"
                 " folder; put the file itself there"
             )
-    shutil.copytree(source, folder, dirs_exist_ok=True)
+        if not is_folder(path):
+            _copy_file(path, folder / path.name, within)
+        elif path.resolve() in above:
+            raise SourceError(f"{str(path)!r} is a link to a folder that it lies in; remove it")
+        else:
+            _copy_tree(path.resolve(), folder / path.name, within, above)
 
 
-def _copy_model(source: Path, folder: Path, entry: Entry) -> None:
-    """Copy the files of a model's folder; the hub's own folders hold links, which are followed."""
-    if not source.is_dir():
+def _copy_model(source: Path, folder: Path, entry: Entry, within: Workspace) -> None:
+    """Copy the files of a model's folder; links, which the hub's own folders hold, are followed."""
+    if not is_folder(source):
         raise ModelError(f"model folder {str(source)!r} of {entry.name!r} does not exist")
     for path in source.iterdir():
-        if path.is_file() and path.suffix.lower() in _MODEL_SUFFIXES:
-            shutil.copyfile(path, folder / path.name)
+        if path.suffix.lower() in _MODEL_SUFFIXES:
+            _copy_file(path, folder / path.name, within)
+
+
+def _copy_file(path: Path, target: Path, within: Workspace) -> None:
+    """Copy a regular file; anything else is left out."""
+    try:
+        opened = within.open(path)
+    except OSError as exc:
+        raise SourceError(f"{str(path)!r} cannot be read: {exc.strerror or exc}") from exc
+    with opened:
+        if opened.is_file:
+            with opened.reader() as file, target.open("xb") as copy:
+                shutil.copyfileobj(file, copy, 1 << 20)
+
+
+def _repository(folder: Path) -> Path:
+    """Return the folder of a repository in the hub's cache, whose snapshots are links, or itself.
+
+    Source: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
+    """
+    repository = folder.parent.parent
+    is_snapshot = folder.parent.name == "snapshots" and repository.name.startswith("models--")
+    return repository if is_snapshot else folder
 
 
 def _storybook_clip() -> Path:

@@ -1,17 +1,19 @@
 """What ThanoSQL statements do: one handler a statement, from tree to plan, and its work.
 
-A statement that stands in a query has a handler in ``resolve.HANDLERS``: what it decides before
-any SQL is written, and what work it does. One that stands alone has its function in
+A statement that is part of a query has a handler in ``resolve.HANDLERS``: what it decides before
+any SQL is written, and what work it does. One that is the whole text has its function in
 :data:`ACTIONS`. A new statement is a dataclass in ``language.tree``, a spec in ``language.grammar``
 and a handler here.
 """
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NotSupportedError, OperationalError
+from ..errors import Error, InternalError, NotSupportedError, OperationalError, Warning, clip
 from ..language.tree import (
     BuildModel,
     Convert,
@@ -31,17 +33,19 @@ from ..language.tree import (
 )
 from ..planning.arguments import Arguments
 from ..stores.sqlite.compile import Compiled, compile_plan
+from ..stores.sqlite.database import NOT_TAKEN, refused
 from .context import Context
 from .convert import SELECTS as CONVERT_SELECTS
 from .convert import perform_convert, resolve_convert
 from .copy import copy
 from .get import get_dataset, get_model
 from .listing import resolve_list
-from .models import delete_model, upload_model
+from .models import delete_model, settle_left, upload_model
 from .resolve import does_work, register, resolve
 from .search import check_search, resolve_search, with_column_hint
 from .staging import drop_staging
 from .topk import compile_best, compile_ranked, is_search_only
+from .unfinished import drop_if_empty
 
 if TYPE_CHECKING:
     from ..stores.sqlite.database import Parameters
@@ -61,7 +65,7 @@ ACTIONS: dict[type, Callable[[Context, Arguments, Any], None]] = {
     UploadModel: upload_model,
     DeleteModel: delete_model,
 }
-"""For each class of ``language.tree`` that stands alone and returns no rows, what it does."""
+"""For each class of ``language.tree`` that is a whole text and returns no rows, what it does."""
 
 
 def run(
@@ -82,7 +86,28 @@ def run(
         sql: The statement's text.
         tree: The same, parsed.
         parameters: What the caller bound.
+
+    Raises:
+        sqlite3.Error: Whatever goes wrong, but for Ctrl-C and too little memory.
     """
+
+    def execute_taken(text: str, values: Parameters) -> object:
+        try:
+            return execute(text, values)
+        except NOT_TAKEN as error:
+            raise refused(error, text, values) from error
+
+    with only_pep249(tree):
+        _run(context, execute_taken, sql, tree, parameters)
+
+
+def _run(
+    context: Context,
+    execute: Callable[[str, Parameters], object],
+    sql: str,
+    tree: Tree,
+    parameters: Parameters,
+) -> None:
     drop_staging(context)
     arguments = Arguments(sql, tree, parameters)
     if isinstance(tree, Print):
@@ -100,6 +125,7 @@ def run(
         action = ACTIONS.get(type(tree))
         if action is None:
             raise _not_supported(tree)
+        _tidy(context)
         # The caller has ended the cursor's last statement, so it has no rows.
         action(context, arguments, tree)
 
@@ -130,9 +156,10 @@ def run_many(
         return
 
     def compile_set(parameters: Parameters) -> Compiled:
-        context.begin()
-        arguments = Arguments(sql, tree, parameters)
-        return compile_plan(resolve(context, arguments, tree), arguments)
+        with only_pep249(tree):
+            context.begin()
+            arguments = Arguments(sql, tree, parameters)
+            return compile_plan(resolve(context, arguments, tree), arguments)
 
     waiting = map(compile_set, sets)
     following = next(waiting, None)
@@ -150,6 +177,34 @@ def run_many(
                 yield each.parameters
 
         execute_many(text, same_text(pending))
+
+
+@contextmanager
+def only_pep249(tree: Tree) -> Iterator[None]:
+    """Let PEP 249's exceptions through, and warnings that the user wants as errors.
+
+    Each kind of error is turned into one of ours where it arises, with its value in the message.
+    What comes here has been overlooked, and still must not reach a program that catches
+    ``sqlite3.Error``.
+
+    Raises:
+        OperationalError: The operating system refused something.
+        InternalError: Any other exception.
+    """
+    try:
+        yield
+    except (Error, Warning, builtins.Warning, MemoryError):
+        raise
+    except OSError as error:
+        place = f": {clip(error.filename)}" if error.filename is not None else ""
+        raise OperationalError(
+            f"{type(tree).__name__}: {error.strerror or clip(error)}{place}"
+        ) from error
+    except Exception as error:
+        raise InternalError(
+            f"{type(tree).__name__}: unexpected {type(error).__name__}: {clip(str(error), 300)};"
+            " this is a fault of the driver, please report it"
+        ) from error
 
 
 def may_make_columns(tree: Tree) -> bool:
@@ -170,6 +225,8 @@ def _run_query(
     # What writes, or embeds rows, cannot begin again when another connection has committed.
     reads_only = is_search_only(query)
     is_steady = context.database.connection.in_transaction or reads_only
+    if not reads_only:
+        _tidy(context)
     for attempt in range(1, _ATTEMPTS + 1):
         context.begin()
         plan = resolve(context.remembering() if reads_only else context, arguments, query)
@@ -195,6 +252,13 @@ def _run_ranked(
         execute(*(found or (arguments.sql, arguments.supplied)))
         if not context.is_outrun():
             return
+
+
+def _tidy(context: Context) -> None:
+    """Put right what a killed process has left, before anything is changed."""
+    if not context.settings.is_read_only:
+        settle_left(context)
+        drop_if_empty(context.database)
 
 
 def _not_supported(tree: Tree) -> NotSupportedError:

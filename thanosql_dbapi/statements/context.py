@@ -9,11 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from ..errors import ModelError, ModelWarning, ProgrammingError, clip, warn_user
+from ..errors import (
+    DataError,
+    ModelError,
+    ModelWarning,
+    OperationalError,
+    ProgrammingError,
+    clip,
+    warn_user,
+)
 from ..language.names import same_name
-from ..models.provenance import read_receipt
+from ..models.provenance import KnownFolder, read_receipt
 from ..models.query_store import NAME, QueryStore
 from ..settings import Settings
+from ..sources.installation import whole_folder
 from ..stores.sqlite.database import Database
 from ..stores.sqlite.memory import Memory, Moment, Remembered, moment_of
 from ..stores.sqlite.registry import Model, Registry
@@ -97,6 +106,21 @@ class Context:
         (version,) = self.database.row("PRAGMA main.data_version") or (0,)
         return int(version)
 
+    def require_writable(self, what: str) -> None:
+        """Check that files may be written, before a statement writes some.
+
+        Args:
+            what: The statement's first words.
+
+        Raises:
+            OperationalError: The database is opened read-only.
+        """
+        if self.settings.is_read_only or self.database.row("PRAGMA query_only") == (1,):
+            raise OperationalError(
+                f"{what}: attempt to write a readonly database: it was opened with mode=ro, or its"
+                " file may not be written, so files are not written either; nothing was changed"
+            )
+
     def catalog(self) -> Catalog:
         """Return the catalog of data sets and models."""
         from ..sources.catalog import load_catalog
@@ -108,8 +132,18 @@ class Context:
 
         Raises:
             ModelError: It is missing, or was replaced.
+            WorkspaceError: What the database says of it is a path outside the workspace.
         """
-        folder = model.path(self.workspace.root)
+        key = model.folder, model.fingerprint
+        known = self.state.model_folders.get(key)
+        if known is not None and known.is_there():
+            return known.path
+        folder = self.workspace.locate(model.folder)
+        receipt = read_receipt(folder)
+        if receipt is None or receipt.fingerprint != model.fingerprint:
+            # Not yet in its place: the transaction that registered it is still open, or the
+            # process ended right after.
+            folder = whole_folder(folder, model.fingerprint) or folder
         if not folder.is_dir():
             raise ModelError(
                 f"the files of model {clip(model.name)} are gone: no folder {str(folder)!r}; get it"
@@ -122,6 +156,9 @@ class Context:
                 " model (a second database of the workspace can do so); get it again with"
                 " OPTIONS (overwrite=True), or under another name"
             )
+        found = KnownFolder.of(folder)
+        if found is not None:
+            self.state.model_folders[key] = found
         return folder
 
     def encoder(self, model: Model) -> Encoder:
@@ -136,7 +173,7 @@ class Context:
         return load_encoder(folder, device=self.settings.device, fingerprint=model.fingerprint)
 
     def read_image(self, source: QueryValue, *, least_side_px: int | None = None) -> Image:
-        """Return the image a path, URL or BLOB stands for, as RGB.
+        """Return the image that a path, URL or BLOB names, as RGB.
 
         Args:
             source: The path, URL or bytes.
@@ -155,9 +192,10 @@ class Context:
         """Return what fetches a URL, or None when the connection may not."""
         if not self.settings.network or self.settings.offline:
             return None
+        from ..sources.addresses import Reach
         from ..sources.network import fetch_bytes
 
-        return fetch_bytes
+        return functools.partial(fetch_bytes, reach=Reach(self.settings.allowed_hosts))
 
     def embed_in_sql(
         self, kind: str, model_name: str, value: Any, fingerprint: str | None
@@ -223,16 +261,23 @@ class Context:
             expected = "a text" if kind == "text" else "an image as path, URL or bytes"
             raise ProgrammingError(f"expected {expected}, got {clip(value)}")
         from ..models.query_cache import Query, query_vector
-        from ..models.tokens import text_read
+        from ..models.tokens import text_problem, text_read
 
         folder = self.model_folder(model)
 
         def asked(content: str | Pixels) -> Query:
             return Query(model.fingerprint, model.dimension, self.settings.device, content)
 
-        store = QueryStore(folder.parent / NAME, can_write=not self.settings.is_read_only)
+        # A folder elsewhere in the workspace is somebody's own; nothing is put beside it.
+        store = (
+            QueryStore(folder.parent / NAME, can_write=not self.settings.is_read_only)
+            if folder.parent == self.workspace.models
+            else None
+        )
         if kind == "text":
             text = str(value)
+            if problem := text_problem(text):
+                raise DataError(problem)
             read = text_read(folder, model.fingerprint, text)
             if read is not None:
                 warn_user(

@@ -10,20 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import ConvertWarning, NotSupportedError, OperationalError, clip, warn_user
+from ..language import grammar
 from ..language.names import quote_name, quote_text, same_name
 from ..language.outline import tables_read
 from ..language.tree import Convert, TableName
-from ..planning.arguments import Arguments
 from ..stores.sqlite.compile import Compiler, Select
 from ..stores.sqlite.registry import VectorColumn
 from . import inplace
 from .context import Context
-from .filling import Plan, add_watched_column, fill
+from .filling import EmbeddingPlan, add_watched_column
 from .resolve import Resolver
 from .staging import Staging
 from .tables import names_query, reads_pages, require_tables, table_key
-
-DEFAULT_SOURCE = {"image": "image_path", "text": "text"}
+from .unfinished import Unfinished, fill_staging
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +37,7 @@ class ConvertPlan:
     """
 
     node: Convert
-    embedding: Plan
+    embedding: EmbeddingPlan
     target: TableName | None
     if_exists: str
 
@@ -71,7 +70,7 @@ def resolve_convert(resolver: Resolver, statement: Convert) -> ConvertPlan:
             f"CONVERT inside {resolver.verb} cannot store into table_name; leave the option out",
             statement,
         )
-    return ConvertPlan(statement, plan, target, _if_exists(resolver.arguments, statement))
+    return ConvertPlan(statement, plan, target, resolver.arguments.if_exists(statement))
 
 
 def perform_convert(resolver: Resolver, statement: Convert, convert: ConvertPlan) -> ConvertedRows:
@@ -109,11 +108,6 @@ SELECTS: dict[type, Select] = {ConvertPlan: _function_form, ConvertedRows: _conv
 """What compiles a CONVERT before it is performed, and after."""
 
 
-def _if_exists(arguments: Arguments, statement: Convert) -> str:
-    default = "replace" if arguments.flag(statement, "overwrite") else "fail"
-    return arguments.choice(statement, "if_exists", ("fail", "replace", "append"), default)
-
-
 def _require_own_tables(resolver: Resolver, statement: Convert) -> None:
     """Refuse a query that reads what a WITH around it defines: it is run before, by itself."""
     for table in tables_read(statement.query):
@@ -125,20 +119,20 @@ def _require_own_tables(resolver: Resolver, statement: Convert) -> None:
             )
 
 
-def _plan(resolver: Resolver, statement: Convert) -> tuple[Plan, TableName | None]:
+def _plan(resolver: Resolver, statement: Convert) -> tuple[EmbeddingPlan, TableName | None]:
     arguments = resolver.arguments
     model = resolver.context.registry.model(statement.model)
-    kind = arguments.choice(statement, "convert_type", ("image", "text"), "image")
-    source = arguments.text(statement, "image_col" if kind == "image" else "text_col")
-    name = arguments.text(statement, "table_name")
+    kind = arguments.option(statement, grammar.CONVERT_TYPE)
+    source = grammar.IMAGE_COL if kind == "image" else grammar.TEXT_COL
+    name = arguments.option(statement, grammar.TABLE_NAME)
     schema, dot, table = name.partition(".") if name else ("", "", "")
-    plan = Plan(
+    plan = EmbeddingPlan(
         model=model,
         kind=kind,
-        source=source or DEFAULT_SOURCE[kind],
-        column=arguments.text(statement, "result_col", model.column),
-        batch_size=arguments.integer(statement, "batch_size", 1),
-        stops_on_error=arguments.choice(statement, "on_error", ("null", "fail"), "null") == "fail",
+        source=arguments.option(statement, source),
+        column=arguments.option(statement, grammar.VECTOR_COL, model.column),
+        batch_size=arguments.option(statement, grammar.BATCH_SIZE),
+        stops_on_error=arguments.option(statement, grammar.ON_ERROR) == "fail",
     )
     if not name:
         return plan, None
@@ -147,7 +141,7 @@ def _plan(resolver: Resolver, statement: Convert) -> tuple[Plan, TableName | Non
     return plan, TableName(name) if whole else TableName(table, schema)
 
 
-def _convert_rows(resolver: Resolver, statement: Convert, plan: Plan) -> str:
+def _convert_rows(resolver: Resolver, statement: Convert, plan: EmbeddingPlan) -> str:
     """Return the rows with their vectors; nothing is stored but what the SQL around it stores."""
     query = resolver.compile_query(statement.query)
     staging = Staging.of_query(resolver.context, query, plan.column)
@@ -192,8 +186,10 @@ def _convert_into(resolver: Resolver, convert: ConvertPlan, target: TableName) -
     if found and if_exists == "append":
         _require_columns(context.database.table_columns(schema, name), staging, target)
         _require_same_model(context, plan, schema, name)
-    _fill_staging(context, plan, staging)
+    unfinished = Unfinished(context, plan, schema, name)
+    _fill_staging(context, plan, staging, unfinished)
     with context.database.atomic():
+        unfinished.forget()
         if found and if_exists == "replace":
             context.database.execute(f"DROP TABLE {table}")
         if not found or if_exists == "replace":
@@ -202,25 +198,19 @@ def _convert_into(resolver: Resolver, convert: ConvertPlan, target: TableName) -
             f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {staging.table}"
         )
         add_watched_column(context, plan, schema, name)
+    unfinished.drop()
     return staging.select()
 
 
-def _fill_staging(context: Context, plan: Plan, staging: Staging) -> None:
+def _fill_staging(
+    context: Context, plan: EmbeddingPlan, staging: Staging, unfinished: Unfinished | None = None
+) -> None:
     staging.require(plan.source, f"CONVERT USING {plan.model.name}", plan.kind)
     staging.add_vector_column(plan.model.dimension)
-    database = context.database
-    vector, table = quote_name(plan.column), staging.table
-
-    def write(batch: list[tuple[bytes | None, int]]) -> None:
-        with database.atomic():
-            database.execute_many(
-                f"UPDATE {table} SET {vector} = ? WHERE {staging.row_id} = ?", batch
-            )
-
-    fill(context, plan, staging.sources(plan.source), staging.count(), write)
+    fill_staging(context, plan, staging, unfinished)
 
 
-def _require_same_model(context: Context, plan: Plan, schema: str, table: str) -> None:
+def _require_same_model(context: Context, plan: EmbeddingPlan, schema: str, table: str) -> None:
     """Refuse to append vectors to a column that holds those of another model."""
     known = context.registry.find_vector_column(schema, table, plan.column)
     if known is None or known.fingerprint == plan.model.fingerprint:

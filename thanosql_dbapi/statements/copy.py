@@ -9,6 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from ..errors import OperationalError, clip
+from ..language import grammar
 from ..language.names import quote_name, same_name
 from ..language.tree import Copy
 from ..planning.arguments import Arguments
@@ -24,6 +25,7 @@ from ..sources.tables import (
     records_table,
 )
 from ..stores.sqlite.database import Database
+from ..workspace import is_folder
 from .context import Context
 from .folder import FolderCopy, copy_folder, folder_options, refuse_folder_options
 
@@ -40,10 +42,7 @@ def copy(context: Context, arguments: Arguments, statement: Copy) -> None:
         WorkspaceError: It lies outside the workspace and the allowed directories.
     """
     database = context.database
-    default = "replace" if arguments.flag(statement, "overwrite") else "fail"
-    if_exists = arguments.choice(
-        statement, "if_exists", ("fail", "replace", "append", "sync"), default
-    )
+    if_exists = arguments.if_exists(statement, grammar.COPY_IF_EXISTS)
     name = statement.table
     found = database.find_table(name.schema or "main", name.name)
     if found and found[2] == "view":
@@ -165,9 +164,20 @@ def _open(
         return records_table(value)
     path = context.workspace.locate(value)
     # Only a folder can be gone and the statement go on.
-    if path.is_dir() or (is_sync and not path.exists()):
+    if is_folder(path) or (is_sync and _is_missing(path)):
         return path
     return open_table(path)
+
+
+def _is_missing(path: Path) -> bool:
+    """Return whether there is nothing of a name; what cannot be looked up may be there."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        pass
+    return False
 
 
 def _matching(existing: list[tuple[str, str]], columns: list[str], table: str) -> list[str]:

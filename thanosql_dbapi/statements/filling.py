@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Union
 from ..errors import MediaWarning, clip, warn_user
 from ..language.names import same_name
 from ..stores.sqlite.registry import Model, VectorColumn
-from ..stores.sqlite.topk.change_log import find_watch, watch
+from ..stores.sqlite.topk.change_log import draw_version, find_watch, watch
 from .context import Context
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ Write = Callable[[Batch], None]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A CONVERT with its options read and checked.
+class EmbeddingPlan:
+    """What a CONVERT embeds, with which model, and the column that gets the vectors.
 
     Attributes:
         model: The model that embeds.
@@ -49,7 +49,7 @@ class Plan:
         return model.name, model.fingerprint, model.dimension, self.source, self.kind
 
 
-def add_watched_column(context: Context, plan: Plan, schema: str, table: str) -> int:
+def add_watched_column(context: Context, plan: EmbeddingPlan, schema: str, table: str) -> int:
     """Register a vector column, have its changes logged, and return its number."""
     column_id = context.registry.add_vector_column(
         VectorColumn(schema, table, plan.column, *plan.facts())
@@ -58,12 +58,13 @@ def add_watched_column(context: Context, plan: Plan, schema: str, table: str) ->
         found = find_watch(context.database, table, plan.column)
         if found is None or found.column_id != column_id:
             watch(context.database, column_id, table, plan.column)
+        draw_version(context.database)
     return column_id
 
 
 def fill(
     context: Context,
-    plan: Plan,
+    plan: EmbeddingPlan,
     rows: Iterable[tuple[int, object]],
     total: int,
     write: Write,
@@ -112,7 +113,7 @@ def fill(
         warn_user(_summary(plan, failures, total), MediaWarning)
 
 
-def _summary(plan: Plan, failures: list[Failure[int]], total: int) -> str:
+def _summary(plan: EmbeddingPlan, failures: list[Failure[int]], total: int) -> str:
     shown = "".join(
         f"\n  {clip(failure.source)}: {failure.error}" for failure in failures[:SHOWN_FAILURES]
     )

@@ -8,7 +8,8 @@ from itertools import chain
 from pathlib import Path
 
 from ..embedding.images import FORMATS
-from ..errors import OperationalError, SourceError, WorkspaceError, clip
+from ..errors import OperationalError, WorkspaceError, clip
+from ..language import grammar
 from ..language.names import same_name
 from ..language.tree import Copy
 from ..planning.arguments import Arguments
@@ -35,11 +36,10 @@ from ..sources.folder import (
 )
 from ..sources.tables import Row, Table
 from ..stores.sqlite.files import Files
+from ..workspace import is_folder
 from .context import Context
 from .folder_messages import nothing_found, nothing_left, warn_of_skipped
 from .folder_rows import PathColumn, PathRows, is_gone, is_under
-
-_OF_FOLDERS = ("exclude", "recursive", "exif", "allow_empty")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def folder_options(arguments: Arguments, statement: Copy) -> FolderOptions:
         StatementError: One has a value of another type.
     """
     patterns: list[str] = []
-    given = statement.option("exclude")
+    given = statement.option(grammar.EXCLUDE.name)
     for each in [] if given is None else arguments.several(given.value):
         if not isinstance(each, (str, type(None))):
             raise arguments.error(
@@ -98,13 +98,11 @@ def folder_options(arguments: Arguments, statement: Copy) -> FolderOptions:
                 "e.g. exclude=['*.tmp', 'private/']",
             )
         patterns += [each] if each else []
-    recursive = statement.option("recursive")
-    is_default = recursive is None or arguments.value(recursive.value) is None
     return FolderOptions(
         tuple(patterns),
-        is_default or arguments.flag(statement, "recursive"),
-        arguments.flag(statement, "exif"),
-        arguments.flag(statement, "allow_empty"),
+        arguments.option(statement, grammar.RECURSIVE),
+        arguments.option(statement, grammar.EXIF),
+        arguments.option(statement, grammar.ALLOW_EMPTY),
     )
 
 
@@ -114,7 +112,8 @@ def refuse_folder_options(arguments: Arguments, statement: Copy, *, is_sync: boo
     Raises:
         StatementError: One is given.
     """
-    given = next((name for name in _OF_FOLDERS if statement.option(name)), None)
+    of_folders = (grammar.EXCLUDE, grammar.RECURSIVE, grammar.EXIF, grammar.ALLOW_EMPTY)
+    given = next((each.name for each in of_folders if statement.option(each.name)), None)
     if given is not None or is_sync:
         what = "if_exists='sync'" if given is None else f"option {given!r}"
         raise arguments.error(
@@ -163,25 +162,15 @@ def copy_folder(context: Context, copied: FolderCopy) -> None:
 
 
 def _listing(context: Context, copied: FolderCopy) -> Listing:
-    if not copied.folder.is_dir():
-        if copied.folder.exists():
-            raise SourceError(
-                f"folder {str(copied.folder)!r}: expected a folder, got a file; nothing was changed"
-            )
+    if not is_folder(copied.folder):
         return Listing()
     rules = Rules(
         column_of(picture_suffixes(FORMATS)),
-        _may_read(context),
+        context.workspace.holds,
         Exclusion(copied.options.exclude),
         copied.options.is_recursive,
     )
     return walk(copied.folder, context.workspace.root, rules)
-
-
-def _may_read(context: Context) -> Callable[[Path], bool]:
-    workspace = context.workspace
-    roots = (workspace.root, *workspace.allowed_directories)
-    return lambda path: any(path.is_relative_to(root) for root in roots)
 
 
 def _column(copied: FolderCopy, listing: Listing) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import ModelError, clip
+from ..language import grammar
 from ..language.tree import GetDataset, GetModel
 from ..planning.arguments import Arguments
 from ..sources.fetch import fetch_dataset
@@ -16,19 +17,20 @@ def get_dataset(context: Context, arguments: Arguments, statement: GetDataset) -
     Raises:
         SourceError: No such data set, it is there already, or it cannot be fetched.
     """
-    overwrite = arguments.flag(statement, "overwrite")
+    overwrite = arguments.option(statement, grammar.OVERWRITE)
+    context.require_writable("GET THANOSQL DATASET")
     options = {
-        "rows": arguments.integer(statement, "rows", 1),
-        "seed": arguments.integer(statement, "seed", 0),
+        spec.name: arguments.option(statement, spec) for spec in (grammar.ROWS, grammar.SEED)
     }
     entry = context.catalog().dataset(statement.name)
     fetch_dataset(
         entry,
-        context.workspace.datasets / entry.name,
+        context.workspace.place(context.workspace.datasets / entry.name),
         overwrite=overwrite,
         offline=context.settings.offline,
         options={name: value for name, value in options.items() if value is not None},
         progress=context.settings.progress,
+        allowed_hosts=context.settings.allowed_hosts,
     )
 
 
@@ -39,9 +41,10 @@ def get_model(context: Context, arguments: Arguments, statement: GetModel) -> No
         SourceError: The catalog has no such model, or it cannot be fetched.
         ModelError: A model of the name is registered already, or the files are no CLIP model.
     """
-    overwrite = arguments.flag(statement, "overwrite")
+    overwrite = arguments.option(statement, grammar.OVERWRITE)
+    context.require_writable("GET THANOSQL MODEL")
     entry = context.catalog().model(statement.name)
-    name = statement.alias or arguments.text(statement, "model_name") or entry.name
+    name = statement.alias or arguments.option(statement, grammar.MODEL_NAME) or entry.name
     check_name(arguments, statement, name)
     if context.registry.find_model(name) and not overwrite:
         raise ModelError(

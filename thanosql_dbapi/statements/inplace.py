@@ -27,14 +27,17 @@ from ..language.select import common_names
 from ..language.tree import Convert, TableName
 from ..stores.sqlite.database import Database
 from .context import Context
-from .filling import Batch, Plan, add_watched_column, fill
+from .filling import EmbeddingPlan, add_watched_column, fill
 from .resolve import Resolver
 from .staging import KEY, Staging, with_keys
 from .tables import table_key
 from .target import Target, Writer, make_sources, shown
+from .unfinished import Unfinished, fill_staging
 
 
-def convert_in_place(resolver: Resolver, statement: Convert, plan: Plan, table: TableName) -> str:
+def convert_in_place(
+    resolver: Resolver, statement: Convert, plan: EmbeddingPlan, table: TableName
+) -> str:
     """Fill the vector column of the rows that the query selects, and return their SELECT."""
     context = resolver.context
     target = _target(context, statement, plan, table)
@@ -60,7 +63,7 @@ def convert_in_place(resolver: Resolver, statement: Convert, plan: Plan, table: 
 
 
 def _stage(
-    resolver: Resolver, statement: Convert, plan: Plan, target: Target, table: TableName
+    resolver: Resolver, statement: Convert, plan: EmbeddingPlan, target: Target, table: TableName
 ) -> Staging:
     keyed = with_keys(statement.query, target.expressions)
     if keyed is None:
@@ -72,7 +75,7 @@ def _stage(
     return staging
 
 
-def _is_source(database: Database, plan: Plan, target: Target, staging: Staging) -> bool:
+def _is_source(database: Database, plan: EmbeddingPlan, target: Target, staging: Staging) -> bool:
     """Return whether the sources are the table's column of that name, and no other expression."""
     return (
         database.row(
@@ -84,7 +87,7 @@ def _is_source(database: Database, plan: Plan, target: Target, staging: Staging)
     )
 
 
-def _target(context: Context, statement: Convert, plan: Plan, table: TableName) -> Target:
+def _target(context: Context, statement: Convert, plan: EmbeddingPlan, table: TableName) -> Target:
     database = context.database
     found = database.find_table(table.schema, table.name)
     if found is None or found[2] != "table":
@@ -123,7 +126,7 @@ def _keys(database: Database, schema: str, name: str) -> list[str]:
     return [quote_name(column) for _, column in primary_key]
 
 
-def _prepare_column(context: Context, plan: Plan, target: Target) -> int:
+def _prepare_column(context: Context, plan: EmbeddingPlan, target: Target) -> int:
     """Make sure the vector column is there and is this model's, and return its registry id."""
     database, column = context.database, quote_name(plan.column)
     declared = {
@@ -160,7 +163,7 @@ def _holds_other_data(database: Database, target: Target, column: str) -> bool:
     )
 
 
-def _has_other_vectors(context: Context, plan: Plan, target: Target) -> bool:
+def _has_other_vectors(context: Context, plan: EmbeddingPlan, target: Target) -> bool:
     """Return whether the column is there and holds vectors of another model."""
     known = context.registry.find_vector_column(target.schema, target.name, plan.column)
     return (
@@ -173,28 +176,23 @@ def _has_other_vectors(context: Context, plan: Plan, target: Target) -> bool:
     )
 
 
-def _replace_vectors(context: Context, plan: Plan, target: Target, staging: Staging) -> None:
+def _replace_vectors(
+    context: Context, plan: EmbeddingPlan, target: Target, staging: Staging
+) -> None:
     """Put one model's vectors in place of another's, in one transaction at the end.
 
     Vectors of two models do not compare, so that a column must never hold both, and the old ones
     are not to be lost to a model or a disk that fails half-way.
     """
-    database, vector = context.database, quote_name(plan.column)
+    database = context.database
     _require_all_rows(context, plan, target, staging)
     staging.add_vector_column(plan.model.dimension)
     states: dict[int, int] = {}
-    made = 0
-
-    def keep(batch: Batch) -> None:
-        nonlocal made
-        made += sum(blob is not None for blob, _ in batch)
-        with database.atomic():
-            database.execute_many(
-                f"UPDATE {staging.table} SET {vector} = ? WHERE {staging.row_id} = ?", batch
-            )
-
+    unfinished = Unfinished(context, plan, target.schema, target.name)
     count = staging.count()
-    fill(context, plan, _stated(context, plan, staging.sources(plan.source), states), count, keep)
+    made = fill_staging(
+        context, plan, staging, unfinished, lambda rows: _stated(context, plan, rows, states)
+    )
     if not count:
         return
     if not made:
@@ -205,6 +203,7 @@ def _replace_vectors(context: Context, plan: Plan, target: Target, staging: Stag
         )
     with database.atomic():
         _require_all_rows(context, plan, target, staging)  # others may have added some
+        unfinished.forget()
         column_id = _prepare_column(context, plan, target)
         writer = Writer(context, plan, target, staging, column_id, states)
         rows = staging.sources(plan.column)
@@ -213,9 +212,12 @@ def _replace_vectors(context: Context, plan: Plan, target: Target, staging: Stag
         ]:
             writer.write(batch)
         writer.finish()
+    unfinished.drop()
 
 
-def _require_all_rows(context: Context, plan: Plan, target: Target, staging: Staging) -> None:
+def _require_all_rows(
+    context: Context, plan: EmbeddingPlan, target: Target, staging: Staging
+) -> None:
     """Refuse to replace another model's vectors where the query leaves out rows that have some."""
     vector = quote_name(plan.column)
     keys = ", ".join(f"t.{key}" for key in target.keys)
@@ -234,7 +236,9 @@ def _require_all_rows(context: Context, plan: Plan, target: Target, staging: Sta
         )
 
 
-def _fill(context: Context, plan: Plan, target: Target, staging: Staging, column_id: int) -> None:
+def _fill(
+    context: Context, plan: EmbeddingPlan, target: Target, staging: Staging, column_id: int
+) -> None:
     """Embed the rows whose vector is missing or was made from another source."""
     # What is embedded already, in the state its source has now, is not embedded again.
     done = context.database.stream(
@@ -261,6 +265,7 @@ def _fill(context: Context, plan: Plan, target: Target, staging: Staging, column
     count = staging.count() - len(current) - len(kept)
     fill(context, plan, _stated(context, plan, pending, states), count, writer.write)
     writer.finish()
+    Unfinished(context, plan, target.schema, target.name).drop()
     if kept:
         warn_user(
             f"CONVERT USING {plan.model.name}: {len(kept):,} images are not there any more; their"
@@ -270,7 +275,10 @@ def _fill(context: Context, plan: Plan, target: Target, staging: Staging, column
 
 
 def _stated(
-    context: Context, plan: Plan, rows: Iterable[tuple[int, object]], states: dict[int, int]
+    context: Context,
+    plan: EmbeddingPlan,
+    rows: Iterable[tuple[int, object]],
+    states: dict[int, int],
 ) -> Iterator[tuple[int, object]]:
     """Yield the rows, and note what each source is when it is read.
 
@@ -281,7 +289,7 @@ def _stated(
         yield row_id, source
 
 
-def source_state(context: Context, plan: Plan, source: object) -> int:
+def source_state(context: Context, plan: EmbeddingPlan, source: object) -> int:
     """Return a number that changes when the source does.
 
     Its upper half stands for the model and the text, path or bytes, its lower half for the bytes

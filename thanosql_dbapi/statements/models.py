@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
-from ..errors import ModelError, SourceError, clip
+from ..errors import Error, ModelError, OperationalError, SourceError, WorkspaceError, clip
+from ..language import grammar
 from ..language.tree import DeleteModel, Statement, UploadModel
 from ..models.folder import inspect_folder
-from ..models.provenance import Receipt, read_receipt, write_receipt
+from ..models.provenance import read_receipt
 from ..planning.arguments import Arguments
-from ..sources.catalog import Entry
-from ..sources.fetch import fetch_model
-from ..stores.sqlite.registry import Model
+from ..settings import Settings
+from ..sources.catalog import NAME_LIMIT_BYTES, Entry
+from ..sources.fetch import prepare_model
+from ..sources.installation import Installation, exists, settle_all
+from ..stores.sqlite.registry import Model, committed_fingerprint
+from ..stores.sqlite.state import State
+from ..workspace import Workspace, is_folder
 from .context import Context
 
 UPLOAD_BASE = "clipen"
@@ -27,8 +31,9 @@ def upload_model(context: Context, arguments: Arguments, statement: UploadModel)
         SourceError: There is no such folder.
         WorkspaceError: It lies outside the workspace and the allowed directories.
     """
-    arguments.choice(statement, "framework", ("pytorch",), "pytorch")
-    overwrite = arguments.flag(statement, "overwrite")
+    arguments.option(statement, grammar.FRAMEWORK)
+    overwrite = arguments.option(statement, grammar.OVERWRITE)
+    context.require_writable("UPLOAD MODEL")
     check_name(arguments, statement, statement.name)
     source = arguments.value(statement.source)
     if not isinstance(source, str):
@@ -36,7 +41,7 @@ def upload_model(context: Context, arguments: Arguments, statement: UploadModel)
             f"UPLOAD MODEL: expected a folder's path after FROM, got {clip(source)}", statement
         )
     folder = context.workspace.locate(source)
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise SourceError(
             f"UPLOAD MODEL: no folder {clip(source)} (looked for {str(folder)!r}); give the folder"
             " that save_pretrained() wrote"
@@ -47,7 +52,7 @@ def upload_model(context: Context, arguments: Arguments, statement: UploadModel)
             " OPTIONS (overwrite=True) to replace it; nothing was changed"
         )
     entry = Entry(name=statement.name, source=str(folder), base=UPLOAD_BASE)
-    install(context, statement.name, entry, overwrite=overwrite)
+    install(context, statement.name, entry, overwrite=overwrite, within=context.workspace)
 
 
 def delete_model(context: Context, arguments: Arguments, statement: DeleteModel) -> None:
@@ -56,42 +61,159 @@ def delete_model(context: Context, arguments: Arguments, statement: DeleteModel)
     Raises:
         ModelError: No such model.
     """
+    context.require_writable("DELETE MODEL")
+    settle_own(context)
     model = context.registry.model(statement.name)
-    folder = model.path(context.workspace.root)
-    with context.database.atomic():
-        context.registry.remove_model(model.name)
-    # Only what GET and UPLOAD put there themselves is removed.
-    if folder.resolve().is_relative_to(context.workspace.models):
-        shutil.rmtree(folder, ignore_errors=True)
+    folder = _own_folder(context, model)
+    if folder is not None and exists(folder):  # it goes when the database has committed
+        try:
+            work = Installation.begin(
+                folder, model=model.name, database=context.database.file(), removes=True
+            )
+        except OSError as error:
+            raise ModelError(
+                f"DELETE MODEL: the folder {str(folder)!r} of model {clip(model.name)} cannot be"
+                f" removed: {error.strerror or error}; nothing was changed"
+            ) from error
+        context.state.unsettled.append(work)
+    try:
+        with context.database.atomic():
+            context.registry.remove_model(model.name)
+    finally:
+        settle_own(context)
 
 
-def install(context: Context, name: str, entry: Entry, *, overwrite: bool) -> None:
-    """Put a model's files in the workspace and register it under a name."""
-    folder = context.workspace.models / name
+def _own_folder(context: Context, model: Model) -> Path | None:
+    """Return a model's folder if it is just where GET and UPLOAD put one of its name, or None.
+
+    Anybody may have written what the database says of it, and no other folder is ours to remove.
+    """
+    folder = context.workspace.models / model.name
+    if not is_name(model.name) or model.folder != _relative(folder, context.workspace.root):
+        return None
+    try:
+        folder = context.workspace.place(folder)
+    except WorkspaceError:
+        return None
+    return None if folder.is_symlink() else folder
+
+
+def install(
+    context: Context,
+    name: str,
+    entry: Entry,
+    *,
+    overwrite: bool,
+    within: Workspace | None = None,
+) -> None:
+    """Put a model's files in the workspace and register it under a name.
+
+    Invariant: the database decides which files are the model's. New ones wait in a hidden folder
+    until their fingerprint is committed, and old ones stay until then.
+
+    Args:
+        context: The connection.
+        name: The model's name.
+        entry: Where its files are.
+        overwrite: Whether a folder that is there is replaced.
+        within: What the source's links may lead to, where the source is a folder; None is that
+            folder alone.
+    """
+    settle_own(context)
+    own = context.workspace.models / name
+    folder = context.workspace.place(own)
     present = None if overwrite else read_receipt(folder)
     if present is not None and present.source == entry.source and not Path(entry.source).is_dir():
         # Another database of this workspace has fetched the very same.
         facts = inspect_folder(folder)
     else:
-        facts = fetch_model(
+        goes = any(work.removes and work.destination == folder for work in context.state.unsettled)
+        work, facts = prepare_model(
             entry,
             folder,
-            overwrite=overwrite,
+            name=name,
+            database=context.database.file(),
+            overwrite=overwrite or goes,
             offline=context.settings.offline,
             progress=context.settings.progress,
+            within=within,
+            allowed_hosts=context.settings.allowed_hosts,
         )
-        write_receipt(folder, Receipt(entry.source, facts.fingerprint))
-    with context.database.atomic():
-        context.registry.add_model(
-            Model(
-                name=name,
-                base=entry.base,
-                source=entry.source,
-                folder=_relative(folder, context.workspace.root),
-                fingerprint=facts.fingerprint,
-                dimension=facts.dimension,
+        context.state.unsettled.append(work)
+    try:
+        with context.database.atomic():
+            context.registry.add_model(
+                Model(
+                    name=name,
+                    base=entry.base,
+                    source=entry.source,
+                    folder=_relative(own, context.workspace.root),
+                    fingerprint=facts.fingerprint,
+                    dimension=facts.dimension,
+                )
             )
-        )
+    finally:
+        settle_own(context)
+
+
+def settle_own(context: Context) -> None:
+    """Do with model folders what the connection has committed; wait while it is in a transaction.
+
+    What the disk refuses is left to the next statement: searches find a model's new files where
+    they are.
+    """
+    if context.database.connection.in_transaction:
+        return
+    waiting = context.state.unsettled
+    while waiting:
+        work = waiting[-1]
+        try:
+            model = context.registry.find_model(work.model)
+            work.settle(None if model is None else model.fingerprint)
+        except (OSError, Error):
+            work.close()
+        waiting.pop()
+
+
+def settle_closed(settings: Settings, state: State, file: Path | None) -> None:
+    """Do with model folders what a connection had committed that is closed now.
+
+    Args:
+        settings: The connection's.
+        state: The connection's.
+        file: The file of its database, or None for one in memory.
+    """
+    while state.unsettled:
+        state.unsettled.pop().close()
+    _settle(settings.workspace, settings.workspace.models, file)
+
+
+def settle_left(context: Context) -> None:
+    """Put right what killed processes have left of models and data sets."""
+    settle_own(context)
+    file = context.database.file()
+    for parent in (context.workspace.models, context.workspace.datasets):
+        _settle(context.workspace, parent, Path(file) if file else None)
+
+
+def _settle(workspace: Workspace, parent: Path, own: Path | None) -> None:
+    """Settle what lies in a folder of models or data sets, if that is in the workspace.
+
+    What a journal says is data: another database outside the workspace is not opened on its word.
+    Its own connections will settle what it has left.
+    """
+    try:
+        parent = workspace.locate(parent)
+    except WorkspaceError:
+        return
+
+    def registered(file: Path, name: str) -> str | None:
+        full = file.resolve()
+        if not workspace.holds(full) and (own is None or full != own.resolve()):
+            raise OperationalError(f"{str(full)!r} lies outside the workspace")
+        return committed_fingerprint(full, name)
+
+    settle_all(parent, registered)
 
 
 def check_name(arguments: Arguments, statement: Statement, name: str) -> None:
@@ -100,11 +222,18 @@ def check_name(arguments: Arguments, statement: Statement, name: str) -> None:
     Raises:
         StatementError: It cannot.
     """
-    if not re.fullmatch(r"\w[\w.-]*", name) or name.endswith("."):
-        raise arguments.error(
-            f"a model's name has letters, digits, '_', '-' and '.' only, got {clip(name)}",
-            statement,
-        )
+    problem = ""
+    if not is_name(name):
+        problem = "letters, digits, '_', '-' and '.' only"
+    elif len(name.encode()) > NAME_LIMIT_BYTES:
+        problem = f"{NAME_LIMIT_BYTES} bytes at most"
+    if problem:
+        raise arguments.error(f"a model's name has {problem}, got {clip(name)}", statement)
+
+
+def is_name(name: str) -> bool:
+    """Return whether a model can have a name."""
+    return re.fullmatch(r"\w[\w.-]*", name) is not None and not name.endswith(".")
 
 
 def _relative(folder: Path, root: Path) -> str:

@@ -39,7 +39,7 @@ class Handler(NamedTuple):
 
 
 HANDLERS: dict[type, Handler] = {}
-"""For each class of ``language.tree`` that stands in a query, what it does."""
+"""For each class of ``language.tree`` that can be part of a query, what it does."""
 
 
 def register(

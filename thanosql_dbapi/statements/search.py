@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import OperationalError, clip
+from ..language import grammar
 from ..language.names import quote_name, same_name
 from ..language.narrowing import narrowing
 from ..language.outline import tables_read
@@ -13,9 +14,11 @@ from ..planning.plans import NamedPlan, Plan, QueryVector, SearchPlan
 from ..stores.sqlite.compile import Compiled, compile_plan
 from ..stores.sqlite.registry import Model, VectorColumn
 from .resolve import Resolver, does_work
-from .tables import tables_behind
+from .tables import require_tables, tables_behind
 
-DEFAULT_TOP_K = 1000
+MOST_VALUES = 2000
+"""SQLite's limit of columns (https://www.sqlite.org/limits.html); nothing is embedded beyond it."""
+
 _NO_COLUMN = "no such column: "
 
 
@@ -31,12 +34,19 @@ def resolve_search(resolver: Resolver, statement: Search) -> SearchPlan:
     """
     arguments = resolver.arguments
     model = resolver.context.registry.model(statement.model)
-    column = arguments.text(statement, "emb_col", model.column)
+    column = arguments.option(statement, grammar.EMB_COL, model.column)
     values = _query_values(resolver, statement)
     if not values:
         raise arguments.error("SEARCH: no text and no image to search for", statement)
+    if len(values) > MOST_VALUES:
+        raise arguments.error(
+            f"SEARCH: {len(values):,} texts and images to search for; each gives a column, and a"
+            f" result of SQLite has {MOST_VALUES:,} at most; search for them in several statements;"
+            " nothing was changed",
+            statement,
+        )
     names = _names(resolver, statement, column, len(values))
-    threshold = arguments.number(statement, "threshold")
+    threshold = arguments.option(statement, grammar.THRESHOLD)
     limit = _top_k(resolver, statement)
     has_known_rows = _check_columns(resolver, statement, column, names, model)
     return SearchPlan(
@@ -74,9 +84,9 @@ def check_search(resolver: Resolver, statement: Search, plan: SearchPlan) -> Non
 
 
 def _names(resolver: Resolver, statement: Search, column: str, count: int) -> tuple[str, ...]:
-    name = resolver.arguments.text(statement, "result_col")
+    name = resolver.arguments.option(statement, grammar.SIMILARITY_COL)
     if name is None and statement.ranked:
-        name = "search_result"
+        name = grammar.LATER_SIMILARITY_COL
     if name is not None and count == 1:
         return (name,)
     stem = f"{column}_similarity" if name is None else name
@@ -84,20 +94,20 @@ def _names(resolver: Resolver, statement: Search, column: str, count: int) -> tu
 
 
 def _top_k(resolver: Resolver, statement: Search) -> int | None:
-    # The later form returns 1,000 rows unless told otherwise; `top_k=None` is how to say "all".
-    if statement.option("top_k") is None:
-        return DEFAULT_TOP_K if statement.ranked else None
-    return resolver.arguments.integer(statement, "top_k", 1)
+    # Not `otherwise`: in the later form `top_k=None` is how to say "all".
+    if statement.option(grammar.TOP_K.name) is None:
+        return grammar.LATER_TOP_K if statement.ranked else None
+    return resolver.arguments.option(statement, grammar.TOP_K)
 
 
 def _query_values(resolver: Resolver, statement: Search) -> list[tuple[str, Value, Any]]:
     """Return (kind, value as written, value) of each query value, texts first."""
     arguments = resolver.arguments
     texts, images = statement.texts, statement.images
-    if statement.option("search_by") is not None:
+    if statement.option(grammar.SEARCH_BY.name) is not None:
         # Only a bound `search_by` gets here: the parser has put any other in its place.
-        kind = arguments.choice(statement, "search_by", ("text", "image"), "text")
-        search_input = statement.option("search_input")
+        kind = arguments.option(statement, grammar.SEARCH_BY, "text")
+        search_input = statement.option(grammar.SEARCH_INPUT.name)
         values: tuple[Value, ...] = () if search_input is None else (search_input.value,)
         texts, images = (values, images) if kind == "text" else (texts, values)
     return [
@@ -134,7 +144,7 @@ def _check_columns(
 ) -> bool:
     """Check the columns of a SEARCH's rows; return whether they could be known."""
     compiled = resolver.compile_query(statement.query)
-    names = _columns(resolver, compiled, added)
+    names = _columns(resolver, statement, compiled, added)
     if names is None:
         _check_model(resolver, resolver.plan.query, column, model)
         return False
@@ -157,7 +167,9 @@ def _taken(statement: Search, name: str) -> OperationalError:
     )
 
 
-def _columns(resolver: Resolver, compiled: Compiled, added: tuple[str, ...]) -> list[str] | None:
+def _columns(
+    resolver: Resolver, statement: Search, compiled: Compiled, added: tuple[str, ...]
+) -> list[str] | None:
     """Return the columns of a SEARCH's rows; None where only the SQL around it makes sense of it.
 
     The rows may come from a WITH around the statement, or name columns of a row around it.
@@ -172,6 +184,7 @@ def _columns(resolver: Resolver, compiled: Compiled, added: tuple[str, ...]) -> 
                 f" only the SQL around it knows it: SELECT * FROM (SEARCH … AS …) WHERE {column}"
                 " > 0.2"
             ) from None
+        require_tables(resolver.context.database, statement.query, resolver.common)
         if resolver.is_whole:
             raise
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from ..errors import Error, OperationalError
@@ -20,7 +21,7 @@ Key = tuple[str, str]
 
 
 def table_key(database: Database, table: TableName) -> Key | None:
-    """Return which table or view a name stands for; None where there is none."""
+    """Return which table or view a name means; None where there is none."""
     found = database.find_table(table.schema, table.name)
     return (found[0].lower(), found[1].lower()) if found else None
 
@@ -70,21 +71,27 @@ def reads_pages(database: Database, sql: str, parameters: Parameters, target: Ke
     )
 
 
-def require_tables(database: Database, query: Query) -> None:
+def require_tables(
+    database: Database, query: Query, besides: Collection[str] = frozenset()
+) -> None:
     """Check that the tables a query names exist.
+
+    Args:
+        database: The database.
+        query: The query.
+        besides: Names that a WITH around the query defines, in lower case.
 
     Raises:
         OperationalError: One does not; the message names the one most like it.
     """
     for table in sorted(tables_read(query), key=lambda table: table.name):
-        if database.find_table(table.schema, table.name) is not None:
+        is_common = table.schema is None and table.name in besides
+        if is_common or database.find_table(table.schema, table.name) is not None:
             continue
         try:
             # A virtual table may exist without an entry in the schema.
             database.row(f"SELECT 1 FROM {quote_name(table.schema, table.name)} LIMIT 0")
         except Error as error:
-            if not str(error).startswith("no such table"):
-                continue  # the query itself will tell
             near = difflib.get_close_matches(table.name, _known_tables(database), n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise OperationalError(f"{error}{hint}") from None

@@ -14,7 +14,7 @@ from ..language.names import quote_name
 from ..stores.sqlite.database import Database
 from ..stores.sqlite.topk.change_log import shorten
 from .context import Context
-from .filling import SHOWN_FAILURES, Batch, Plan
+from .filling import SHOWN_FAILURES, Batch, EmbeddingPlan
 from .staging import KEY, Staging
 
 _SOURCES = """
@@ -137,7 +137,7 @@ class Writer:
     def __init__(
         self,
         context: Context,
-        plan: Plan,
+        plan: EmbeddingPlan,
         target: Target,
         staging: Staging,
         column_id: int,

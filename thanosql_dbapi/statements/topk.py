@@ -1,6 +1,6 @@
 """Top-k similarity queries: the matrix names candidates, and SQLite compares only those.
 
-A statement runs over the candidates as it stands, with one condition more. What it lets through,
+The statement runs unchanged over the candidates, with one condition more. What it lets through,
 how it orders rows that are equally similar and what it returns of them is thus SQLite's business,
 and the answer is that of a scan. A *probe* makes sure of it before: the same SELECT, of the
 similarities alone.
@@ -8,6 +8,7 @@ similarities alone.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sqlite3
@@ -30,11 +31,12 @@ from ..language.tree import Query, Ranked
 from ..language.walk import statements_in
 from ..planning.answer import Answer, Way
 from ..planning.arguments import Arguments
-from ..planning.plans import Plan, SearchPlan, TopK
+from ..planning.plans import UNRESTRICTED, Plan, SearchPlan, TopK
 from ..stores.sqlite.compile import Compiled, compile_parts, compile_plan, compile_probe
 from ..stores.sqlite.database import Database
 from ..stores.sqlite.state import SearchStats
 from ..stores.sqlite.topk.matrices import Current, Declined, best_rows
+from ..stores.sqlite.topk.quantized import products_problem
 from ..vectors import to_vector
 from .context import Context
 from .resolve import does_work
@@ -42,7 +44,7 @@ from .resolve import does_work
 _PATIENCE = 15
 """Searches of one text that scan without a try after one for which the matrix was no help."""
 
-_HABITS_LIMIT = 256
+_MOST_STATS = 256
 
 FEWEST_ROWS = 64
 """Rows that SQLite compares in the time that candidates of so few take (benchmarks.overhead)."""
@@ -59,6 +61,9 @@ _IN_ORDER = re.compile(
     r"|USING ROWID SEARCH ON TABLE .* FOR IN-OPERATOR"
     r"|CREATE BLOOM FILTER|BLOOM FILTER ON .*"
 )
+
+_explained = itertools.count()
+_EXPLAIN = re.compile(r"\A\s*EXPLAIN(?:\s+QUERY\s+PLAN)?\b", re.IGNORECASE)
 
 
 def compile_best(
@@ -91,7 +96,7 @@ def compile_best(
 def compile_ranked(
     context: Context, arguments: Arguments, statement: Ranked, *, may_narrow: bool
 ) -> Compiled | None:
-    """Return plain SQL that calls the functions, over candidates; None to run it as it stands."""
+    """Return plain SQL that calls the functions, over candidates; None to run it unchanged."""
     shape = function_for_best(statement.query)
     assert shape is not None
     plan = Plan(statement.query)
@@ -200,9 +205,11 @@ class _Candidates:
         own = self.context.state.own_functions
         if own and (called := own.intersection(words_of(self.arguments.sql))):
             raise Declined(f"{min(called)!r} is a function of the program, which may have a memory")
-        habit = _habit(self.context, self.arguments)
-        if habit.scans > 0:
-            habit.scans -= 1
+        if problem := products_problem():
+            raise Declined(problem)
+        stats = _stats(self.context, self.arguments)
+        if stats.scans > 0:
+            stats.scans -= 1
             raise Declined("the matrix was no help the last time")
         current = self._current(best)
         if len(current.matrix) <= FEWEST_ROWS:
@@ -213,10 +220,10 @@ class _Candidates:
             f" (SELECT value FROM json_each(:{place}) AS thanosql_matrix)"
         )
         try:
-            rows = self._rows(best, habit, current, condition, place)
+            rows = self._rows(best, stats, current, condition, place)
         except Declined as reason:
             if reason.is_expensive:
-                habit.scans, habit.first = _PATIENCE, 0
+                stats.scans, stats.first = _PATIENCE, 0
             raise
         self.restriction[best.key] = condition
         self.parameters[place] = json.dumps(rows)
@@ -239,50 +246,63 @@ class _Candidates:
         return current
 
     def _rows(
-        self, best: TopK, habit: SearchStats, current: Current, condition: str, place: str
+        self, best: TopK, stats: SearchStats, current: Current, condition: str, place: str
     ) -> list[int]:
         """Return the candidates' row ids."""
         database = self.context.database
         narrow = self._probe(best, condition)
-        if habit.by_index is None:
-            habit.by_index = _is_by_index(database, *self._probe(best))
-        if habit.by_index and habit.trusted == 0:
+        if stats.by_index is None:
+            stats.by_index = _is_by_index(database, *self._probe(best))
+        if stats.by_index and stats.trusted == 0:
             # To compare what an index finds is as quick up to about so many rows.
             least = max(100, len(current.matrix) // 60)
             _require_many(database, *self._probe(best), least)
-            habit.trusted = _PATIENCE
-        habit.trusted = max(0, habit.trusted - 1)
+            stats.trusted = _PATIENCE
+        stats.trusted = max(0, stats.trusted - 1)
 
         def probe(rows: list[int], count: int) -> list[float]:
             sql = f"{narrow.sql}\n ORDER BY 1 DESC LIMIT {count}"
             found = database.rows(sql, {**narrow.parameters, place: json.dumps(rows)})
             return [value for (value,) in found if value is not None]
 
-        first = max(habit.first, best.wanted)
+        first = max(stats.first, best.wanted)
         vector = to_vector(best.vector)
-        rows, values, habit.first = best_rows(current, vector, best.wanted, first, probe)
+        rows, values, stats.first = best_rows(current, vector, best.wanted, first, probe)
         # Rows that are equally similar come in the order in which they are read.
         if len(set(values)) < len(values):
-            bound = {**narrow.parameters, place: "[]"}
-            if habit.by_index or _is_by_index(database, narrow.sql, bound):
+            # SQLite may choose other indexes for the statement than for a probe, or others today.
+            scan, restricted = self._whole(best), self._whole(best, condition)
+            bound = {**restricted.parameters, place: "[]"}
+            if _is_by_index(database, *scan) or _is_by_index(database, restricted.sql, bound):
                 raise Declined("rows are equally similar, and an index puts them in order")
         return rows
+
+    def _whole(self, best: TopK, condition: str = "") -> Compiled:
+        """Return the statement that is executed, without the EXPLAIN before it."""
+        plan, restriction = self.plan, {best.key: condition} if condition else UNRESTRICTED
+        if best.search is None and condition:
+            whole = compile_parts(plan, best.narrowing.parts(condition), self.arguments)
+        else:
+            whole = compile_plan(plan, self.arguments, restriction)
+        return whole._replace(sql=_EXPLAIN.sub("", whole.sql))
 
     def _probe(self, best: TopK, condition: str = "") -> Compiled:
         return compile_probe(self.plan, best, self.arguments, condition)
 
 
-def _habit(context: Context, arguments: Arguments) -> SearchStats:
+def _stats(context: Context, arguments: Arguments) -> SearchStats:
     """Return what was learnt of the statement's n-th SELECT of the best rows."""
     state = context.state
     key = arguments.sql, len(state.notes)
-    if key not in state.habits and len(state.habits) >= _HABITS_LIMIT:
-        state.habits.clear()
-    return state.habits.setdefault(key, SearchStats())
+    if key not in state.search_stats and len(state.search_stats) >= _MOST_STATS:
+        state.search_stats.clear()
+    return state.search_stats.setdefault(key, SearchStats())
 
 
 def _is_by_index(database: Database, sql: str, parameters: dict[str, Any]) -> bool:
-    plan = database.rows(f"EXPLAIN QUERY PLAN {sql}", parameters)
+    # A new text each time: sqlite3 keeps prepared statements, and an EXPLAIN, which reads no table,
+    # is never prepared again for a schema that has changed.
+    plan = database.rows(f"EXPLAIN QUERY PLAN {sql}\n/* {next(_explained)} */", parameters)
     return not all(_IN_ORDER.fullmatch(row[-1]) for row in plan)
 
 
@@ -301,6 +321,8 @@ def _noted(context: Context) -> Iterator[None]:
         yield
     except Declined as reason:
         context.state.notes.append(Answer(Way.SCAN, reason=str(reason)))
+    except MemoryError:
+        context.state.notes.append(Answer(Way.SCAN, reason="there is no memory for the matrix"))
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorname", "SQLITE_INTERRUPT") == "SQLITE_INTERRUPT" and (
             str(error) == "interrupted"

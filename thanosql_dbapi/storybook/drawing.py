@@ -7,7 +7,7 @@ is a window of a sky and of a place, tinted, with its sprites laid on.
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import skies
 from .canvas import WOODEN, Colour, Pen, darker
@@ -39,6 +39,20 @@ _LIGHT_INDOORS: dict[str, tuple[float, float, float]] = {
 }
 _SATURATION = {"calm": 1.0, "cheerful": 1.18, "gloomy": 0.42}
 _BRIGHTNESS = {"calm": 1.0, "cheerful": 1.06, "gloomy": 0.78}
+
+
+class _Spot(NamedTuple):
+    """Where a thing stands: the row of its feet and the column of its middle, in pixels."""
+
+    foot: float
+    x: float
+
+    def raised(self, px: float) -> _Spot:
+        return _Spot(self.foot - px, self.x)
+
+    def corner(self, dx: float, dy: float) -> tuple[int, int]:
+        """Return the pixel that far to the left and above."""
+        return round(self.x - dx), round(self.foot - dy)
 
 
 class Painter:
@@ -152,63 +166,56 @@ class Painter:
         spots = []
         for i in range(n):
             x = middle + (i - (n - 1) / 2) * step + (rng.uniform(-1, 1) * 3)
-            spots.append((rng.uniform(low, high), x))
+            spots.append(_Spot(rng.uniform(low, high), x))
         poses = SITTING[scene.thing] if scene.is_on_chair else POSES[scene.thing]
         same = rng.random() < 0.5
         first = poses[int(rng.random() * len(poses))]
-        for foot, x in sorted(spots):
+        for spot in sorted(spots):
             pose = first if same else poses[int(rng.random() * len(poses))]
             px = side * rng.uniform(*shrink)
             if scene.is_on_chair:
-                self._seated(picture, scene, pose, foot, x, rng)
+                self._seated(picture, scene, pose, spot, rng)
             else:
-                self._stand(picture, scene, pose, foot, x, px, rng)
+                self._stand(picture, scene, pose, spot, px, rng)
 
     def _seated(
-        self,
-        picture: Image.Image,
-        scene: Scene,
-        pose: Draw,
-        foot: float,
-        x: float,
-        rng: random.Random,
+        self, picture: Image.Image, scene: Scene, pose: Draw, spot: _Spot, rng: random.Random
     ) -> None:
         px = rng.uniform(108, 126)
         is_mirrored = rng.random() < 0.5
-        self._shadow(picture, x, foot, px * 0.8)
-        self._lay(picture, scene, seat, WOODEN, foot, x, px, is_mirrored)
+        self._shadow(picture, spot, px * 0.8)
+        self._lay(picture, scene, seat, WOODEN, spot, px, is_mirrored)
         size = {"cat": 0.72, "dog": 0.76, "bird": 0.62, "person": 1.0}[scene.thing] * px
         # the sitter's own seat or feet come to rest on the chair's, which is 36 of 104 units up
         rest = 0.36 * px
         if scene.thing == "person":
             rest = 0.15 * px
-        self._lay(picture, scene, pose, scene.colour, foot - rest + 2, x, size, is_mirrored)
+        self._lay(picture, scene, pose, scene.colour, spot.raised(rest - 2), size, is_mirrored)
 
     def _stand(
         self,
         picture: Image.Image,
         scene: Scene,
         pose: Draw,
-        foot: float,
-        x: float,
+        spot: _Spot,
         px: float,
         rng: random.Random,
     ) -> None:
         is_mirrored = rng.random() < 0.5
         in_water = scene.place in ("beach", "lake")
         if scene.thing in ("fish", "boat"):
-            self._pool(picture, scene, x, foot, px, in_water)
+            self._pool(picture, scene, spot, px, in_water)
             lift = px * 0.06 if scene.thing == "fish" else -px * 0.06
         elif pose.__name__ == "bird_flying":
             lift = rng.uniform(34, 74)
-            self._shadow(picture, x, foot, px * 0.5)
+            self._shadow(picture, spot, px * 0.5)
         else:
             lift = 0.0
-            self._shadow(picture, x, foot, px * 0.78)
+            self._shadow(picture, spot, px * 0.78)
         tilt = rng.uniform(-5, 5) if scene.thing in ("fish", "bird", "boat", "flower") else 0.0
-        self._lay(picture, scene, pose, scene.colour, foot - lift, x, px, is_mirrored, tilt)
+        self._lay(picture, scene, pose, scene.colour, spot.raised(lift), px, is_mirrored, tilt)
         if scene.thing in ("fish", "boat"):
-            self._splash(picture, scene, x, foot, px)
+            self._splash(picture, scene, spot, px)
 
     def _lay(
         self,
@@ -216,8 +223,7 @@ class Painter:
         scene: Scene,
         pose: Draw,
         colour: str,
-        foot: float,
-        x: float,
+        spot: _Spot,
         px: float,
         is_mirrored: bool,
         tilt: float = 0.0,
@@ -238,11 +244,11 @@ class Painter:
         factors = (_LIGHT_INDOORS if scene.place == "room" else _LIGHT)[scene.time]
         soft = tuple(1 - (1 - f) * 0.34 for f in factors)
         lit = colours.convert("RGB", _tint((soft[0], soft[1], soft[2]), scene.mood, 0.3))
-        picture.paste(lit, (round(x - side / 2), round(foot - side * 0.965)), mask)
+        picture.paste(lit, spot.corner(side / 2, side * 0.965), mask)
 
-    def _shadow(self, picture: Image.Image, x: float, foot: float, width: float) -> None:
+    def _shadow(self, picture: Image.Image, spot: _Spot, width: float) -> None:
         mask = self._disc(round(width), max(4, round(width * 0.16)), 105)
-        picture.paste((28, 26, 48), (round(x - width / 2), round(foot - mask.height / 2)), mask)
+        picture.paste((28, 26, 48), spot.corner(width / 2, mask.height / 2), mask)
 
     def _disc(self, width: int, height: int, strength: int) -> Image.Image:
         from PIL import Image
@@ -255,7 +261,7 @@ class Painter:
         return self._sheets[key].resize((width, height))
 
     def _pool(
-        self, picture: Image.Image, scene: Scene, x: float, foot: float, px: float, in_water: bool
+        self, picture: Image.Image, scene: Scene, spot: _Spot, px: float, in_water: bool
     ) -> None:
         """Water under what swims, where the place has none there."""
         if in_water:
@@ -270,9 +276,9 @@ class Painter:
         )
         pen.oval(px * 0.65, px * 0.18, px * 0.61, px * 0.14, (water[0], water[1], water[2]))
         pool = pen.image.reduce(2)
-        picture.paste(pool, (round(x - px * 0.65), round(foot - px * 0.14)), pool)
+        picture.paste(pool, spot.corner(px * 0.65, px * 0.14), pool)
 
-    def _splash(self, picture: Image.Image, scene: Scene, x: float, foot: float, px: float) -> None:
+    def _splash(self, picture: Image.Image, scene: Scene, spot: _Spot, px: float) -> None:
         """Foam where a hull or a tail meets the water."""
         foam: Colour = (150, 170, 214) if scene.time == "night" else (232, 244, 250)
         pen = Pen(px * 1.2, px * 0.5, 2)
@@ -298,7 +304,7 @@ class Painter:
             ):
                 pen.oval(mid + dx * px, base + dy * px, 2.2, 2.8, foam)
         drops = pen.image.reduce(2)
-        picture.paste(drops, (round(x - px * 0.6), round(foot - px * 0.36)), drops)
+        picture.paste(drops, spot.corner(px * 0.6, px * 0.36), drops)
 
     def _mist(self, picture: Image.Image, scene: Scene, rng: random.Random) -> None:
         left = int(rng.random() * 81)

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program.
 
     Args:
-        arguments: What stands after its name; None takes them from ``sys.argv``.
+        arguments: What follows its name; None takes them from ``sys.argv``.
 
     Returns:
         The exit status: 0, 1 for a statement that failed, 130 after Ctrl-C.

@@ -189,7 +189,7 @@ def run_demo(
     place = _new_folder(folder)
     started = time.perf_counter()
     terminal.limit = _ROWS_SHOWN
-    # The demo's own options, whatever the environment says: it is to be the same everywhere.
+    # The demo ignores the environment, so that it is the same everywhere.
     connection = open_database(str(place / DATABASE), workspace=place, device=device, offline=True)
     with closing(connection), brief_warnings(terminal.warn):
         sections = _run_steps(terminal, connection, rows)

@@ -86,7 +86,7 @@ def search(
         parameters: Values of its named placeholders.
 
     Raises:
-        ProgrammingError: The statement is no PRINT, or its result has no column of images.
+        ProgrammingError: The statement is not PRINT, or its result has no column of images.
         sqlite3.Error: The statement failed.
     """
     return section_of(connection, heading, run(connection, sql, parameters))

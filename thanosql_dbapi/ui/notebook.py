@@ -5,7 +5,7 @@ runs it and gives a data frame, PRINT IMAGE shows the pictures.
 
 Python variables come in by two doors:
 
-* A variable that stands alone, ``%%thanosql $query``, *is the text* of the statement (or the name
+* A variable alone, ``%%thanosql $query``, *is the text* of the statement (or the name
   of the database), as in IPython's own magics. ``{expression}`` alone is the same.
 * Within a statement ``$name`` (also ``:name`` and ``@name``) is SQLite's bound parameter, and its
   *value* is that of the Python variable. It is never put into the text, so quotes in it do no

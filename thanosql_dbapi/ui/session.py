@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..connection import Connection
 from ..errors import ConvertWarning, MediaWarning, ModelWarning, OperationalError
-from ..language import parse, split_script
+from ..language import grammar, parse, split_script
 from ..language.tree import Print, Search
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ class PrintOptions:
         limit: Most rows to show, or None.
     """
 
-    image_col: str = "image_path"
-    base_dir: str | None = None
-    limit: int | None = None
+    image_col: str = grammar.IMAGE_COL.default
+    base_dir: str | None = grammar.BASE_DIR.default
+    limit: int | None = grammar.LIMIT.default
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,9 @@ def _print_options(sql: str, statement: Print, parameters: Parameters) -> PrintO
 
     arguments = Arguments(sql, statement, parameters)
     return PrintOptions(
-        arguments.text(statement, "image_col", "image_path"),
-        arguments.text(statement, "base_dir"),
-        arguments.integer(statement, "limit", 0),
+        arguments.option(statement, grammar.IMAGE_COL),
+        arguments.option(statement, grammar.BASE_DIR),
+        arguments.option(statement, grammar.LIMIT),
     )
 
 

@@ -128,7 +128,7 @@ class Shell:
         """Run statements and commands one after another, up to the first that fails.
 
         Returns:
-            Whether all succeeded; the error is on standard error with the line it stands at.
+            Whether all succeeded; the error is on standard error with its line.
         """
         for line, text in _pieces(script):
             if text.strip() in (".quit", ".exit"):

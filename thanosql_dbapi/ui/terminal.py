@@ -1,6 +1,6 @@
 """How results look in a terminal: tables, pictures where it can show them, errors in red.
 
-Where the output is no terminal the same is plain text: nothing cut off, no colours.
+Where the output is not a terminal, the same comes as plain text: nothing cut off, no colours.
 """
 
 from __future__ import annotations

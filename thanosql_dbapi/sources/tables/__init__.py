@@ -1,7 +1,8 @@
 """What COPY reads: files, JSON records and data frames, as tables. Folders are in ``folder``.
 
 No SQL and no connection here, and no rule about which paths may be read: the caller asks the
-workspace first. pyarrow, openpyxl and pandas are imported only where their files or frames turn up.
+workspace first, for a path without links. A file is opened once, however often it is read. pyarrow,
+openpyxl and pandas are imported only where their files or frames turn up.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from ...errors import NotSupportedError, SourceError
+from ...openfile import OpenFile
+from ...workspace import is_folder
 from .arrow import parquet_table
 from .delimited import delimited_table
 from .files import describe, reading
@@ -31,7 +34,7 @@ __all__ = [
     "records_table",
 ]
 
-_READERS: dict[str, Callable[[Path], Table]] = {
+_READERS: dict[str, Callable[[OpenFile], Table]] = {
     ".csv": partial(delimited_table, delimiter=None),
     ".tsv": partial(delimited_table, delimiter="\t"),
     ".json": json_table,
@@ -53,12 +56,13 @@ def open_table(path: Path) -> Table:
     """Return the table in a file, by its suffix.
 
     Args:
-        path: A .csv, .tsv, .json, .jsonl, .ndjson, .parquet, .pqt, .xlsx or .xlsm file; the text
-            formats may be compressed, as in .csv.gz.
+        path: The resolved path of a .csv, .tsv, .json, .jsonl, .ndjson, .parquet, .pqt, .xlsx or
+            .xlsm file; the text formats may be compressed, as in .csv.gz.
 
     Raises:
         NotSupportedError: The file is a pickle, or the package that reads it is not installed.
         SourceError: The file is missing, empty, damaged, of another kind, or no table.
+        WorkspaceError: A link stands on the way.
     """
     suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
     if not _PICKLES.isdisjoint(suffixes):
@@ -66,7 +70,7 @@ def open_table(path: Path) -> Table:
             f"{describe(path)} is a pickle, which can run any code when it is loaded; save it as"
             " Parquet or CSV, in pandas with frame.to_parquet(…) or frame.to_csv(…, index=False)"
         )
-    _check_file(path)
+    opened = _open(path)
     reader = _READERS.get(suffixes[-1]) if suffixes else None
     if suffixes[1:] == [".gz"] and suffixes[0] in _COMPRESSED:
         reader = _READERS[suffixes[0]]
@@ -76,21 +80,24 @@ def open_table(path: Path) -> Table:
             f"{describe(path)}: expected one of {' '.join(SUFFIXES)} (or .csv.gz and the like),"
             f" got {got}"
         )
-    return reader(path)
+    return reader(opened)
 
 
-def _check_file(path: Path) -> None:
+def _open(path: Path) -> OpenFile:
     with reading(path):
-        if path.is_dir():
+        if is_folder(path):
             raise SourceError(f"{describe(path)}: expected a file, got a folder")
-        if not path.exists():
+        try:
+            opened = OpenFile(path)
+        except (FileNotFoundError, NotADirectoryError) as error:
             names = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
             near = difflib.get_close_matches(path.name, names, 1)
             raise SourceError(
                 f"{describe(path)} does not exist"
                 + (f"; did you mean {near[0]!r}?" if near else "")
-            )
-        if not path.is_file():
+            ) from error
+        if not opened.is_file:
             raise SourceError(f"{describe(path)}: expected a file, got a device or pipe")
-        if not path.stat().st_size:
+        if not opened.size:
             raise SourceError(f"{describe(path)} is empty; expected a table")
+        return opened

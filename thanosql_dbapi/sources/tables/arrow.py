@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 from ...errors import SourceError
+from ...openfile import OpenFile
 from .files import describe, reading, require
 from .table import CHUNK_ROWS, Table, check_columns
 from .values import Chunk, Chunks, infer, rows
@@ -28,35 +28,35 @@ _TYPES = {
 """Arrow types whose values need no look; uint64, decimals and nested ones do."""
 
 
-def parquet_table(path: Path) -> Table:
+def parquet_table(opened: OpenFile) -> Table:
     """Return the table in a Parquet file, read a batch at a time.
 
     A column of equally long lists of floats is a vector column; other lists and structures
     become JSON text. An index without a name that pandas stored is left out.
 
     Args:
-        path: The file, which exists.
+        opened: The file.
 
     Raises:
         NotSupportedError: pyarrow is not installed.
-        SourceError: The file is no Parquet file, or damaged.
+        SourceError: The file is not Parquet, or is damaged.
     """
-    parquet = require("pyarrow.parquet", f"reading {describe(path)}")
+    parquet = require("pyarrow.parquet", f"reading {describe(opened)}")
 
     def batches(names: Sequence[str]) -> Generator[Any, None, None]:
-        with reading(path), path.open("rb") as file:
+        with reading(opened), opened.reader() as file:
             try:
                 with parquet.ParquetFile(file) as source:
                     yield from source.iter_batches(CHUNK_ROWS, columns=list(names))
             except (ValueError, OSError) as error:
-                raise _damaged(path, error) from error
+                raise _damaged(opened, error) from error
 
     try:
-        schema = parquet.read_schema(path)
-        total = parquet.read_metadata(path).num_rows
+        with opened.reader() as file, parquet.ParquetFile(file) as source:
+            schema, total = source.schema_arrow, source.metadata.num_rows
     except (ValueError, OSError) as error:
-        raise _damaged(path, error) from error
-    return _table(schema, batches, total, describe(path))
+        raise _damaged(opened, error) from error
+    return _table(schema, batches, total, describe(opened))
 
 
 def arrow_table(source: Any) -> Table:
@@ -90,8 +90,8 @@ def _table(schema: Any, batches: Batches, total: int, where: str) -> Table:
     return Table(columns, declared, lambda: rows(columns, declared, chunks_of(columns)), total)
 
 
-def _damaged(path: Path, error: Exception) -> SourceError:
+def _damaged(opened: OpenFile, error: Exception) -> SourceError:
     return SourceError(
-        f"{describe(path)}: expected a Parquet file, got one that cannot be read ({error});"
+        f"{describe(opened)}: expected a Parquet file, got one that cannot be read ({error});"
         " fetch or write it again"
     )

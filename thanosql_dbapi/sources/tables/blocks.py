@@ -1,9 +1,9 @@
 """CSV by pyarrow, wherever it is sure to say what the csv module says.
 
 pyarrow reads several times faster, and in another thread while SQLite stores what was read before.
-It is laxer, though. So it gets a block of rows only when each quote in it stands where RFC 4180
+It is laxer, though. So it gets a block of rows only when each quote in it is where RFC 4180
 wants one, and a value counts as a number only when the number is printed as that very text again.
-Whatever else a file holds, and whatever is wrong with it, is left to the csv module.
+All other content, and every error, is left to the csv module.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...openfile import OpenFile
 from .files import open_binary, reading
 from .numerals import MisfitError, decimals
 from .table import Cell
@@ -43,12 +43,12 @@ def is_available() -> bool:
 
 
 def read_columns(
-    path: Path, delimiter: str, kinds: Sequence[str]
+    opened: OpenFile, delimiter: str, kinds: Sequence[str]
 ) -> Generator[list[list[Cell]], None, None]:
     """Yield the columns of some rows at a time, without the header.
 
     Args:
-        path: The file, which exists.
+        opened: The file.
         delimiter: What separates fields.
         kinds: INTEGER, REAL or TEXT for each column, or ``""`` for one with nothing in it.
 
@@ -58,7 +58,7 @@ def read_columns(
         SourceError: The file cannot be read.
     """
     with (
-        closing(_arrays(path, delimiter, kinds)) as source,
+        closing(_arrays(opened, delimiter, kinds)) as source,
         ThreadPoolExecutor(1, "thanosql-copy") as worker,
     ):
         pending = worker.submit(next, source, None)
@@ -67,19 +67,21 @@ def read_columns(
             yield [_cells(array) for array in arrays]
 
 
-def _arrays(path: Path, delimiter: str, kinds: Sequence[str]) -> Generator[list[Any], None, None]:
+def _arrays(
+    opened: OpenFile, delimiter: str, kinds: Sequence[str]
+) -> Generator[list[Any], None, None]:
     """Yield the columns of a block as Arrow arrays of their kinds."""
     header_rows = 1
-    with closing(_blocks(path, delimiter)) as blocks:
+    with closing(_blocks(opened, delimiter)) as blocks:
         for block in blocks:
             columns = _parse(block, delimiter, len(kinds), header_rows)
             header_rows = 0
             yield [_fitted(column, kind) for column, kind in zip(columns, kinds, strict=True)]
 
 
-def _blocks(path: Path, delimiter: str) -> Generator[bytes, None, None]:
+def _blocks(opened: OpenFile, delimiter: str) -> Generator[bytes, None, None]:
     """Yield the bytes of whole rows that both readers take for the same rows."""
-    with reading(path), open_binary(path) as file:
+    with reading(opened), open_binary(opened) as file:
         rest = file.read(len(_MARK)).removeprefix(_MARK)
         while data := file.read(_BLOCK_BYTES):
             rest += data
@@ -111,10 +113,13 @@ def _end_of_rows(block: bytes, delimiter: str, *, is_last: bool = False) -> int:
     if is_last and end != len(block):
         raise UnsureError
     quotes = quotes[quotes < end]
-    beside = np.zeros(256, bool)
-    beside[[ord(delimiter), ord("\n"), ord("\r"), ord('"')]] = True
+    bordering = np.zeros(256, bool)
+    bordering[[ord(delimiter), ord("\n"), ord("\r"), ord('"')]] = True
     opening, closing_ = quotes[::2], quotes[1::2]
-    if not beside[data[opening[opening > 0] - 1]].all() or not beside[data[closing_ + 1]].all():
+    if (
+        not bordering[data[opening[opening > 0] - 1]].all()
+        or not bordering[data[closing_ + 1]].all()
+    ):
         raise UnsureError
     rows = block[:end]
     if b"\0" in rows or rows[:1] in (b"\r", b"\n") or _has_lone_return(rows):

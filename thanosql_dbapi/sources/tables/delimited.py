@@ -14,9 +14,9 @@ import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
-from pathlib import Path
 
 from ...errors import SourceError, clip
+from ...openfile import OpenFile
 from . import blocks
 from .files import describe, open_text, reading
 from .numerals import MisfitError, decimals, integers
@@ -30,7 +30,7 @@ _SHORT_BYTES = 4 << 20
 _SAMPLE_ROWS = 10_000
 
 
-def delimited_table(path: Path, delimiter: str | None) -> Table:
+def delimited_table(opened: OpenFile, delimiter: str | None) -> Table:
     """Return the table in a CSV or TSV file.
 
     The first line has the names. An empty field is NULL, quoted or not. A column is INTEGER when
@@ -39,7 +39,7 @@ def delimited_table(path: Path, delimiter: str | None) -> Table:
     are written.
 
     Args:
-        path: The file, which exists.
+        opened: The file.
         delimiter: What separates fields; None is a comma, or a semicolon when the header has
             semicolons and no comma.
 
@@ -47,21 +47,21 @@ def delimited_table(path: Path, delimiter: str | None) -> Table:
         SourceError: The file is not UTF-8, empty, or damaged; a row has more or fewer fields
             than the header; a name is empty or occurs twice.
     """
-    with reading(path):
-        separator = delimiter or _sniff(path)
-        is_short = path.stat().st_size <= _SHORT_BYTES
-    return _table(path, separator, None if is_short else _SAMPLE_ROWS)
+    with reading(opened):
+        separator = delimiter or _sniff(opened)
+        is_short = opened.size <= _SHORT_BYTES
+    return _table(opened, separator, None if is_short else _SAMPLE_ROWS)
 
 
-def _table(path: Path, delimiter: str, sample_rows: int | None) -> Table:
+def _table(opened: OpenFile, delimiter: str, sample_rows: int | None) -> Table:
     """Return the table, its types taken from all rows, or from the first ones only."""
     columns: tuple[str, ...] = ()
     guesses: list[_Guess] = []
     total, is_whole = 0, True
-    with closing(_chunks(path, delimiter)) as chunks:
+    with closing(_chunks(opened, delimiter)) as chunks:
         for rows in chunks:
             if not columns:
-                columns = check_columns(rows[0], f"{describe(path)}, line 1")
+                columns = check_columns(rows[0], f"{describe(opened)}, line 1")
                 guesses = [_Guess() for _ in columns]
                 continue
             if sample_rows is not None and total >= sample_rows:
@@ -71,18 +71,20 @@ def _table(path: Path, delimiter: str, sample_rows: int | None) -> Table:
             for guess, values in zip(guesses, zip(*rows, strict=True), strict=True):
                 guess.see(values)
     if not columns:
-        raise SourceError(f"{describe(path)} is empty; expected a line with the column names")
+        raise SourceError(f"{describe(opened)} is empty; expected a line with the column names")
     kinds = [guess.kind for guess in guesses]
     types = tuple(kind or "TEXT" for kind in kinds)  # a column with nothing in it is TEXT
     return Table(
         columns,
         types,
-        lambda: _rows(path, delimiter, kinds, is_certain=is_whole),
+        lambda: _rows(opened, delimiter, kinds, is_certain=is_whole),
         total if is_whole else None,
     )
 
 
-def _rows(path: Path, delimiter: str, kinds: Sequence[str], *, is_certain: bool) -> Iterator[Row]:
+def _rows(
+    opened: OpenFile, delimiter: str, kinds: Sequence[str], *, is_certain: bool
+) -> Iterator[Row]:
     """Yield the rows, each value of its column's kind.
 
     Raises:
@@ -90,37 +92,37 @@ def _rows(path: Path, delimiter: str, kinds: Sequence[str], *, is_certain: bool)
         SourceError: They were those of all rows, and the file is another one now.
     """
     try:
-        for columns in _columns(path, delimiter, kinds):
+        for columns in _columns(opened, delimiter, kinds):
             yield from zip(*columns, strict=True)
     except MisfitError:
         if is_certain:
-            raise _changed(path) from None
-        raise RetypedError(_table(path, delimiter, None)) from None
+            raise _changed(opened) from None
+        raise RetypedError(_table(opened, delimiter, None)) from None
 
 
 def _columns(
-    path: Path, delimiter: str, kinds: Sequence[str]
+    opened: OpenFile, delimiter: str, kinds: Sequence[str]
 ) -> Generator[Sequence[Sequence[Cell]], None, None]:
     """Yield the columns of some rows at a time, by pyarrow as far as it is sure of them."""
     done = 0
-    with reading(path):
-        is_quick = path.stat().st_size > _SHORT_BYTES and blocks.is_available()
+    with reading(opened):
+        is_quick = opened.size > _SHORT_BYTES and blocks.is_available()
     if is_quick:
         try:
-            with closing(blocks.read_columns(path, delimiter, kinds)) as found:
+            with closing(blocks.read_columns(opened, delimiter, kinds)) as found:
                 for columns in found:
                     yield columns
                     done += len(columns[0])
             return
         except blocks.UnsureError:
             pass
-    with closing(_chunks(path, delimiter)) as chunks:
+    with closing(_chunks(opened, delimiter)) as chunks:
         next(chunks, None)
         for rows in chunks:
             skipped = min(done, len(rows))
             done -= skipped
             if len(rows[0]) != len(kinds):
-                raise _changed(path)
+                raise _changed(opened)
             if rows := rows[skipped:]:
                 yield [_fitted(*pair) for pair in zip(zip(*rows, strict=True), kinds, strict=True)]
 
@@ -143,9 +145,9 @@ def _fitted(texts: Sequence[str], kind: str) -> Sequence[Cell]:
     return [next(each) if text else None for text in texts]
 
 
-def _chunks(path: Path, delimiter: str) -> Generator[list[list[str]], None, None]:
+def _chunks(opened: OpenFile, delimiter: str) -> Generator[list[list[str]], None, None]:
     """Yield the header alone, then lists of rows; every row is as long as the header."""
-    with reading(path), open_text(path) as file:
+    with reading(opened), open_text(opened) as file:
         reader = csv.reader(file, delimiter=delimiter, strict=True)
         width = 0
         while True:
@@ -153,52 +155,54 @@ def _chunks(path: Path, delimiter: str) -> Generator[list[list[str]], None, None
                 try:
                     taken = list(islice(reader, _CHUNK_ROWS if width else 1))
                 except csv.Error as error:
-                    raise _fault(path, delimiter) from error
+                    raise _fault(opened, delimiter) from error
             if not taken:
                 return
-            rows = list(filter(None, taken))  # a blank line is no row
+            rows = list(filter(None, taken))  # a blank line is not a row
             if not rows:
                 continue
             width = width or len(rows[0])
             if set(map(len, rows)) != {width}:
-                raise _fault(path, delimiter)
+                raise _fault(opened, delimiter)
             yield rows
 
 
-def _fault(path: Path, delimiter: str) -> SourceError:
+def _fault(opened: OpenFile, delimiter: str) -> SourceError:
     """Read a faulty file again, a row at a time, and say on which line its first fault is."""
     width = line = 0
-    with open_text(path) as file, _huge_fields():
+    with open_text(opened) as file, _huge_fields():
         reader = csv.reader(file, delimiter=delimiter, strict=True)
         try:
             for row in reader:
                 width = width or len(row)
                 if row and len(row) != width:
-                    return _ragged(path, line + 1, delimiter, width, row)
+                    return _ragged(opened, line + 1, delimiter, width, row)
                 line = reader.line_num
         except csv.Error as error:
             return SourceError(
-                f"{describe(path)}, row starting on line {line + 1}: expected fields as RFC 4180"
+                f"{describe(opened)}, row starting on line {line + 1}: expected fields as RFC 4180"
                 f" has them, got {error}; close each quote, and double a quote inside quotes"
             )
-    return _changed(path)
+    return _changed(opened)
 
 
-def _changed(path: Path) -> SourceError:
-    return SourceError(f"{describe(path)} changed while it was read; run the statement again")
+def _changed(opened: OpenFile) -> SourceError:
+    return SourceError(f"{describe(opened)} changed while it was read; run the statement again")
 
 
-def _ragged(path: Path, line: int, delimiter: str, width: int, row: Sequence[str]) -> SourceError:
+def _ragged(
+    opened: OpenFile, line: int, delimiter: str, width: int, row: Sequence[str]
+) -> SourceError:
     return SourceError(
-        f"{describe(path)}, line {line}: expected {width} fields separated by {delimiter!r} as in"
+        f"{describe(opened)}, line {line}: expected {width} fields separated by {delimiter!r} as in"
         f" the header, got {len(row)}: {clip(list(row))}; quote a field that contains"
         f" {delimiter!r} or a line end"
     )
 
 
-def _sniff(path: Path) -> str:
+def _sniff(opened: OpenFile) -> str:
     """Return a semicolon when nothing else separates the header, and the next row is like it."""
-    with open_text(path) as file, _huge_fields():
+    with open_text(opened) as file, _huge_fields():
         try:
             head = list(islice(filter(None, csv.reader(file, delimiter=";")), 2))
         except csv.Error:

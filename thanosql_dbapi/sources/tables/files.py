@@ -12,39 +12,43 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
 from ...errors import NotSupportedError, SourceError
+from ...openfile import OpenFile
 
 
-def describe(path: Path) -> str:
+def describe(opened: OpenFile | Path) -> str:
     """Return how messages name a file."""
-    return f"file {str(path)!r}"
+    return f"file {str(getattr(opened, 'path', opened))!r}"
 
 
-def open_binary(path: Path) -> BinaryIO:
-    """Open a file for reading; one named ``….gz`` is decompressed on the way."""
-    if path.suffix.lower() == ".gz":
-        return cast(BinaryIO, gzip.open(path, "rb"))
-    return path.open("rb")
+def open_binary(opened: OpenFile) -> BinaryIO:
+    """Read a file from its start; one named ``….gz`` is decompressed on the way."""
+    if opened.path.suffix.lower() == ".gz":
+        return cast(BinaryIO, gzip.open(opened.reader(), "rb"))
+    return opened.reader()
 
 
-def open_text(path: Path) -> TextIO:
-    """Open a UTF-8 file, with or without a byte order mark, line ends as they are."""
-    return io.TextIOWrapper(open_binary(path), encoding="utf-8-sig", newline="")
+def open_text(opened: OpenFile) -> TextIO:
+    """Read a UTF-8 file, with or without a byte order mark, line ends as they are."""
+    return io.TextIOWrapper(open_binary(opened), encoding="utf-8-sig", newline="")
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(opened: OpenFile | Path) -> Iterator[None]:
     """Turn what the operating system and the decoders say into a SourceError with the file."""
     try:
         yield
     except UnicodeDecodeError as error:
-        raise SourceError(_not_utf8(path)) from error
+        assert isinstance(opened, OpenFile)
+        raise SourceError(_not_utf8(opened)) from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise SourceError(
-            f"{describe(path)}: expected gzip data, got a damaged or unfinished file ({error});"
+            f"{describe(opened)}: expected gzip data, got a damaged or unfinished file ({error});"
             " fetch or compress it again"
         ) from error
     except OSError as error:
-        raise SourceError(f"{describe(path)} cannot be read: {error.strerror or error}") from error
+        raise SourceError(
+            f"{describe(opened)} cannot be read: {error.strerror or error}"
+        ) from error
 
 
 def require(package: str, purpose: str) -> Any:
@@ -63,9 +67,9 @@ def require(package: str, purpose: str) -> Any:
         ) from error
 
 
-def _not_utf8(path: Path) -> str:
+def _not_utf8(opened: OpenFile) -> str:
     """Name the first line that is not UTF-8; a line end is never part of another character."""
-    with open_binary(path) as file:
+    with open_binary(opened) as file:
         for number, line in enumerate(file, 1):
             try:
                 line.decode()
@@ -73,8 +77,8 @@ def _not_utf8(path: Path) -> str:
                 byte = line[error.start]
                 is_utf16 = number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff")
                 return (
-                    f"{describe(path)}, line {number}: expected UTF-8 text, got byte 0x{byte:02x}"
+                    f"{describe(opened)}, line {number}: expected UTF-8 text, got byte 0x{byte:02x}"
                     f"{' (it looks like UTF-16)' if is_utf16 else ''};"
                     " save the file as UTF-8 (in Excel: CSV UTF-8)"
                 )
-    return f"{describe(path)}: expected UTF-8 text; save the file as UTF-8"
+    return f"{describe(opened)}: expected UTF-8 text; save the file as UTF-8"

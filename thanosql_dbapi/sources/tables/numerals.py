@@ -44,7 +44,7 @@ def decimals(texts: list[str]) -> list[float]:
     """Return texts as float64 numbers.
 
     Raises:
-        MisfitError: One of them is no decimal number that a float64 prints back digit for digit.
+        MisfitError: One of them is not a decimal number that a float64 prints back digit for digit.
     """
     try:
         numbers = list(map(float, texts))

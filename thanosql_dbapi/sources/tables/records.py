@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from ...errors import SourceError, clip
+from ...openfile import OpenFile
 from .files import describe, open_text, reading
 from .table import CHUNK_ROWS, Table, check_columns
 from .values import Chunk, infer, rows
@@ -32,7 +32,7 @@ def records_table(text: str) -> Table:
         text: The JSON text.
 
     Raises:
-        SourceError: It is no JSON, or no list of objects.
+        SourceError: It is not JSON, or not a list of objects.
 
     Example:
         >>> table = records_table('[{"id": 1, "tag": "고양이"}, {"id": 2}]')
@@ -42,23 +42,23 @@ def records_table(text: str) -> Table:
     return _text_table(text, "JSON records")
 
 
-def json_table(path: Path) -> Table:
+def json_table(opened: OpenFile) -> Table:
     """Return the rows in a JSON file, which may hold JSON lines under that name, as many do."""
-    with reading(path), open_text(path) as file:
+    with reading(opened), open_text(opened) as file:
         first = file.readline()
         if first.lstrip().startswith("{") and _is_object(first):
-            return lines_table(path)
+            return lines_table(opened)
         text = first + file.read()
-    return _text_table(text, describe(path))
+    return _text_table(text, describe(opened))
 
 
-def lines_table(path: Path) -> Table:
+def lines_table(opened: OpenFile) -> Table:
     """Return the rows in a file with one JSON object a line.
 
     Raises:
-        SourceError: A line is no JSON object, or the file has none.
+        SourceError: A line is not a JSON object, or the file has none.
     """
-    return _records_table(lambda: _lines(path), describe(path))
+    return _records_table(lambda: _lines(opened), describe(opened))
 
 
 def _text_table(text: str, where: str) -> Table:
@@ -92,12 +92,12 @@ def _records_table(records: Records, where: str) -> Table:
     return Table(columns, types, lambda: rows(columns, types, chunks), total)
 
 
-def _lines(path: Path) -> Generator[Record, None, None]:
-    with reading(path), open_text(path) as file:
+def _lines(opened: OpenFile) -> Generator[Record, None, None]:
+    with reading(opened), open_text(opened) as file:
         for number, line in enumerate(file, 1):
             if line.strip():
-                record = _parse(line, describe(path), number)
-                _check_record(record, f"{describe(path)}, line {number}")
+                record = _parse(line, describe(opened), number)
+                _check_record(record, f"{describe(opened)}, line {number}")
                 yield record
 
 

@@ -212,14 +212,14 @@ def _decimal(value: decimal.Decimal) -> Cell:
     """Return the number when a float64 says the same, else its text."""
     if not value.is_finite():
         return float(value)
-    if value.as_tuple().exponent == 0:  # 3.00 is no integer: 3.00 / 2 must be 1.5
+    if value.as_tuple().exponent == 0:  # 3.00 is not an integer: 3.00 / 2 must be 1.5
         return _cell(int(value))
     number = float(value)
     return number if decimal.Decimal(repr(number)) == value else str(value)
 
 
 def _is_null(value: Any) -> bool:
-    """Return whether a value stands for a missing one: None, NaN, NaT, pandas.NA."""
+    """Return whether a value means that there is none: None, NaN, NaT, pandas.NA."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     if isinstance(value, (float, decimal.Decimal)):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ...errors import DataError, clip
 from ...language.names import quote_name
 
 if TYPE_CHECKING:
@@ -35,14 +36,24 @@ class Database:
         self.connection = connection
 
     def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
-        """Return all rows as plain tuples with text as str."""
+        """Return all rows as plain tuples with text as str.
+
+        Bytes that are not UTF-8, which SQLite does not look at, become half surrogate pairs, as in
+        file names: one such text must not keep the other rows from being read.
+        """
         with self._text_as_str():
-            return sqlite3.Cursor(self.connection).execute(sql, parameters).fetchall()
+            try:
+                return self._executed(sql, parameters).fetchall()
+            except sqlite3.OperationalError as error:
+                if not _is_not_utf8(error):
+                    raise
+            self.connection.text_factory = _lenient
+            return self._executed(sql, parameters).fetchall()
 
     def row(self, sql: str, parameters: Parameters = ()) -> tuple[Any, ...] | None:
         """Return the first row, or None when there is none."""
         with self._text_as_str():
-            cursor = sqlite3.Cursor(self.connection).execute(sql, parameters)
+            cursor = self._executed(sql, parameters)
             row: tuple[Any, ...] | None = cursor.fetchone()
             cursor.close()
             return row
@@ -51,29 +62,38 @@ class Database:
         self, sql: str, parameters: Parameters = (), size: int = 1000
     ) -> Iterator[tuple[Any, ...]]:
         """Yield rows as plain tuples, reading ``size`` at a time."""
-        cursor = sqlite3.Cursor(self.connection)
+        with self._text_as(_lenient):
+            cursor = self._executed(sql, parameters)
         try:
-            with self._text_as_str():
-                chunk = cursor.execute(sql, parameters).fetchmany(size)
-            while chunk:
-                yield from chunk
-                with self._text_as_str():
+            while True:
+                with self._text_as(_lenient):
                     chunk = cursor.fetchmany(size)
+                if not chunk:
+                    return
+                yield from chunk
         finally:
             cursor.close()
 
     def execute(self, sql: str, parameters: Parameters = ()) -> int:
         """Execute a statement that returns no rows, and return the number of rows it changed."""
-        cursor = sqlite3.Cursor(self.connection)
-        count = cursor.execute(sql, parameters).rowcount
+        cursor = self._executed(sql, parameters)
+        count = cursor.rowcount
         cursor.close()
         return count
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Execute a statement once for each row of parameters."""
         cursor = sqlite3.Cursor(self.connection)
-        cursor.executemany(sql, rows)
+        try:
+            cursor.executemany(sql, rows)
+        except UnicodeEncodeError as error:
+            raise refused(error, sql, ()) from error
         cursor.close()
+
+    def file(self) -> str:
+        """Return the path of the main database's file, ``""`` if it is in memory."""
+        rows = self.rows("PRAGMA database_list")
+        return next((row[2] for row in rows if row[1] == "main"), "")
 
     def most_variables(self) -> int:
         """Return how many parameters one statement may have, as far as every SQLite can."""
@@ -108,9 +128,8 @@ class Database:
 
     def columns(self, sql: str, parameters: Parameters = ()) -> list[str]:
         """Return the names of a query's columns without running it to its rows."""
-        cursor = sqlite3.Cursor(self.connection)
         with self._text_as_str():
-            cursor.execute(f"SELECT * FROM ({sql}\n) LIMIT 0", parameters)
+            cursor = self._executed(f"SELECT * FROM ({sql}\n) LIMIT 0", parameters)
         names = [column[0] for column in cursor.description]
         cursor.close()
         return names
@@ -161,10 +180,19 @@ class Database:
                 return name, row[0], row[1]
         return None
 
+    def _executed(self, sql: str, parameters: Parameters) -> sqlite3.Cursor:
+        try:
+            return sqlite3.Cursor(self.connection).execute(sql, parameters)
+        except NOT_TAKEN as error:
+            raise refused(error, sql, parameters) from error
+
+    def _text_as_str(self) -> AbstractContextManager[None]:
+        return self._text_as(str)
+
     @contextmanager
-    def _text_as_str(self) -> Iterator[None]:
+    def _text_as(self, wanted: Callable[[bytes], str]) -> Iterator[None]:
         factory = self.connection.text_factory
-        self.connection.text_factory = str
+        self.connection.text_factory = wanted
         try:
             yield
         finally:
@@ -178,3 +206,39 @@ def row_id_name(columns: Iterable[str]) -> str | None:
     """
     taken = {column.lower() for column in columns}
     return next((name for name in ("rowid", "_rowid_", "oid") if name not in taken), None)
+
+
+NOT_TAKEN = (UnicodeError, OverflowError, ValueError, BufferError, TypeError)
+"""What sqlite3 itself raises for a value that it cannot give to SQLite."""
+
+
+def refused(error: Exception, sql: str, parameters: Parameters) -> DataError:
+    """Return the PEP 249 error for a value that sqlite3 cannot give to SQLite.
+
+    Args:
+        error: What sqlite3 raised, one of :data:`NOT_TAKEN`.
+        sql: The statement.
+        parameters: Its values; the one at fault is named.
+    """
+    values: Any = parameters.values() if isinstance(parameters, Mapping) else parameters
+    bad = error.object if isinstance(error, UnicodeEncodeError) else _not_taken(values)
+    if bad is None or bad == sql:
+        return DataError(f"SQLite cannot take the statement {clip(sql)}: {error}")
+    return DataError(f"SQLite cannot take the value {clip(bad)}: {error}")
+
+
+def _not_taken(values: Iterable[Any]) -> object:
+    for value in values:
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            return value
+        if isinstance(value, memoryview) and not value.c_contiguous:
+            return value
+    return None
+
+
+def _lenient(text: bytes) -> str:
+    return text.decode("utf-8", "surrogateescape")
+
+
+def _is_not_utf8(error: sqlite3.OperationalError) -> bool:
+    return "decode to UTF-8" in str(error)

@@ -16,7 +16,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any, Union
 
-from ...errors import DataError, clip
+from ...errors import DataError, Error, InternalError, ProgrammingError, clip
 from ...vectors import to_vector
 
 Embed = Callable[[str, str, Any, Union[str, None]], Any]
@@ -37,18 +37,35 @@ def register(connection: sqlite3.Connection, embed: Embed, failed: Failed) -> No
         def call(*arguments: Any) -> Any:
             try:
                 return function(*arguments)
-            except BaseException as error:
+            except (Error, Warning, MemoryError) as error:
+                failed(error)
+                raise
+            except Exception as error:
+                # Overlooked where it arose; a program still catches sqlite3.Error.
+                unexpected = InternalError(
+                    f"{function.__name__}: unexpected {type(error).__name__}:"
+                    f" {clip(str(error), 300)}; this is a fault of the driver, please report it"
+                )
+                unexpected.__cause__ = error
+                failed(unexpected)
+                raise unexpected from error
+            except BaseException as error:  # Ctrl-C
                 failed(error)
                 raise
 
         return call
 
     # A view over a SEARCH gives the fingerprint of the model that it was made with.
-    def embed_text(model: str, text: Any, fingerprint: str | None = None) -> Any:
-        return embed("text", model, text, fingerprint)
+    def embed_text(model: Any, text: Any, fingerprint: Any = None) -> Any:
+        return embed("text", named("embed_text", model), text, fingerprint)
 
-    def embed_image(model: str, image: Any, fingerprint: str | None = None) -> Any:
-        return embed("image", model, image, fingerprint)
+    def embed_image(model: Any, image: Any, fingerprint: Any = None) -> Any:
+        return embed("image", named("embed_image", model), image, fingerprint)
+
+    def named(function: str, model: Any) -> str:
+        if not isinstance(model, str):
+            raise ProgrammingError(f"{function}: expected a model's name, got {clip(model)}")
+        return model
 
     for function, arity in (
         (embed_text, 2),

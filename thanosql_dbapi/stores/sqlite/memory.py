@@ -106,7 +106,7 @@ class Remembered(Database):
             items = parameters.items() if isinstance(parameters, dict) else parameters
             key = what, sql, tuple(items)
             known = self._memory.found.get(key)
-        except TypeError:  # a value that cannot be a key
+        except (TypeError, ValueError):  # a value that cannot be a key
             return read(sql, parameters)
         if known is None:
             known = self._memory.found[key] = (read(sql, parameters),)

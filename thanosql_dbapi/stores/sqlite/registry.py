@@ -8,7 +8,9 @@ either stays as it is; both are plain tables that any SQLite client may read.
 from __future__ import annotations
 
 import difflib
+import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from .database import Database
 from .topk.change_log import unwatching, watched_columns
 
 PREFIX = "thanosql_"
+COMMITTED_TIMEOUT_S = 1.0
+"""How long :func:`committed_fingerprint` waits for a lock."""
 
 _MODELS = """
 CREATE TABLE IF NOT EXISTS main.thanosql_models (
@@ -52,7 +56,8 @@ class Model:
         name: The name statements use.
         base: Base algorithm, e.g. ``clipen``; with the name it names the vector column.
         source: Where it came from, e.g. ``hf:openai/clip-vit-base-patch32@…``.
-        folder: Its transformers folder, relative to the workspace where it lies inside.
+        folder: Its transformers folder, relative to the workspace. It is data, as any path in a
+            table: ``Workspace.locate`` says which folder it means.
         fingerprint: sha256 over weights, configuration and tokenizer, hexadecimal.
         dimension: Length of its vectors.
     """
@@ -68,10 +73,6 @@ class Model:
     def column(self) -> str:
         """Default name of its vector column."""
         return f"{self.name}_{self.base}"
-
-    def path(self, workspace: Path) -> Path:
-        """Return the absolute folder."""
-        return workspace / self.folder
 
 
 @dataclass(frozen=True)
@@ -279,6 +280,23 @@ class Registry:
             return []
         names = ", ".join((*more, *(field.name for field in fields(kind))))
         return self.database.rows(f"SELECT {names} FROM main.{table} ORDER BY {order}")
+
+
+def committed_fingerprint(file: Path, name: str) -> str | None:
+    """Return the fingerprint that a database file has committed for a model, or None.
+
+    By a connection of its own: what another one has not committed does not count, and a read that
+    it has not finished is not of now.
+
+    Raises:
+        sqlite3.Error: The file is locked, or is no database.
+    """
+    if not file.is_file():
+        return None
+    uri = f"{file.absolute().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True, timeout=COMMITTED_TIMEOUT_S)) as connection:
+        model = Registry(Database(connection)).find_model(name)
+    return None if model is None else model.fingerprint
 
 
 def _key(table: str, column: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ Source: https://www.sqlite.org/lang_createtrigger.html
 
 from __future__ import annotations
 
+import random
 import re
 from dataclasses import dataclass
 
@@ -28,6 +29,9 @@ _PREFIX = "thanosql_watch_"
 _KINDS = ("insert", "update", "delete", "move")
 _NAME = re.compile(rf"{_PREFIX}(\d+)_(?:{'|'.join(_KINDS)})")
 _UPDATE = re.compile(rf'CREATE TRIGGER {_PREFIX}(\d+)_update AFTER UPDATE OF "((?:[^"]|"")*)" ON ')
+
+DRAWN_VERSION = 2**20
+"""Schema versions from here on were drawn by :func:`draw_version`."""
 
 LOG_LIMIT = 100_000  # entries of one column, some 2 MB
 
@@ -82,6 +86,25 @@ def watch(database: Database, column_id: int, table: str, column: str) -> None:
     for name, sql in _triggers(Watch(column_id, table, column, row_id)).items():
         database.execute(f"DROP TRIGGER IF EXISTS main.{quote_name(name)}")
         database.execute(sql)
+
+
+def draw_version(database: Database) -> None:
+    """Give the schema a version that no other file reaches by itself, where it has none yet.
+
+    A dump copies the log, its tokens included, and numbers rows anew where no column holds the row
+    id. A file restored from one can get the very inode of the old file, whose side file may still
+    be there. Its schema version begins at 0 and grows by 1 with each DDL statement.
+
+    Args:
+        database: The database; the caller commits.
+
+    Source: https://www.sqlite.org/pragma.html#pragma_schema_version. To move it forward makes
+    other connections read the schema again, as DDL does.
+    """
+    (version,) = database.row("PRAGMA main.schema_version") or (0,)
+    if version < DRAWN_VERSION:
+        drawn = random.SystemRandom().randrange(DRAWN_VERSION, 2**30)
+        database.execute(f"PRAGMA main.schema_version = {drawn}")
 
 
 def shorten(database: Database, column_id: int, keep: int) -> None:

@@ -7,7 +7,8 @@ grows, and that of an uncommitted state is larger than all of them, so equal coo
 schemas where one of the two is known to be committed. Within a version the log of a watched column
 (see ``change_log``) lists the rows that changed, and the token of its mark proves that the log is
 the one that the matrix was read with. A column that is not watched is used only while nothing at
-all has changed in the database.
+all has changed in the database. A side file is used only for a version that CONVERT has drawn at
+random (``change_log.draw_version``): another file at the same inode has another one.
 
 All facts of one statement are read in one snapshot.
 """
@@ -32,7 +33,7 @@ from ..database import Database
 from ..location import Location
 from ..memory import Moment
 from . import sidefile
-from .change_log import Mark, Watch, changes_since, find_watch, last_mark
+from .change_log import DRAWN_VERSION, Mark, Watch, changes_since, find_watch, last_mark
 from .matrix import Column, Matrix, most_rows, read_matrix
 
 if TYPE_CHECKING:
@@ -237,7 +238,7 @@ class Matrices:
         if self.file is None or not self._is_own_file():
             return None
         found = _shared.get(self._key(watch, column, cookie))
-        if found is None and (origin := self._origin()) is not None:
+        if found is None and cookie >= DRAWN_VERSION and (origin := self._origin()) is not None:
             found = sidefile.load(self._path(watch), column.dimension, cookie, origin)
         if found is None or found.nbytes > self.limit:
             return None
@@ -247,7 +248,7 @@ class Matrices:
     def _read(self, database: Database, entry: _Entry, column: Column, watch: Watch) -> Matrix:
         mark, cookie = last_mark(database, watch.column_id), entry.schema_version[0]
         try:
-            if mark is not None and self._is_filed(database, most_rows(database, column)):
+            if mark is not None and self._is_filed(database, most_rows(database, column), cookie):
                 with suppress(OSError, ValueError):
                     return self._read_to_file(database, column, watch, mark, cookie)
             matrix = read_matrix(database, column, mark, cookie=cookie, limit=self.limit)
@@ -281,16 +282,17 @@ class Matrices:
         if database.connection.in_transaction:
             return  # it may never be committed
         self._share(matrix, watch, column)
-        if self.file is not None and self._is_filed(database, len(matrix)):
+        if self.file is not None and self._is_filed(database, len(matrix), matrix.cookie):
             with suppress(OSError, ValueError):
                 if (origin := self._origin()) is not None:
                     sidefile.write(self.file, watch.column_id, origin, matrix)
 
-    def _is_filed(self, database: Database, rows: int) -> bool:
+    def _is_filed(self, database: Database, rows: int, cookie: int) -> bool:
         return (
             self.file is not None
             and self.can_write
             and rows >= FEWEST_FILED
+            and cookie >= DRAWN_VERSION
             and not database.connection.in_transaction
             and self._is_own_file()
             and os.access(self.file, os.W_OK)

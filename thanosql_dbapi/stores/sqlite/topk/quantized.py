@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,6 +107,16 @@ class Quantized:
         middle = dots * self.scale[rows] + np.float32(unit @ self.mean)
         slack = self.error[rows] + _summing(len(unit))
         return middle - slack, middle + slack
+
+
+@lru_cache(maxsize=1)
+def products_problem() -> str:
+    """Return why the processor cannot compare rows quickly, or ""; asked before any are read."""
+    try:
+        import numkong  # noqa: F401
+    except Exception as error:  # not installed, or built for another processor or system
+        return f"the package numkong cannot be loaded ({type(error).__name__}: {error})"
+    return ""
 
 
 def quantize(vectors: Floats, mean: Floats | None = None) -> Quantized:

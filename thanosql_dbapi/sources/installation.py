@@ -1,0 +1,367 @@
+"""Folders that are replaced whole, and what a killed process leaves of that, put right.
+
+A folder is made as ``.NAME.ID.partial`` beside its destination. The file ``.NAME.ID.journal`` says
+what it is for, and its lock says that a process is still at work. ``settle_all`` takes the journals
+that nobody has locked and brings each to its end:
+
+* a data set's partial folder is removed; if the destination had been moved to ``.NAME.ID.old``,
+  it is moved back;
+* a model's partial folder is removed too; once it is whole it is called ``.NAME.ID.whole``, and
+  takes the destination's place if the database has committed its fingerprint;
+* a deleted model's folder is removed if the database has committed the deletion.
+
+So the database's commit decides, whether it comes now, with the user's own transaction, or never.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import os
+import re
+import shutil
+import sys
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from ..errors import Error
+from ..models.provenance import read_receipt
+
+Registered = Callable[[Path, str], "str | None"]
+"""Return the fingerprint that a database file has committed for a model, or None; it raises
+``sqlite3.Error`` or OSError where it cannot tell."""
+
+_HIDDEN = re.compile(
+    r"\.(.+)\.([0-9a-f]{8})\.(?:journal|partial|whole|old|trash|partial\.download)"
+)
+
+
+class Installation:
+    """One folder on its way to its destination, or one that is to be removed.
+
+    Use :meth:`begin`. The process has the journal locked until the object is closed or collected.
+
+    Attributes:
+        destination: The folder that is replaced or removed.
+        model: The name the model is registered by, or ``""`` for a data set.
+        removes: Whether the destination is to be removed.
+    """
+
+    def __init__(self, destination: Path, ident: str, journal: _Journal) -> None:
+        self.destination = destination
+        self._ident = ident
+        self._journal = journal
+        self.database, self.model, self._inode = _read(journal)
+        self.removes = self._inode != 0
+
+    @classmethod
+    def begin(
+        cls, destination: Path, *, model: str = "", database: str = "", removes: bool = False
+    ) -> Installation:
+        """Write and lock a journal.
+
+        Args:
+            destination: The folder.
+            model: The name the model will be registered by.
+            database: The file of the database that registers it; ``""`` if it is in memory.
+            removes: The destination is to be removed, and not replaced.
+
+        Raises:
+            OSError: The disk says no.
+        """
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        journal = None
+        while journal is None:  # another process may look at a new journal before it is locked
+            ident = uuid.uuid4().hex[:8]
+            path = _hidden(destination, ident, "journal")
+            journal = _locked(path)
+        try:
+            # Relative, so that a workspace may be moved with its databases.
+            relative = os.path.relpath(database, destination.parent) if database else ""
+            inode = destination.lstat().st_ino if removes else 0
+            journal.write(json.dumps([relative, model, inode]).encode())
+            return cls(destination, ident, journal)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            journal.close()
+            raise
+
+    @property
+    def partial(self) -> Path:
+        """The hidden folder to be filled."""
+        return _hidden(self.destination, self._ident, "partial")
+
+    @property
+    def whole(self) -> Path:
+        """What the partial folder is called when nothing is missing in it."""
+        return _hidden(self.destination, self._ident, "whole")
+
+    def finish(self) -> None:
+        """Say that the partial folder is whole.
+
+        Raises:
+            OSError: The disk says no.
+        """
+        self.partial.rename(self.whole)
+
+    def publish(self) -> None:
+        """Put the whole folder in the destination's place.
+
+        In one system call where the system can exchange two names; elsewhere the destination is
+        missing for a moment, and is moved back by whoever finds the journal.
+
+        Raises:
+            OSError: The disk says no, and the destination is as it was.
+        """
+        if not exists(self.destination):
+            self.whole.rename(self.destination)
+        elif not _exchange(self.whole, self.destination):
+            old = _hidden(self.destination, self._ident, "old")
+            self.destination.rename(old)
+            try:
+                self.whole.rename(self.destination)
+            except OSError:
+                old.rename(self.destination)
+                raise
+
+    def settle(self, fingerprint: str | None) -> None:
+        """Do what the database has committed, and clear up.
+
+        Args:
+            fingerprint: What the database has committed for the model; None if it has no such
+                model, or this is a data set.
+
+        Raises:
+            OSError: The disk says no; the next :func:`settle_all` tries again.
+        """
+        old = _hidden(self.destination, self._ident, "old")
+        if exists(old) and not exists(self.destination):
+            old.rename(self.destination)
+        receipt = read_receipt(self.whole)
+        if fingerprint is not None and receipt and receipt.fingerprint == fingerprint:
+            self.publish()
+        elif self.removes and fingerprint is None and self._is_as_it_was():
+            self._discard(self.destination)
+        self.clear()
+
+    def clear(self) -> None:
+        """Remove what is left of the work, and then the journal."""
+        for suffix in ("partial", "whole", "old", "partial.download"):
+            with suppress(OSError):
+                self._discard(_hidden(self.destination, self._ident, suffix))
+        _remove(_hidden(self.destination, self._ident, "trash"))
+        with suppress(OSError):
+            _hidden(self.destination, self._ident, "journal").unlink()
+        self.close()
+
+    def close(self) -> None:
+        """Unlock the journal and leave it to the next process, or to :func:`settle_all`."""
+        self._journal.close()
+
+    def _is_as_it_was(self) -> bool:
+        return exists(self.destination) and self.destination.lstat().st_ino == self._inode
+
+    def _discard(self, path: Path) -> None:
+        """Remove a folder; half removed, it is never taken for a whole one."""
+        if not exists(path):
+            return
+        trash = _hidden(self.destination, self._ident, "trash")
+        _remove(trash)
+        path.rename(trash)
+        _remove(trash)
+
+
+def settle_all(parent: Path, registered: Registered) -> None:
+    """Bring to its end what killed processes have begun in a folder; it raises nothing.
+
+    Args:
+        parent: The folder of all models, or of all data sets.
+        registered: Asks a database for a model's fingerprint.
+    """
+    for destination, ident in _left(parent):
+        with suppress(OSError):
+            journal = _locked(_hidden(destination, ident, "journal"))
+            if journal is None:
+                continue  # a process is at work
+            work = Installation(destination, ident, journal)
+            try:
+                work.settle(_committed(work, parent, registered))
+            except Error:
+                pass  # the database is locked, or is none: another time
+            finally:
+                work.close()
+
+
+def whole_folder(folder: Path, fingerprint: str) -> Path | None:
+    """Return the hidden folder that is to become a model's, if it has this fingerprint."""
+    with suppress(OSError):
+        for path in folder.parent.glob(f".{_escaped(folder.name)}.*.whole"):
+            receipt = read_receipt(path)
+            if receipt is not None and receipt.fingerprint == fingerprint:
+                return path
+    return None
+
+
+def flush_folder(folder: Path) -> None:
+    """Wait until the disk has a folder's files, so that no power cut takes them."""
+    for directory, _, names in os.walk(folder):
+        for name in names:
+            path = Path(directory, name)
+            if path.is_file() and not path.is_symlink():
+                with path.open("rb") as file:
+                    _flush(file.fileno())
+        if sys.platform != "win32":  # which opens no folders
+            number = os.open(directory, os.O_RDONLY)
+            try:
+                _flush(number)
+            finally:
+                os.close(number)
+
+
+def exists(path: Path) -> bool:
+    """Return whether there is something of this name, be it a link to nowhere."""
+    return os.path.lexists(path)
+
+
+def _flush(number: int) -> None:
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):  # it cannot
+            raise
+
+
+def _committed(work: Installation, parent: Path, registered: Registered) -> str | None:
+    if not work.model or not work.database:
+        # No database in memory outlives its connection, which had the journal locked. Whether it
+        # had committed a deletion nobody knows.
+        work.removes = False
+        return None
+    return registered(parent / work.database, work.model)
+
+
+def _left(parent: Path) -> list[tuple[Path, str]]:
+    try:
+        names = [path.name for path in parent.iterdir()]
+    except OSError:
+        return []
+    found = {match.groups() for match in map(_HIDDEN.fullmatch, names) if match}
+    return [(parent / name, ident) for name, ident in sorted(found)]
+
+
+def _hidden(destination: Path, ident: str, suffix: str) -> Path:
+    return destination.with_name(f".{destination.name}.{ident}.{suffix}")
+
+
+def _escaped(name: str) -> str:
+    return re.sub(r"([*?[])", r"[\1]", name)
+
+
+def _read(journal: _Journal) -> tuple[str, str, int]:
+    """Return a journal's database, model and inode; those of nothing where it is damaged."""
+    try:
+        database, model, inode = json.loads(journal.read())
+        return str(database), str(model), int(inode)
+    except (ValueError, TypeError):
+        return "", "", 0
+
+
+def _remove(path: Path) -> None:
+    if path.is_symlink() or path.is_file():
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+    elif exists(path):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+class _Journal:
+    """An open file, locked until it is closed or collected."""
+
+    def __init__(self, path: Path) -> None:
+        self._number: int | None = None
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+        self._number = os.open(path, flags, 0o644)
+        self.is_locked = _lock(self._number)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        number, self._number = self._number, None
+        if number is not None:
+            with suppress(OSError):
+                os.close(number)
+
+    def inode(self) -> int:
+        return os.fstat(self._fileno()).st_ino
+
+    def read(self) -> bytes:
+        with open(self._fileno(), "rb", closefd=False) as file:
+            file.seek(0)
+            return file.read()
+
+    def write(self, content: bytes) -> None:
+        with open(self._fileno(), "wb", closefd=False) as file:
+            file.write(content)
+        os.fsync(self._fileno())
+
+    def _fileno(self) -> int:
+        assert self._number is not None
+        return self._number
+
+
+def _locked(path: Path) -> _Journal | None:
+    """Open and lock a file, made if need be; None where another one has it locked."""
+    while True:
+        journal = _Journal(path)
+        if not journal.is_locked:
+            journal.close()
+            return None
+        # Whoever had it locked may have removed it meanwhile.
+        with suppress(FileNotFoundError):
+            if path.stat().st_ino == journal.inode():
+                return journal
+        journal.close()
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(number: int) -> bool:
+        try:
+            msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _lock(number: int) -> bool:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two names in one step; False where the system or the file system cannot.
+
+    Source: https://man7.org/linux/man-pages/man2/rename.2.html (RENAME_EXCHANGE)
+    """
+    if sys.platform not in ("linux", "darwin"):
+        return False
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        first, second = os.fsencode(one), os.fsencode(other)
+        if sys.platform == "linux":
+            status = library.renameat2(-100, first, -100, second, 2)
+        else:
+            status = library.renamex_np(first, second, 2)
+    except (OSError, AttributeError):
+        return False
+    return bool(status == 0)
