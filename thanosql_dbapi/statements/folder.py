@@ -12,6 +12,7 @@ from ..errors import OperationalError, WorkspaceError, clip
 from ..language import grammar
 from ..language.names import same_name
 from ..language.tree import Copy
+from ..openfile import OpenFile
 from ..planning.arguments import Arguments
 from ..planning.report import Report, Skipped
 from ..sources.folder import (
@@ -186,11 +187,11 @@ def _column(copied: FolderCopy, listing: Listing) -> str:
     return listing.column if listing.column in known else known[0]
 
 
-def _locate(context: Context) -> Callable[[str], Path]:
-    """Return what gives the file of a path, checked anew: a link may have been changed."""
+def _opener(context: Context) -> Callable[[str], OpenFile]:
+    """Return what opens the file of a path, checked anew: a link may have been changed."""
     workspace = context.workspace
     # Absolute, so that no name stands for one's own home.
-    return lambda path: workspace.locate(workspace.root / path)
+    return lambda path: workspace.open(workspace.root / path)
 
 
 def _table(context: Context, options: FolderOptions, column: str, files: Sequence[File]) -> Table:
@@ -209,7 +210,7 @@ def _table(context: Context, options: FolderOptions, column: str, files: Sequenc
 
 
 def _with_headers(context: Context, files: Sequence[File]) -> Iterator[Row]:
-    headers = read_headers(files, _locate(context), FORMATS)
+    headers = read_headers(files, _opener(context), FORMATS)
     return ((file.path, *header) for file, header in zip(files, headers, strict=True))
 
 
@@ -275,7 +276,8 @@ def _start(folder: Path, root: Path) -> str:
 
 def _digest(context: Context, file: File) -> bytes | None:
     try:
-        return content_digest(_locate(context)(file.path))
+        with _opener(context)(file.path) as opened:
+            return content_digest(opened)
     except (OSError, WorkspaceError):  # not the same file, as far as anybody can say
         return None
 
@@ -289,7 +291,7 @@ def _update_headers(context: Context, rows: PathColumn, found: PathRows, changes
             texts = [file.path] if path in changes.moved else found.spelled[path]
             stale += [(text, file) for text in texts]
     if stale:
-        headers = read_headers((file for _, file in stale), _locate(context), FORMATS)
+        headers = read_headers((file for _, file in stale), _opener(context), FORMATS)
         rows.set_headers((text, *header) for (text, _), header in zip(stale, headers, strict=True))
 
 

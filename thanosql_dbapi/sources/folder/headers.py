@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from itertools import islice
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
+from ...openfile import OpenFile
 from ..tables.table import Cell
 from .suffixes import RAW
 from .walk import LATEST_NS, File, suffix_of
@@ -58,13 +58,13 @@ _THREADS = 4
 
 
 def read_headers(
-    files: Iterable[File], locate: Callable[[str], Path], formats: Sequence[str]
+    files: Iterable[File], open_file: Callable[[str], OpenFile], formats: Sequence[str]
 ) -> Iterator[tuple[Cell, ...]]:
     """Yield the values of ``COLUMNS`` for each file, in order; None where it says nothing.
 
     Args:
         files: The files.
-        locate: Gives the file that a path means, or raises (``Workspace.locate``).
+        open_file: Opens the file that a path means, or raises (``Workspace.open``).
         formats: The formats that the decoder accepts, by Pillow's names.
     """
     from PIL import Image
@@ -73,7 +73,7 @@ def read_headers(
     readers = [Image.OPEN[name] for name in formats if name in Image.OPEN]
 
     def read(some: list[File]) -> list[tuple[Cell, ...]]:
-        return [(*_header(each.path, locate, readers), *file_facts(each)) for each in some]
+        return [(*_header(each.path, open_file, readers), *file_facts(each)) for each in some]
 
     waiting = iter(files)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="thanosql-headers") as pool:
@@ -96,11 +96,13 @@ def file_facts(file: File) -> tuple[int, str | None]:
     return file.size, time.isoformat(timespec=fraction)
 
 
-def _header(path: str, locate: Callable[[str], Path], readers: Sequence[Any]) -> tuple[Cell, ...]:
+def _header(
+    path: str, open_file: Callable[[str], OpenFile], readers: Sequence[Any]
+) -> tuple[Cell, ...]:
     """Return all columns but the last two."""
     nothing = (None,) * (len(COLUMNS) - 2)
     try:
-        with locate(path).open("rb") as file:
+        with open_file(path) as opened, opened.reader() as file:
             if suffix_of(path) in RAW:
                 return _of_raw(file)
             image = _opened(file, path, readers)
