@@ -32,6 +32,7 @@ class Workspace:
     Attributes:
         root: The workspace, absolute, symbolic links resolved.
         allowed_directories: The further folders, likewise.
+        linked: Where the folders of models and data sets are, if the user has made links of them.
 
     Example:
         >>> Workspace("/photos").locate("2026/cat.jpg").as_posix()
@@ -45,6 +46,9 @@ class Workspace:
         self.allowed_directories = tuple(
             absolute(self.root, os.fspath(folder)) for folder in allowed_directories
         )
+        # A link that comes later may be somebody else's.
+        own = (absolute(self.root, name) for name in (MODELS, DATASETS))
+        self.linked = tuple(each for each in own if not each.is_relative_to(self.root))
 
     @property
     def datasets(self) -> Path:
@@ -70,14 +74,25 @@ class Workspace:
         full = absolute(self.root, text)
         if self.holds(full):
             return full
-        raise WorkspaceError(
+        raise self._outside(text, full)
+
+    def _outside(self, text: str, full: Path) -> WorkspaceError:
+        return WorkspaceError(
             f"path {clip(text)} lies outside the workspace {str(self.root)!r}"
             f" (it is {str(full)!r}); move it there, or open the connection with"
             f" allowed_directories=[{str(full.parent)!r}]"
         )
 
     def holds(self, full: Path) -> bool:
-        """Return whether a resolved path lies in the workspace or an allowed directory."""
+        """Return whether a resolved path may be read.
+
+        It lies in the workspace or an allowed directory, or where the folder of models or data
+        sets was a link to when the workspace was opened.
+        """
+        return self.owns(full) or any(full.is_relative_to(each) for each in self.linked)
+
+    def owns(self, full: Path) -> bool:
+        """Return whether files may be written at a resolved path."""
         return any(full.is_relative_to(each) for each in (self.root, *self.allowed_directories))
 
     def open(self, path: StrPath) -> OpenFile:
@@ -104,7 +119,18 @@ class Workspace:
         Raises:
             WorkspaceError: The parent is a link to outside.
         """
-        return self.locate(folder.parent) / folder.name
+        return self.writable(folder.parent) / folder.name
+
+    def writable(self, folder: Path) -> Path:
+        """Return a folder in which files may be written, links resolved.
+
+        Raises:
+            WorkspaceError: It lies, or is a link to, outside.
+        """
+        full = absolute(self.root, os.fspath(folder))
+        if not self.owns(full):
+            raise self._outside(os.fspath(folder), full)
+        return full
 
 
 def is_folder(path: Path) -> bool:

@@ -77,7 +77,7 @@ class Context:
 
     def begin(self) -> None:
         """Forget what was noted of the last statement, and note what the database is like now."""
-        self.state.notes.clear()
+        self.state.answers.clear()
         self.moment = moment_of(self.database)
         self.state.read_version = None if self.moment is None else self.moment.data_version
 
@@ -268,10 +268,13 @@ class Context:
         def asked(content: str | Pixels) -> Query:
             return Query(model.fingerprint, model.dimension, self.settings.device, content)
 
-        # A folder elsewhere in the workspace is somebody's own; nothing is put beside it.
+        # A folder elsewhere in the workspace is somebody's own; nothing is put beside it. Where the
+        # folder of models is a link, the vectors are kept in the workspace itself.
+        is_linked = folder.parent in self.workspace.linked
+        place = self.workspace.root if is_linked else folder.parent
         store = (
-            QueryStore(folder.parent / NAME, can_write=not self.settings.is_read_only)
-            if folder.parent == self.workspace.models
+            QueryStore(place / NAME, can_write=not self.settings.is_read_only)
+            if is_linked or folder.parent == self.workspace.models
             else None
         )
         if kind == "text":
