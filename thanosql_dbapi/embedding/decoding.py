@@ -13,7 +13,7 @@ from ..settings import DEFAULT_IMAGE_PIXELS
 from . import formats
 from .jpeg_xl import jxl_size
 from .pixels import has_16_bits, upright_rgb
-from .salvage import MOST_MISSING, ends_in_zeros, salvage
+from .salvage import lacks_its_end, salvage
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -78,7 +78,7 @@ def decode(file: Any, head: bytes, suffix: str, reading: Reading) -> Image:
 
     picture: Image | None = None
     try:
-        if head.startswith(b"\xff\xd8") and ends_in_zeros(file):
+        if lacks_its_end(file, head):
             raise EOFError("its end was never written")
         picture = _opened(file, head, reading)
         if formats.is_raw_tiff(picture):
@@ -87,9 +87,11 @@ def decode(file: Any, head: bytes, suffix: str, reading: Reading) -> Image:
         with _turns(picture):
             picture.load()
             return upright_rgb(picture, _orientation(picture), has_16_bits=has_16)
-    except (UnknownKindError, TooLargeError, NeedsExtraError, MemoryError):
+    except (TooLargeError, NeedsExtraError, MemoryError):
         raise
     except Exception as cause:
+        if isinstance(cause, UnknownKindError) and not str(cause):
+            raise
         file.seek(0)
         with nullcontext() if picture is None else _turns(picture):
             found = _salvaged(file.read(), opened)
@@ -120,8 +122,9 @@ def _salvaged(content: bytes, opened: Callable[[bytes], Image]) -> Any:
 
 
 def _cut_short(missing: float, cause: Exception) -> str:
-    part = "hardly anything" if missing < 0.005 else f"about {missing:.0%}"
-    return f"is cut short or damaged at its end ({cause}): {part} of the picture is missing"
+    part = "less than 1 %" if missing < 0.01 else f"about {missing * 100:.0f} %"
+    why = " ".join(str(cause).split())
+    return f"is cut short or damaged at its end ({why}): {part} of the picture is missing"
 
 
 def _opened(file: Any, head: bytes, reading: Reading) -> Image:
@@ -202,13 +205,3 @@ def _orientation(image: Image) -> int:
             return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # a damaged EXIF block says nothing about the picture
         return 1
-
-
-__all__ = [
-    "MOST_MISSING",
-    "NeedsExtraError",
-    "Reading",
-    "TooLargeError",
-    "UnknownKindError",
-    "decode",
-]

@@ -55,7 +55,9 @@ class Extra:
         return True
 
     def __str__(self) -> str:
-        return f'{self.kind}: pip install "thanosql-dbapi[{self.name}]"'
+        return (
+            f'{self.kind}, which needs a further package: pip install "thanosql-dbapi[{self.name}]"'
+        )
 
 
 def _suffixes(text: str) -> frozenset[str]:
@@ -79,6 +81,7 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _RAW_HEADS = (b"FUJIFILMCCD-RAW", b"FOVb", b"\0MRM", b"IIU\0", b"IIRO", b"IIRS", b"MMOR")
 _NEW_SUBFILE_TYPE, _PHOTOMETRIC, _DNG_VERSION = 254, 262, 50706
 _CFA = 32803
+_TAG_GROUPS = (34665, 34853, 40965)  # EXIF, GPS, interoperability
 _HEIF_BRANDS = (
     *("heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs"),
     *("mif1", "mif2", "msf1", "heif"),
@@ -139,10 +142,24 @@ def open_picture(file: Any, head: bytes) -> Image:
         file.seek(0)
         try:
             with no_warnings():
-                return factory(file)
+                picture = factory(file)
+                if picture.format == "TIFF":
+                    _read_tags(picture)
+                return picture
         except REFUSALS as error:
             refusal = error
     raise refusal
+
+
+def _read_tags(picture: Image) -> None:
+    """Have a TIFF's tags read now: it warns of odd ones, and else would as it is decoded."""
+    try:
+        tags = picture.getexif()
+        for group in _TAG_GROUPS:
+            if group in tags:
+                tags.get_ifd(group)
+    except Exception:  # damaged tags say nothing of the picture
+        return
 
 
 def _plugins() -> Iterator[tuple[Callable[[Any], Image], Callable[[bytes], bool]]]:
@@ -231,7 +248,15 @@ def kind_of(head: bytes) -> str | None:
     kind = next((kind for mark, kind in _TEXTS if start.startswith(mark)), None)
     if kind is None and not head.strip(b"\0"):
         return "a file of zeros, whose content was never written"
-    return kind
+    return kind or ("a text" if _is_text(head) else None)
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:  # a letter may be cut at the end
+        text = head[: error.start].decode("utf-8") if error.start > len(head) - 4 else "\0"
+    return all(letter.isprintable() or letter.isspace() for letter in text)
 
 
 def extra_for(head: bytes) -> Extra | None:
@@ -253,13 +278,18 @@ def _brand(head: bytes) -> str:
     return head[8:12].decode("latin-1").lower() if head[4:8] == b"ftyp" else ""
 
 
-_OURS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WebP", "JPEG 2000", "AVIF", "HEIC/HEIF", "JPEG XL")
+_OURS = (
+    *("JPEG", "PNG", "GIF", "TIFF", "BMP", "QOI", "PPM", "WebP", "JPEG 2000"),
+    *("AVIF", "HEIC/HEIF", "JPEG XL"),
+)
 _HEADS = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"GIF8", "GIF"),
     *((mark, "TIFF") for mark in _TIFF),
     (b"BM", "BMP"),
+    (b"qoif", "QOI"),
+    *((b"P%d\n" % number, "PPM") for number in range(1, 8)),
     (b"\xff\x4f\xff\x51", "JPEG 2000"),
     (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JPEG 2000"),
     *((mark, "a camera's RAW file") for mark in _RAW_HEADS),

@@ -144,7 +144,7 @@ def _decode(file: Any, name: str, place: str, suffix: str, reading: Reading) -> 
             f" picture: set PIL.Image.MAX_IMAGE_PIXELS ({exc}){place}"
         ) from exc
     except UnknownKindError as exc:
-        raise MediaError(f"{name} {_no_image(head, kind, str(exc))}{place}") from exc
+        raise MediaError(f"{name} {_no_image(head, kind, _reason(exc))}{place}") from exc
     except MemoryError as exc:  # which says nothing about the picture
         raise MediaError(
             f"{name} could not be decoded: there is not enough memory now; it may be a good picture"
@@ -154,9 +154,15 @@ def _decode(file: Any, name: str, place: str, suffix: str, reading: Reading) -> 
     # struct.error, zlib.error, IndexError, …
     except Exception as exc:
         begins = f"it begins as {kind}; " if kind else ""
-        raise MediaError(
-            f"{name} is damaged or cut short: {begins}{str(exc) or type(exc).__name__}{place}"
-        ) from exc
+        raise MediaError(f"{name} is damaged or cut short: {begins}{_reason(exc)}{place}") from exc
+
+
+def _reason(error: Exception) -> str:
+    """Return what a decoder says, on one line."""
+    said = error.args[0] if error.args else ""
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(error)
+    text = " ".join(text.split())
+    return text[:200] or ("" if isinstance(error, UnknownKindError) else type(error).__name__)
 
 
 def _no_image(head: bytes, kind: str | None, reason: str) -> str:

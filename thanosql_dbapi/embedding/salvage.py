@@ -22,6 +22,8 @@ MOST_MISSING = 0.2
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
+_CODESTREAM = b"\xff\x4f\xff\x51"  # of JPEG 2000
+_TILE_PART = b"\xff\x90\x00\x0a"
 _JPEG_END = b"\xff\xd9"
 _JPEG_GREY = (127, 128)  # what libjpeg writes where nothing is known
 _PROFILE_LIMIT = 16 << 20
@@ -43,7 +45,7 @@ def salvage(content: bytes, opened: Open) -> tuple[Image, float | None] | None:
         whole. None if there is not enough of it.
     """
     if content.startswith(_PNG):
-        shorter, profile = without_texts(content)
+        shorter, profile = without_texts(content.rstrip(b"\0"))
         result = _patient(shorter, opened)
         if result and profile:
             result[0].info["icc_profile"] = profile
@@ -51,15 +53,26 @@ def salvage(content: bytes, opened: Open) -> tuple[Image, float | None] | None:
         return (result[0], None) if result and is_whole else result
     if content.startswith(_JPEG):
         return _jpeg(content.rstrip(b"\0"), opened)
+    if size := _stated_size(content):
+        return _padded(content.rstrip(b"\0"), size, opened)
     return _patient(content, opened)
 
 
-def ends_in_zeros(file: Any) -> bool:
-    """Return whether a file's end was never written: a copy that stopped has zeros there."""
+def lacks_its_end(file: Any, head: bytes) -> bool:
+    """Return whether a file's end was never written: a copy that stopped can have zeros there.
+
+    Some decoders take zeros for pixels.
+    """
+    if head.startswith((_JPEG, _PNG)):
+        count = 16
+    elif _has_stated_size(head):
+        count = 1024  # what is beside the picture may end in some
+    else:
+        return False
     file.seek(0, io.SEEK_END)
     size = file.tell()
-    file.seek(max(0, size - 16))
-    is_zero = not any(file.read(16))
+    file.seek(max(0, size - count))
+    is_zero = size > count and not any(file.read(count))
     file.seek(0)
     return is_zero
 
@@ -98,6 +111,8 @@ def _jpeg(content: bytes, opened: Open) -> tuple[Image, float | None] | None:
     strict = _patient(content, opened)
     if strict is not None and strict[1] == 0:
         return strict[0], None
+    if _is_coarse(content):
+        return None
     least = 1.0 if strict is None else strict[1]
     # With an end, libjpeg makes use of the last bytes as well, and of the scans of a progressive
     # file that are there; it fills the rest with grey.
@@ -106,6 +121,65 @@ def _jpeg(content: bytes, opened: Open) -> tuple[Image, float | None] | None:
         return strict
     missing = min(least, _grey_end(ended[0])) if ended[1] == 0 else ended[1]
     return (ended[0], missing) if missing <= MOST_MISSING else None
+
+
+def _padded(content: bytes, size: int, opened: Open) -> tuple[Image, float | None] | None:
+    """Decode a file whose header states its size, with filling in place of what is missing.
+
+    Decoders differ in which they take for pixels.
+    """
+    missing = (size - len(content)) / size
+    if not 0 < missing <= MOST_MISSING:
+        return None
+    for filling in (b"\0", b"\xff"):
+        try:
+            result = _patient(content + filling * (size - len(content)), opened)
+        except (SyntaxError, ValueError, RuntimeError, OSError):
+            continue
+        if result is not None:
+            return result[0], max(missing, result[1])
+    return None
+
+
+def _has_stated_size(head: bytes) -> bool:
+    return head.startswith((b"RIFF", _CODESTREAM)) or head[4:8] in (b"ftyp", b"jP  ")
+
+
+def _stated_size(content: bytes) -> int | None:
+    """Return how long a file says that it is: WebP, those made of boxes, JPEG 2000; or None."""
+    if not _has_stated_size(content):
+        return None
+    if content.startswith(b"RIFF"):
+        return 8 + int.from_bytes(content[4:8], "little")
+    at = 0
+    if content.startswith(_CODESTREAM) or content[4:8] == b"jP  ":
+        at = content.find(_TILE_PART)
+        while 0 <= at < len(content) - 10 and content[at : at + 4] == _TILE_PART:
+            length = int.from_bytes(content[at + 6 : at + 10], "big")
+            at = at + length if length else -1
+        return at + 2 if at > 0 else None
+    while 0 <= at <= len(content) - 8:
+        length = int.from_bytes(content[at : at + 4], "big")
+        if length == 1:
+            length = int.from_bytes(content[at + 8 : at + 16], "big")
+        at = at + length if length >= 8 else -1
+    return at if at > 0 else None
+
+
+def _is_coarse(content: bytes) -> bool:
+    """Return whether a progressive JPEG ends before any scan with the details of its brightness."""
+    start = content.find(b"\xff\xc2")
+    if start < 0:
+        return False
+    brightness = content[start + 10 : start + 11]
+    at = content.find(b"\xff\xda", start)
+    while at >= 0:
+        colours = content[at + 4 : at + 5]
+        rest = content[at + 5 + 2 * (colours[0] if colours else 0) :][:2]
+        if content[at + 5 : at + 6] == brightness and rest[1:] == b"\x3f":
+            return False
+        at = content.find(b"\xff\xda", at + 2)
+    return True
 
 
 def _patient(content: bytes, opened: Open) -> tuple[Image, float] | None:
