@@ -193,7 +193,9 @@ def test_convert_names_the_files_that_are_there_in_part(
 ) -> None:
     whole = saved(SCENE, "JPEG")
     (workspace / "images" / "red.png").write_bytes(whole[:-30])
-    with pytest.warns(thanosql_dbapi.MediaWarning, match="1 images are there in part") as caught:
+    with pytest.warns(
+        thanosql_dbapi.MediaWarning, match="1 of 6 images are there in part"
+    ) as caught:
         connection.execute("CONVERT USING m OPTIONS (table_name='photos') AS SELECT * FROM photos")
     assert "images/red.png" in str(caught[0].message)
     (count,) = connection.execute("SELECT count(m_clipen) FROM photos").fetchone()

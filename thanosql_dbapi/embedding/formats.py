@@ -48,8 +48,7 @@ class Extra:
     def is_installed(self) -> bool:
         """Return whether its package can be imported; asked anew until it can."""
         try:
-            with _quiet:
-                importlib.import_module(self.module)
+            importlib.import_module(self.module)
         except ImportError:
             return False
         return True

@@ -114,15 +114,16 @@ def fill(
     if failures:
         warn_user(_summary(plan, failures, total), MediaWarning)
     if remarks:
-        warn_user(_remarks(plan, remarks), MediaWarning)
+        warn_user(_remarks(plan, remarks, total), MediaWarning)
 
 
-def _remarks(plan: EmbeddingPlan, remarks: list[str]) -> str:
+def _remarks(plan: EmbeddingPlan, remarks: list[str], total: int) -> str:
     shown = "".join(f"\n  {remark}" for remark in sorted(remarks)[:SHOWN_FAILURES])
     more = len(remarks) - SHOWN_FAILURES
     return (
-        f"CONVERT USING {plan.model.name}: {len(remarks):,} images are there in part, and have the"
-        f" vector of that part:{shown}" + (f"\n  and {more:,} more" if more > 0 else "")
+        f"CONVERT USING {plan.model.name}: {len(remarks):,} of {total:,} images are there in part,"
+        f" and have the vector of that part:{shown}"
+        + (f"\n  and {more:,} more" if more > 0 else "")
     )
 
 
