@@ -26,6 +26,7 @@ _CODESTREAM = b"\xff\x4f\xff\x51"  # of JPEG 2000
 _TILE_PART = b"\xff\x90\x00\x0a"
 _JPEG_END = b"\xff\xd9"
 _JPEG_GREY = (127, 128)  # what libjpeg writes where nothing is known
+_STRIP = 512  # columns
 _PROFILE_LIMIT = 16 << 20
 _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 
@@ -224,11 +225,16 @@ def _filled(pixels: NDArray[np.uint8], is_noise: NDArray[np.bool_]) -> NDArray[n
     import numpy as np
 
     height, width = is_noise.shape
-    rows = np.arange(height)[:, None]
-    above = np.maximum.accumulate(np.where(is_noise, -1, rows), axis=0)
-    below = np.minimum.accumulate(np.where(is_noise, height, rows)[::-1], axis=0)[::-1]
-    nearest = np.where(above >= 0, above, np.where(below < height, below, rows))
-    return pixels[nearest, np.arange(width)]
+    rows = np.arange(height, dtype=np.int32)[:, None]
+    filled = np.empty_like(pixels)
+    for left in range(0, width, _STRIP):  # the numbers of rows take more memory than the pixels
+        strip = slice(left, left + _STRIP)
+        noise = is_noise[:, strip]
+        above = np.maximum.accumulate(np.where(noise, -1, rows), axis=0)
+        below = np.minimum.accumulate(np.where(noise, height, rows)[::-1], axis=0)[::-1]
+        nearest = np.where(above >= 0, above, np.where(below < height, below, rows))
+        filled[:, strip] = np.take_along_axis(pixels[:, strip], nearest[:, :, None], axis=0)
+    return filled
 
 
 def _grey_end(image: Image) -> float:

@@ -28,8 +28,8 @@ SHAPE_LIMIT = 50
 # A camera's JPEG is decoded at half its size where that keeps this many times the model's own
 # short side, and this many pixels. Over 24 photographs enlarged to 6 and 12 megapixels, the
 # vectors kept a cosine of 0.9994 and more to those of the whole files; a quarter of the size, or
-# half of a small picture, did not keep 0.999. A quarter of 48 and an eighth of 108 megapixels, whose
-# short sides are above the same bound, kept 0.9999 (12 photographs enlarged, storybook_clip).
+# half of a small picture, did not keep 0.999. A quarter of 48 and an eighth of 108 megapixels,
+# whose short sides are above the same bound, kept 0.9999 (12 photographs enlarged, storybook_clip).
 HALF_TIMES = 3
 HALF_LEAST_PX = 960
 
