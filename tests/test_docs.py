@@ -40,6 +40,7 @@ TWINS = (
     "superset",
     "security",
     "picture-formats",
+    "your-photos",
 )
 HOME = "/home/me/photos"
 """What the pages print where the workspace's path stands."""

@@ -35,7 +35,7 @@ def test_state_machine(long: Any, tmp_path: Path) -> None:
     workspace = machine.make_workspace(tmp_path, machine.ROWS)
     counts: Any = machine.collections.Counter()
     with machine.Process() as process:
-        for case in range(2):
+        for case in range(1):
             operations = machine.Writer(f"short/{case}").operations(12)
             counts += machine.run_case(workspace, process, operations)
     assert counts["searches by matrix"] > counts["searches by scan"]
@@ -54,7 +54,8 @@ def test_concurrency(long: Any, tmp_path: Path, journal: str) -> None:
 
 def test_ends(long: Any, tmp_path: Path) -> None:
     ends = long("ends")
-    measured = ends.run(tmp_path, seconds=60, searches=300, converts=6)
+    ends.MOMENTS = 6
+    measured = ends.run(tmp_path, seconds=60, searches=240, converts=4)
     # Memory is for the long form: in a few hundred searches it is what was loaded.
     grown = [each for each in ends.growth(measured) if not each.startswith("memory")]
     assert not grown

@@ -483,6 +483,22 @@ def test_a_missing_package_is_named(
     assert missing
 
 
+def test_copy_takes_what_can_be_opened_and_names_the_package_for_the_rest(
+    connection: Connection, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pillow_heif")
+    (workspace / "p").mkdir()
+    for name in ("1.HEIC", "2.nef", "3.jp2", "4.jxl"):
+        (workspace / "p" / name).write_bytes(heic(SCENE))
+    for module in ("pillow_jxl", "rawpy"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.warns(thanosql_dbapi.MediaWarning, match=r"thanosql-dbapi\[jxl,raw\]") as caught:
+        connection.execute("COPY t OPTIONS (exif=True) FROM 'p/'")
+    assert ".nef" in str(caught[0].message)
+    found = connection.execute("SELECT image_path, width FROM t ORDER BY 1").fetchall()
+    assert found == [("p/1.HEIC", 160), ("p/3.jp2", 160)]
+
+
 def test_suffixes_of_pictures() -> None:
     found = picture_suffixes()
     names = ".jpg .jpe .jfif .png .webp .avif .tif .tiff .mpo .jp2 .ppm .bmp .gif .heic .nef .jxl"

@@ -61,6 +61,7 @@ from .errors import (
 )
 from .explanation import Explanation
 from .opening import explain
+from .planning.report import Report, Skipped
 from .progress import ProgressSetting
 from .settings import OPTIONS
 from .sqlite3_compat import is_foreign, options_of, relay, with_abilities_of
@@ -227,7 +228,9 @@ __all__ = [
     "OperationalError",
     "PrepareProtocol",
     "ProgrammingError",
+    "Report",
     "Row",
+    "Skipped",
     "SourceError",
     "StatementError",
     "Time",

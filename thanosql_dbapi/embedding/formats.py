@@ -115,6 +115,22 @@ def picture_suffixes() -> Mapping[str, Extra | None]:
     return found
 
 
+def header_readers() -> list[tuple[Any, Any]]:
+    """Return what reads the headers of pictures, as ``PIL.Image.OPEN`` has it.
+
+    JPEG XL is not among it: its decoder has no step before the pixels.
+    """
+    from PIL import Image
+
+    Image.init()
+    readers: list[tuple[Any, Any]] = [Image.OPEN[name] for name in FORMATS if name in Image.OPEN]
+    if HEIF.is_installed():
+        import pillow_heif
+
+        readers.append((pillow_heif.HeifImageFile, lambda head: _brand(head) in _HEIF_BRANDS))
+    return readers
+
+
 REFUSALS = (SyntaxError, IndexError, TypeError, struct.error)
 """What a plugin raises that another plugin may do better, as ``Image.open`` has them."""
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -80,6 +80,12 @@ class StatementSpec(NamedTuple):
 
 OVERWRITE = flag("overwrite")
 IF_EXISTS = choice("if_exists", ("fail", "replace", "append"), "fail")
+
+COPY_IF_EXISTS = choice("if_exists", ("fail", "replace", "append", "sync"), "fail")
+EXCLUDE = value("exclude", "none")
+RECURSIVE = flag("recursive", True)
+EXIF = flag("exif")
+ALLOW_EMPTY = flag("allow_empty")
 
 ROWS = integer("rows", None, "2000", minimum=1)
 SEED = integer("seed", None, "0", minimum=0)
@@ -177,14 +183,20 @@ def when_changed(forget: Callable[[], None]) -> None:
     _changed.append(forget)
 
 
+@cache
 def first_words() -> frozenset[str]:
     """Return the words that begin a statement of ours; DELETE, which SQL has too, left out."""
     return frozenset(words[0] for words in SPECS) - {"DELETE"}
 
 
+@cache
 def query_words() -> frozenset[str]:
     """Return the first words of statements that can stand where SQL takes a query."""
     return frozenset(words[0] for words, spec in SPECS.items() if spec.shape is Shape.QUERY)
+
+
+when_changed(first_words.cache_clear)
+when_changed(query_words.cache_clear)
 
 
 def specs_of(first: str) -> Iterator[StatementSpec]:
@@ -250,7 +262,7 @@ register(
     ),
     StatementSpec(
         ("COPY",), "Copy", Shape.ACTION, "a table", {"SUBJECT": "table", "FROM": "source"},
-        options=(IF_EXISTS, OVERWRITE),
+        options=(COPY_IF_EXISTS, OVERWRITE, EXCLUDE, RECURSIVE, EXIF, ALLOW_EMPTY),
     ),
     StatementSpec(
         ("CONVERT",), "Convert", Shape.QUERY, "", _USING_AS, options=(

@@ -7,6 +7,7 @@ and tells a database that another one has replaced them.
 from __future__ import annotations
 
 import json
+import os
 import stat
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -29,6 +30,42 @@ class Receipt:
 
     source: str
     fingerprint: str
+
+
+@dataclass(frozen=True)
+class KnownFolder:
+    """A model's folder that has been looked at: one system call tells whether it is still the same.
+
+    Attributes:
+        path: The folder, its links resolved.
+        receipt: The path of its receipt.
+        status: Device, inode, size and time of the receipt then.
+    """
+
+    path: Path
+    receipt: str
+    status: tuple[int, int, int, int]
+
+    @classmethod
+    def of(cls, folder: Path) -> KnownFolder | None:
+        """Return what is to be known of a folder; None where it has no receipt."""
+        receipt = str(folder / NAME)
+        status = _status(receipt)
+        return None if status is None else cls(folder, receipt, status)
+
+    def is_there(self) -> bool:
+        """Return whether the folder has the same receipt file, unchanged."""
+        return _status(self.receipt) == self.status
+
+
+def _status(file: str) -> tuple[int, int, int, int] | None:
+    try:
+        status = os.lstat(file)
+    except OSError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def write_receipt(folder: Path, receipt: Receipt) -> None:

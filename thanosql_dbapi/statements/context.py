@@ -19,7 +19,7 @@ from ..errors import (
     warn_user,
 )
 from ..language.names import same_name
-from ..models.provenance import read_receipt
+from ..models.provenance import KnownFolder, read_receipt
 from ..models.query_store import NAME, QueryStore
 from ..settings import Settings
 from ..sources.installation import whole_folder
@@ -134,6 +134,10 @@ class Context:
             ModelError: It is missing, or was replaced.
             WorkspaceError: What the database says of it is a path outside the workspace.
         """
+        key = model.folder, model.fingerprint
+        known = self.state.model_folders.get(key)
+        if known is not None and known.is_there():
+            return known.path
         folder = self.workspace.locate(model.folder)
         receipt = read_receipt(folder)
         if receipt is None or receipt.fingerprint != model.fingerprint:
@@ -152,6 +156,9 @@ class Context:
                 " model (a second database of the workspace can do so); get it again with"
                 " OPTIONS (overwrite=True), or under another name"
             )
+        found = KnownFolder.of(folder)
+        if found is not None:
+            self.state.model_folders[key] = found
         return folder
 
     def encoder(self, model: Model) -> Encoder:

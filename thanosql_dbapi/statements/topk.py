@@ -34,8 +34,10 @@ from ..planning.arguments import Arguments
 from ..planning.plans import UNRESTRICTED, Plan, SearchPlan, TopK
 from ..stores.sqlite.compile import Compiled, compile_parts, compile_plan, compile_probe
 from ..stores.sqlite.database import Database
+from ..stores.sqlite.similarity import COMPARING
 from ..stores.sqlite.state import SearchStats
-from ..stores.sqlite.topk.matrices import Current, Declined, best_rows
+from ..stores.sqlite.topk.best import best_rows
+from ..stores.sqlite.topk.matrices import Current, Declined
 from ..stores.sqlite.topk.quantized import products_problem
 from ..vectors import to_vector
 from .context import Context
@@ -203,7 +205,7 @@ class _Candidates:
                 "other connections may write meanwhile; a transaction would keep them out"
             )
         own = self.context.state.own_functions
-        if own and (called := own.intersection(words_of(self.arguments.sql))):
+        if own and (called := own.intersection(words_of(self.arguments.sql) | COMPARING)):
             raise Declined(f"{min(called)!r} is a function of the program, which may have a memory")
         if problem := products_problem():
             raise Declined(problem)

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...planning.answer import Answer
+from ...planning.report import Report
 from .memory import Memory
 
 if TYPE_CHECKING:
+    from ...models.provenance import KnownFolder
     from ...sources.installation import Installation
     from .topk.matrices import Matrices
 
@@ -47,10 +49,13 @@ class State:
         read_version: SQLite's data_version before candidates were looked for, or None.
         own_functions: Lower-case names of SQL functions that the program has made.
         memory: What was read of the database at the last moment.
+        model_folders: The folders of models that were used, by what the registry says of them and
+            their fingerprints.
         notes: What answers each search of the last statement, and why.
         file_identity: Device and inode of the file that was opened, or None where unknown.
         unsettled: Model folders that wait for the end of a transaction.
         is_blind: Whether the connection can change vectors without running triggers.
+        report: What the last COPY did.
     """
 
     temporary: list[str] = field(default_factory=list)
@@ -61,7 +66,9 @@ class State:
     read_version: int | None = None
     own_functions: set[str] = field(default_factory=set)
     memory: Memory = field(default_factory=Memory)
+    model_folders: dict[tuple[str, str], KnownFolder] = field(default_factory=dict)
     notes: list[Answer] = field(default_factory=list)
     file_identity: tuple[int, int] | None = None
     unsettled: list[Installation] = field(default_factory=list)
     is_blind: bool = False
+    report: Report | None = None
