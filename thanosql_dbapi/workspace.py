@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Union
+from unicodedata import normalize
 
 from .errors import WorkspaceError, clip
 from .openfile import OpenFile
@@ -159,8 +160,11 @@ def absolute(root: Path, text: str) -> Path:
     try:
         full = (root / with_home(text)).resolve()
         full.stat()
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        pass  # it need not be there; opening it says what is wrong
+    except (FileNotFoundError, NotADirectoryError):
+        # It need not be there; opening it says what is wrong.
+        full = full if full is None or text.isascii() else _written_otherwise(full)
+    except PermissionError:
+        pass
     except UnicodeError as error:
         raise WorkspaceError(
             f"path {clip(text)} has characters that no file name has: {error}"
@@ -175,6 +179,29 @@ def absolute(root: Path, text: str) -> Path:
         raise WorkspaceError(f"path {clip(text)} cannot be looked up: {reason}") from error
     assert full is not None
     return full
+
+
+def _written_otherwise(missing: Path) -> Path:
+    """Return a path that is there and differs in how its accents are written, or the path itself.
+
+    Macs write é as e and an accent, other systems as one character, and a list of files and the
+    files may come from two of them. The names that are there are left as they are.
+    """
+    found = Path(missing.anchor)
+    for name in missing.parts[1:]:
+        spellings = dict.fromkeys((name, normalize("NFC", name), normalize("NFD", name)))
+        try:
+            there = (found / each for each in spellings if os.path.lexists(found / each))
+            step = next(there, None)
+        except (OSError, ValueError):
+            step = None
+        if step is None:
+            return missing
+        found = step
+    try:
+        return found.resolve()
+    except (OSError, RuntimeError):
+        return missing
 
 
 def with_home(text: str) -> str:

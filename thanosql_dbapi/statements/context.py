@@ -172,12 +172,12 @@ class Context:
         folder = self.model_folder(model)
         return load_encoder(folder, device=self.settings.device, fingerprint=model.fingerprint)
 
-    def read_image(self, source: QueryValue, *, least_side_px: int | None = None) -> Image:
+    def read_image(self, source: QueryValue, **how: Any) -> Image:
         """Return the image that a path, URL or BLOB names, as RGB.
 
         Args:
             source: The path, URL or bytes.
-            least_side_px: See ``open_image``.
+            how: ``least_side_px`` and ``remark`` of ``open_image``.
         """
         from ..embedding.images import open_image
 
@@ -185,7 +185,8 @@ class Context:
             source,
             locate=self.workspace.locate,
             fetch=self.fetcher(),
-            least_side_px=least_side_px,
+            max_pixels=self.settings.max_image_pixels,
+            **how,
         )
 
     def fetcher(self) -> Callable[[str], bytes] | None:

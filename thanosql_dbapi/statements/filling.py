@@ -85,9 +85,11 @@ def fill(
     from ..embedding.batches import embed_rows, embed_texts_rows
 
     failures: list[Failure[int]] = []
+    remarks: list[str] = []  # filled by the threads that decode
     encoder = context.encoder(plan.model)
     if plan.kind == "image":
-        read = partial(context.read_image, least_side_px=encoder.preparation.least_side_px)
+        least_side_px = encoder.preparation.least_side_px
+        read = partial(context.read_image, least_side_px=least_side_px, remark=remarks.append)
         batches = embed_rows(encoder, rows, read=read, batch_size=plan.batch_size)
     else:
         batches = embed_texts_rows(encoder, rows, batch_size=plan.batch_size)
@@ -111,6 +113,18 @@ def fill(
             batches.close()
     if failures:
         warn_user(_summary(plan, failures, total), MediaWarning)
+    if remarks:
+        warn_user(_remarks(plan, remarks, total), MediaWarning)
+
+
+def _remarks(plan: EmbeddingPlan, remarks: list[str], total: int) -> str:
+    shown = "".join(f"\n  {remark}" for remark in sorted(remarks)[:SHOWN_FAILURES])
+    more = len(remarks) - SHOWN_FAILURES
+    return (
+        f"CONVERT USING {plan.model.name}: {len(remarks):,} of {total:,} images are there in part,"
+        f" and have the vector of that part:{shown}"
+        + (f"\n  and {more:,} more" if more > 0 else "")
+    )
 
 
 def _summary(plan: EmbeddingPlan, failures: list[Failure[int]], total: int) -> str:
