@@ -17,6 +17,7 @@ from .errors import Error, ProgrammingError, WorkspaceError, clip
 from .explanation import Explanation, indented
 from .language import parse
 from .plain_texts import UNSETTLED, PlainTexts
+from .planning.report import Report
 from .settings import OPTIONS, Settings
 from .sharing import CONNECTION, CURSOR, belongs_to_process, guarded
 from .sqlite3_compat import (
@@ -147,6 +148,11 @@ class Connection(sqlite3.Connection):
     def workspace(self) -> Path:
         """The folder where relative paths start, and where data sets and models are kept."""
         return self.settings.workspace.root
+
+    @property
+    def report(self) -> Report | None:
+        """What the last COPY or CONVERT that succeeded did, in numbers; None before the first."""
+        return self._state.report
 
     def cursor(self, factory: Any = Cursor) -> Any:
         """Return a new cursor; ``factory`` is as in sqlite3."""

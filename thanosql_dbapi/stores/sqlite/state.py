@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...planning.answer import Answer
+from ...planning.report import Report
 from .memory import Memory
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class State:
         file_identity: Device and inode of the file that was opened, or None where unknown.
         unsettled: Model folders that wait for the end of a transaction.
         is_blind: Whether the connection can change vectors without running triggers.
+        report: What the last COPY or CONVERT did.
     """
 
     temporary: list[str] = field(default_factory=list)
@@ -69,3 +71,4 @@ class State:
     file_identity: tuple[int, int] | None = None
     unsettled: list[Installation] = field(default_factory=list)
     is_blind: bool = False
+    report: Report | None = None
