@@ -61,6 +61,8 @@ from .errors import (
 )
 from .explanation import Explanation
 from .opening import explain
+from .planning.convert_report import ConvertReport
+from .planning.report import Report, Skipped
 from .progress import ProgressSetting
 from .settings import OPTIONS
 from .sqlite3_compat import is_foreign, options_of, relay, with_abilities_of
@@ -204,6 +206,7 @@ __all__ = [
     "STRING",
     "Binary",
     "Connection",
+    "ConvertReport",
     "ConvertWarning",
     "Cursor",
     "DataError",
@@ -224,7 +227,9 @@ __all__ = [
     "OperationalError",
     "PrepareProtocol",
     "ProgrammingError",
+    "Report",
     "Row",
+    "Skipped",
     "SourceError",
     "StatementError",
     "Time",

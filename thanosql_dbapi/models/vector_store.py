@@ -133,8 +133,8 @@ class VectorStore:
             "INSERT OR REPLACE INTO vectors (key, vector, checksum, used) VALUES (?, ?, ?, ?)",
             [(key, vector, checksum(key, vector), self._run) for key, vector in pairs],
         )
-        if self._size(database) > self.limit_bytes:
-            database.execute(_EVICT)
+        while self._size(database) > self.limit_bytes and database.execute(_EVICT).rowcount > 0:
+            pass
         database.execute("COMMIT")
         self._hits.clear()
 

@@ -10,6 +10,7 @@ from ..errors import MediaWarning, ModelWarning, clip, warn_user
 from ..language.names import same_name
 from ..stores.sqlite.registry import VectorColumn
 from ..stores.sqlite.topk.change_log import draw_version, find_watch, watch
+from . import drawings
 from .contents import Contents
 from .context import Context
 from .embedding_plan import EmbeddingPlan, Failed, Tally
@@ -64,8 +65,11 @@ def fill(
     encoder = context.encoder(plan.model)
     tally = Tally(device=encoder.device, dtype=encoder.precision)
     too_long: list[str] = []
+    others: list[object] = []
     if plan.kind == "text":
         rows = _measured(context, plan, rows, too_long)
+    elif drawings.is_of_concern(context, plan.model):
+        rows = drawings.looked_at(context, plan, rows, others)
     batches = _batches(context, plan, encoder, rows, contents)
     with context.settings.progress.track(
         f"CONVERT USING {plan.model.name}", total, plan.kind
@@ -94,6 +98,8 @@ def fill(
         finally:
             batches.close()
     _warn(plan, tally, total, too_long)
+    if others:
+        drawings.tell(context, f"CONVERT USING {plan.model.name}", others[0])
     return tally
 
 
