@@ -154,6 +154,14 @@ def test_base_dir_leaves_absolute_paths_and_blobs(
     assert reported(beside, sql).failed == 0
 
 
+def test_a_base_dir_that_is_forgotten_costs_no_vectors(beside: thanosql.Connection) -> None:
+    sql = "CONVERT USING m OPTIONS (table_name='photos', base_dir='album') AS SELECT * FROM photos"
+    reported(beside, sql)
+    assert reported(beside).failed == 6
+    assert beside.execute("SELECT count(m_clipen) FROM photos").fetchone() == (6,)
+    assert reported(beside, sql).unchanged == 6
+
+
 def test_base_dir_leads_nowhere_outside(beside: thanosql.Connection, workspace: Path) -> None:
     (workspace.parent / "images").mkdir()
     Image.new("RGB", (9, 9)).save(workspace.parent / "images" / "red.png")

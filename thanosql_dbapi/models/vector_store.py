@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 NAME = ".vectors.db"
 LIMIT_BYTES = 1 << 30
 """For half a million vectors of 512 numbers."""
-# Another process writes a batch in some milliseconds.
+# Another process writes what it has collected in some milliseconds.
 _TIMEOUT_S = 0.2
+_COLLECTED = 512
+"""Vectors that are written at once: a transaction for each batch of 16 takes noticeable time."""
 
 # `used` is the number of the run, counted from 1, that last read or wrote the entry.
 _SCHEMA = """
@@ -70,6 +72,7 @@ class VectorStore:
         self._database: sqlite3.Connection | None = None
         self._run = 0
         self._hits: set[bytes] = set()
+        self._waiting: dict[bytes, bytes] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +83,8 @@ class VectorStore:
     def get(self, key: bytes) -> bytes | None:
         """Return the vector of a key, or None."""
         with self._lock:
+            if key in self._waiting:
+                return self._waiting[key]
             try:
                 database = self._opened(makes=False)
                 if database is None:
@@ -95,30 +100,36 @@ class VectorStore:
             return row[0]
 
     def put(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
-        """Keep vectors by their keys, if possible, and note which ones were used."""
-        found = list(pairs)
+        """Keep vectors by their keys; they are written some hundred at once."""
         with self._lock:
-            if not self._can_write or not (found or self._hits):
+            if not (self._can_write and self._is_usable):
                 return
-            try:
-                self._write(found)
-            except sqlite3.OperationalError:
-                self._undo()  # locked, read-only, or the disk is full: another time
-            except sqlite3.DatabaseError:  # damaged, or of another kind
-                self._close()
-                try:
-                    self.path.unlink(missing_ok=True)
-                    self._write(found)
-                except (sqlite3.Error, OSError):
-                    self._is_usable = False
+            self._waiting.update(pairs)
+            if len(self._waiting) >= _COLLECTED:
+                self._flush()
 
     def close(self) -> None:
-        """Close the file, after noting which vectors were used."""
-        self.put(())
+        """Write what waits, note which vectors were used, and close the file."""
         with self._lock:
+            if self._can_write and (self._waiting or self._hits):
+                self._flush()
             self._close()
 
-    def _write(self, pairs: list[tuple[bytes, bytes]]) -> None:
+    def _flush(self) -> None:
+        try:
+            self._write()
+        except sqlite3.OperationalError:
+            self._undo()  # locked, read-only, or the disk is full: another time
+        except sqlite3.DatabaseError:  # damaged, or of another kind
+            self._close()
+            try:
+                self.path.unlink(missing_ok=True)
+                self._write()
+            except (sqlite3.Error, OSError):
+                self._is_usable = False
+        self._waiting.clear()
+
+    def _write(self) -> None:
         database = self._opened(makes=True)
         if database is None:
             return
@@ -131,7 +142,10 @@ class VectorStore:
         )
         database.executemany(
             "INSERT OR REPLACE INTO vectors (key, vector, checksum, used) VALUES (?, ?, ?, ?)",
-            [(key, vector, checksum(key, vector), self._run) for key, vector in pairs],
+            [
+                (key, vector, checksum(key, vector), self._run)
+                for key, vector in self._waiting.items()
+            ],
         )
         while self._size(database) > self.limit_bytes and database.execute(_EVICT).rowcount > 0:
             pass

@@ -90,7 +90,8 @@ class Contents:
         if isinstance(source, bytes):
             digest.update(source)
         else:
-            digest.update(repr(self._plan.place(source)).encode("utf-8", "surrogatepass"))
+            # As it is written: under another base_dir it is the same row's file, or not there.
+            digest.update(repr(source).encode("utf-8", "surrogatepass"))
         return digest
 
     def _is_path(self, source: object) -> bool:
