@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -378,3 +379,24 @@ def test_a_picture_that_was_damaged_keeps_its_vector_until_it_can_be_read(
     assert vectors(converted) == before
     shutil.copy(workspace / "red.png", good)
     assert convert(converted).unchanged == 6
+
+
+def test_copy_learns_the_digests_of_what_was_converted(
+    connection: thanosql.Connection, workspace: Path
+) -> None:
+    connection.execute("COPY album FROM 'images/'")
+    convert(connection, "album")
+    known = dict(connection.execute("SELECT path, digest FROM thanosql_files").fetchall())
+    assert known == {
+        f"images/{path.name}": hashlib.sha256(path.read_bytes()).digest()
+        for path in (workspace / "images").iterdir()
+    }
+    assert not connection.in_transaction
+    mark(connection, "album")
+    (workspace / "images").rename(workspace / "moved")
+    connection.execute("COPY album OPTIONS (if_exists='sync') FROM '.'")
+    report = connection.report
+    assert report is not None
+    assert len(vectors(connection, "album")) == 6 + report.added
+    convert(connection, "album")
+    assert marked(connection, "album") == 6

@@ -788,7 +788,7 @@ def test_closing_cancels_what_waits() -> None:
     assert not decode_threads()
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, ModelError("damaged"), ValueError("a bug")])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ModelError("damaged")])
 def test_other_errors_end_it_and_leave_no_thread(error: BaseException) -> None:
     def read(source: int) -> Image.Image:
         if source == 6:
@@ -798,7 +798,7 @@ def test_other_errors_end_it_and_leave_no_thread(error: BaseException) -> None:
     batches = embed_rows(Fake(), ((n, n) for n in range(40)), read=read, batch_size=4)
     assert next(batches).keys == [0, 1, 2, 3]
     kind = error if isinstance(error, type) else type(error)
-    with pytest.raises(kind, match=r"damaged|a bug|^$"):
+    with pytest.raises(kind, match=r"damaged|^$"):
         list(batches)
     assert not decode_threads()
 

@@ -107,8 +107,11 @@ def test_long_strips_are_cut_before_they_are_enlarged(tmp_path: Path) -> None:
             {"size": {"longest_edge": 9}},
             r"size .* is \{'longest_edge': 9\}; expected shortest_edge",
         ),
-        ({"size": 0}, "size .* is 0; expected shortest_edge, or height and width, in pixels"),
-        ({"crop_size": {"height": 9}}, "crop_size .* expected height and width, in pixels"),
+        (
+            {"size": 0},
+            "size .* is 0; expected shortest_edge, or height and width, 1 to 8,192",
+        ),
+        ({"crop_size": {"height": 9}}, "crop_size .* expected height and width, 1 to 8,192"),
         (
             {"image_mean": [0.5] * 4},
             r"image_mean .*expected three numbers, for red, green and blue",

@@ -161,7 +161,7 @@ class ConvertWarning(UserWarning):
 
 
 class MediaWarning(UserWarning):
-    """Images that a CONVERT could not read: how many, and why the first ones."""
+    """Images that a CONVERT could not read, or what a COPY left out of a folder, and why."""
 
 
 class ModelWarning(UserWarning):

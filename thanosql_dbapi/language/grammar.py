@@ -81,6 +81,12 @@ class StatementSpec(NamedTuple):
 OVERWRITE = flag("overwrite")
 IF_EXISTS = choice("if_exists", ("fail", "replace", "append"), "fail")
 
+COPY_IF_EXISTS = choice("if_exists", ("fail", "replace", "append", "sync"), "fail")
+EXCLUDE = value("exclude", "none")
+RECURSIVE = flag("recursive", True)
+EXIF = flag("exif")
+ALLOW_EMPTY = flag("allow_empty")
+
 ROWS = integer("rows", None, "2000", minimum=1)
 SEED = integer("seed", None, "0", minimum=0)
 MODEL_NAME = text("model_name", None, "the model's name")
@@ -257,7 +263,7 @@ register(
     ),
     StatementSpec(
         ("COPY",), "Copy", Shape.ACTION, "a table", {"SUBJECT": "table", "FROM": "source"},
-        options=(IF_EXISTS, OVERWRITE),
+        options=(COPY_IF_EXISTS, OVERWRITE, EXCLUDE, RECURSIVE, EXIF, ALLOW_EMPTY),
     ),
     StatementSpec(
         ("CONVERT",), "Convert", Shape.QUERY, "", _USING_AS, options=(

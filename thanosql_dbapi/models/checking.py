@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, clip
-from .folder import CONFIG, looks_like, read_config, read_json, weight_files
+from .folder import (
+    CONFIG,
+    looks_like,
+    read_config,
+    read_json,
+    require_tokenizer,
+    weight_files,
+)
 from .preprocessing import load_preparation
 
 # (name, transformers' default, largest): far above any CLIP's, far below what a machine chokes on.
@@ -162,6 +169,7 @@ def _layer_norm(name: str, width: int) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 def _check_words(folder: Path, vocabulary: int) -> None:
     """Check that the tokenizer can be read, and has no token beyond the model's vocabulary."""
+    require_tokenizer(folder)
     file = folder / "tokenizer.json"
     if file.is_file():
         from tokenizers import Tokenizer

@@ -86,7 +86,7 @@ def inspect_folder(folder: Path) -> ModelFacts:
             f"model folder {str(folder)!r} has no weights: expected {WEIGHTS}{but};"
             " get the model again, or copy its weights there"
         )
-    _check_tokenizer(folder)
+    require_tokenizer(folder)
     read_processor(folder)
     dimension = _positive(config, "projection_dim", folder, default=512)
     text, vision = _part(config, "text_config", folder), _part(config, "vision_config", folder)
@@ -303,7 +303,12 @@ def fingerprint(folder: Path) -> str:
     return total.hexdigest()
 
 
-def _check_tokenizer(folder: Path) -> None:
+def require_tokenizer(folder: Path) -> None:
+    """Check that a folder has the files of a tokenizer.
+
+    Raises:
+        ModelError: It has not.
+    """
     if any(all((folder / name).is_file() for name in names) for names in TOKENIZER_SETS):
         return
     raise ModelError(

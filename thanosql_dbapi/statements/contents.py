@@ -17,6 +17,7 @@ from ..embedding.known import Content
 from ..errors import WorkspaceError
 from ..models.vector_store import NAME, VectorStore
 from ..openfile import OpenFile
+from ..sources.folder.digest import content_digest
 from .context import Context
 from .embedding_plan import EmbeddingPlan
 
@@ -26,7 +27,6 @@ otherwise."""
 
 # A larger file is no picture; it is read by the decoder alone, which looks at its first bytes.
 _MOST_BYTES = 1 << 31
-_CHUNK = 1 << 20
 
 
 class Contents:
@@ -110,18 +110,15 @@ class Contents:
             return None
         try:
             path = self._workspace.locate(place)
-            digest = hashlib.sha256()
             with OpenFile(path) as opened:
-                if not opened.is_file or not 0 < opened.size <= _MOST_BYTES:
-                    return None
                 status = opened.status
-                with opened.reader() as file:
-                    while chunk := file.read(_CHUNK):
-                        digest.update(chunk)
+                if not opened.is_file or not 0 < status.st_size <= _MOST_BYTES:
+                    return None
+                digest = content_digest(opened)
         except (OSError, ValueError, WorkspaceError):
             return None  # the decoder says why
-        self._files[str(path)] = status, digest.digest()
-        return Content(self._key(digest.digest()), _stamp(status))
+        self._files[str(path)] = status, digest
+        return Content(self._key(digest), _stamp(status))
 
     def is_still(self, source: object, content: Content) -> bool:
         """Return whether the file of a source has the size and time that it had."""
@@ -153,15 +150,15 @@ class Contents:
             self.had.pop(row_id, None)
             self.away.discard(row_id)
 
-    def take_digests(self) -> list[tuple[bytes, str, int, int, int]]:
-        """Return (digest, path, size, mtime_ns, inode) of the files read since the last call.
+    def take_digests(self) -> list[tuple[str, int, int, int, bytes]]:
+        """Return (path, size, mtime_ns, inode, digest) of the files read since the last call.
 
         Paths are relative to the workspace inside it, as COPY of a folder writes them.
         """
         files, self._files = self._files, {}
         root = self._workspace.root
         return [
-            (digest, _relative(Path(path), root), status.st_size, status.st_mtime_ns, status.st_ino)
+            (_relative(Path(path), root), status.st_size, status.st_mtime_ns, status.st_ino, digest)
             for path, (status, digest) in files.items()
         ]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from ..errors import MediaWarning, ModelWarning, clip, warn_user
 from ..language.names import same_name
+from ..stores.sqlite.files import Files
 from ..stores.sqlite.registry import VectorColumn
 from ..stores.sqlite.topk.change_log import draw_version, find_watch, watch
 from . import drawings
@@ -91,9 +92,11 @@ def fill(
                 ]
                 blobs += [(None, each.row_id) for each in failed if not each.stays]
                 blobs += [(None, key) for key in batch.empty]
-                write(blobs, batch.unchanged)
+                with context.database.atomic():
+                    write(blobs, batch.unchanged)
+                    # So COPY recognises a file that is moved later without reading it again.
+                    Files(context.database).add_digests(contents.take_digests())
                 contents.keep(batch.made)
-                _tell_digests(context, contents)
                 advance(len(batch))
         finally:
             batches.close()
@@ -142,21 +145,6 @@ def _measured(
                 # The first is shown, the others are counted.
                 too_long.append("" if too_long else read)
         yield row_id, source
-
-
-def _tell_digests(context: Context, contents: Contents) -> None:
-    """Write the digests of files that were read to the table that COPY of a folder keeps of them.
-
-    So a file that is moved later is recognised without being read again.
-    """
-    digests = contents.take_digests()
-    if digests and context.database.table_columns("main", "thanosql_files"):
-        with context.database.atomic():
-            context.database.execute_many(
-                "UPDATE main.thanosql_files SET digest = ?"
-                " WHERE (path, size, mtime_ns, inode) = (?, ?, ?, ?)",
-                digests,
-            )
 
 
 def _failed(failure: Failure[int], contents: Contents) -> Failed:

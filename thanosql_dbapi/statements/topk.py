@@ -36,7 +36,8 @@ from ..stores.sqlite.compile import Compiled, compile_parts, compile_plan, compi
 from ..stores.sqlite.database import Database
 from ..stores.sqlite.similarity import COMPARING
 from ..stores.sqlite.state import SearchStats
-from ..stores.sqlite.topk.matrices import Current, Declined, best_rows
+from ..stores.sqlite.topk.best import best_rows
+from ..stores.sqlite.topk.matrices import Current, Declined
 from ..stores.sqlite.topk.quantized import products_problem
 from ..vectors import to_vector
 from .context import Context
