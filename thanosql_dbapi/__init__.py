@@ -61,6 +61,7 @@ from .errors import (
 )
 from .explanation import Explanation
 from .opening import explain
+from .planning.convert_report import ConvertReport
 from .planning.report import Report, Skipped
 from .progress import ProgressSetting
 from .settings import OPTIONS
@@ -208,6 +209,7 @@ __all__ = [
     "STRING",
     "Binary",
     "Connection",
+    "ConvertReport",
     "ConvertWarning",
     "Cursor",
     "DataError",

@@ -151,7 +151,7 @@ class Connection(sqlite3.Connection):
 
     @property
     def report(self) -> Report | None:
-        """What the last COPY that succeeded did, in numbers; None before the first."""
+        """What the last COPY or CONVERT that succeeded did, in numbers; None before the first."""
         return self._state.report
 
     def cursor(self, factory: Any = Cursor) -> Any:

@@ -99,6 +99,8 @@ TABLE_NAME = text("table_name", None, "none: nothing is stored")
 VECTOR_COL = text("result_col", None, "`{model}_{base algorithm}`", older=("column_name",))
 BATCH_SIZE = integer("batch_size", None, "the driver's choice for the device", minimum=1)
 ON_ERROR = choice("on_error", ("null", "fail"), "null")
+VERIFY = flag("verify")
+BASE_DIR = text("base_dir", None, "none")
 
 LATER_SIMILARITY_COL = "search_result"
 """The default of ``SIMILARITY_COL`` in the later form of SEARCH."""
@@ -116,7 +118,6 @@ THRESHOLD = number("threshold", None, "all")
 SEARCH_BY = choice("search_by", ("text", "image"), None, older=("search_input_type",))
 SEARCH_INPUT = value("search_input")
 
-BASE_DIR = text("base_dir", None, "none")
 LIMIT = integer("limit", None, "all; in a notebook 100", minimum=0)
 AUDIO_COL = text("audio_col", "audio_path", older=("audio_column",))
 VIDEO_COL = text("video_col", "video_path", older=("video_column",))
@@ -267,7 +268,7 @@ register(
     StatementSpec(
         ("CONVERT",), "Convert", Shape.QUERY, "", _USING_AS, options=(
             IMAGE_COL, TEXT_COL, CONVERT_TYPE, TABLE_NAME, VECTOR_COL, BATCH_SIZE, IF_EXISTS,
-            OVERWRITE, ON_ERROR,
+            OVERWRITE, ON_ERROR, BASE_DIR, VERIFY,
         ),
     ),
     _search("image"),

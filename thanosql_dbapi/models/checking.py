@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, clip
-from .folder import CONFIG, read_config, read_json, require_tokenizer, weight_files
+from .folder import (
+    CONFIG,
+    looks_like,
+    read_config,
+    read_json,
+    require_tokenizer,
+    weight_files,
+)
 from .preprocessing import load_preparation
 
 # (name, transformers' default, largest): far above any CLIP's, far below what a machine chokes on.
@@ -109,7 +116,7 @@ def _check_weights(folder: Path, numbers: dict[str, int]) -> None:
         # What a header can say wrong is more than the library has a name for.
         except (SafetensorError, OSError, ValueError, TypeError) as exc:
             raise ModelError(
-                f"weights {str(path)!r} are damaged: {exc}; get the model again"
+                f"weights {str(path)!r} are damaged: {exc}{looks_like(path)}; get the model again"
             ) from exc
     for key, shape in _expected(numbers):
         if shapes.get(key) != shape:

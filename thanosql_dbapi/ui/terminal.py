@@ -84,6 +84,10 @@ class Terminal:
             code = str(highlight(code, lexer or sql_lexer(), TerminalFormatter())).rstrip("\n")
         print(code, file=self.console.file)
 
+    def note(self, text: str) -> None:
+        """Print what is no part of a result to standard error."""
+        self.errors.print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
+
     def warn(self, what: str, message: str) -> None:
         """Print a warning to standard error."""
         self._complain(what, message, "yellow")

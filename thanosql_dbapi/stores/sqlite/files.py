@@ -67,5 +67,18 @@ class Files:
         self._database.execute(_FILES)
         self._database.execute_many(_REMEMBER, ((*file, digests.get(file.path)) for file in files))
 
+    def add_digests(self, digests: Iterable[tuple[str, int, int, int, bytes]]) -> None:
+        """Add the digests of files that are known and have not changed; the caller commits.
+
+        Args:
+            digests: Path, size, time, number and digest of each.
+        """
+        if self._is_there():
+            self._database.execute_many(
+                "UPDATE main.thanosql_files SET digest = ?5"
+                " WHERE (path, size, mtime_ns, inode) = (?1, ?2, ?3, ?4)",
+                digests,
+            )
+
     def _is_there(self) -> bool:
         return bool(self._database.table_columns("main", "thanosql_files"))

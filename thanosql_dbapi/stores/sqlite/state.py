@@ -55,7 +55,9 @@ class State:
         file_identity: Device and inode of the file that was opened, or None where unknown.
         unsettled: Model folders that wait for the end of a transaction.
         is_blind: Whether the connection can change vectors without running triggers.
-        report: What the last COPY did.
+        report: What the last COPY or CONVERT did.
+        is_told_of_drawings: Whether a warning has said that the model knows drawings only.
+        known_drawings: The columns of vectors that were asked for it.
     """
 
     temporary: list[str] = field(default_factory=list)
@@ -72,3 +74,5 @@ class State:
     unsettled: list[Installation] = field(default_factory=list)
     is_blind: bool = False
     report: Report | None = None
+    is_told_of_drawings: bool = False
+    known_drawings: set[tuple[str, str, str]] = field(default_factory=set)
