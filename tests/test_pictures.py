@@ -108,20 +108,21 @@ def test_an_even_float_picture_has_a_vector(connection: Connection, value: float
     assert np.isfinite(vector(connection, saved(even, "TIFF"))).all()
 
 
-def colour_png(pixels: np.ndarray) -> bytes:
-    """A PNG of 16 bits a colour, which Pillow reads and does not write."""
+def deep_png(pixels: np.ndarray, clear: tuple[int, ...] = ()) -> bytes:
+    """A PNG of 16 bits a grey or colour, which Pillow reads and does not write."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return (
             struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         )
 
-    height, width, _ = pixels.shape
+    height, width, bands = pixels.shape
     lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in pixels)
-    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 16, bands - 1, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"
         + chunk(b"IHDR", header)
+        + (chunk(b"tRNS", struct.pack(f">{bands}H", *clear)) if clear else b"")
         + chunk(b"IDAT", zlib.compress(lines))
         + chunk(b"IEND", b"")
     )
@@ -130,7 +131,7 @@ def colour_png(pixels: np.ndarray) -> bytes:
 @pytest.mark.parametrize("factor", [257, 64, 16])
 def test_colours_of_10_to_16_bits(connection: Connection, factor: int) -> None:
     pixels = np.asarray(SCENE).astype(np.uint32) * factor
-    assert_looks_like(connection, colour_png(pixels), saved(SCENE))
+    assert_looks_like(connection, deep_png(pixels), saved(SCENE))
 
 
 # ---- files that were cut short -----------------------------------------------------------------
@@ -311,6 +312,14 @@ TRANSPARENT = {
     ),
     "one colour": lambda: (
         saved(Image.new("RGB", (40, 40), (1, 2, 3)), transparency=(1, 2, 3)),
+        Image.new("RGB", (40, 40), "white"),
+    ),
+    "one colour of 16 bits": lambda: (
+        deep_png(np.full((40, 40, 3), 40_000), (40_000,) * 3),
+        Image.new("RGB", (40, 40), "white"),
+    ),
+    "one grey of 16 bits": lambda: (
+        deep_png(np.full((40, 40, 1), 4000), (4000,)),
         Image.new("RGB", (40, 40), "white"),
     ),
     "one of a palette": lambda: (

@@ -81,12 +81,11 @@ def decode(file: Any, head: bytes, suffix: str, reading: Reading) -> Image:
         if lacks_its_end(file, head):
             raise EOFError("its end was never written")
         picture = _opened(file, head, reading)
-        if formats.is_raw_tiff(picture):
-            return _camera_picture(file, reading)
-        has_16 = has_16_bits(picture)
-        with _turns(picture):
-            picture.load()
-            return upright_rgb(picture, _orientation(picture), has_16_bits=has_16)
+        if not formats.is_raw_tiff(picture):
+            has_16 = has_16_bits(picture)
+            with _turns(picture):
+                picture.load()
+                return upright_rgb(picture, _orientation(picture), has_16_bits=has_16)
     except (TooLargeError, NeedsExtraError, MemoryError):
         raise
     except Exception as cause:
@@ -101,6 +100,7 @@ def decode(file: Any, head: bytes, suffix: str, reading: Reading) -> Image:
             if missing is not None:
                 reading.remark(_cut_short(missing, cause))
             return upright_rgb(image, _orientation(image), has_16_bits=has_16)
+    return _camera_picture(file, reading)
 
 
 def _salvaged(content: bytes, opened: Callable[[bytes], Image]) -> Any:
@@ -179,8 +179,7 @@ def _camera_picture(file: Any, reading: Reading) -> Image:
         raise NeedsExtraError(str(formats.RAW))
     from .raw import camera_picture
 
-    with _large:  # LibRaw holds all of the file, and may develop it
-        found, orientation = camera_picture(file, reading.max_pixels)
+    found, orientation = camera_picture(file, reading.max_pixels)
     if isinstance(found, bytes):
         picture = _opened(io.BytesIO(found), found[:64], reading)
         picture.load()

@@ -40,7 +40,7 @@ def upright_rgb(image: Image, orientation: int = 1, *, has_16_bits: bool = False
     if image.mode.startswith(("I", "F")):
         image = _scaled(image)
     elif has_16_bits:
-        image = _stretched(image)
+        image = _stretched(_with_8_bits_clear(image))
     if image.has_transparency_data:
         image = _on_white(image)
     elif image.mode not in ("RGB", "L", "CMYK", "LAB"):
@@ -143,12 +143,15 @@ def _scaled(image: Image) -> Image:
     from PIL import Image as Images
 
     values = np.asarray(image).astype(np.float32)
+    clear = image.info.get("transparency")
+    is_clear = values == clear if isinstance(clear, int) else None
     low, high = _range(values)
     values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
     values = (np.clip(values, low, high) - low) * np.float32(255 / (high - low))
-    grey = Images.fromarray((values + np.float32(0.5)).astype(np.uint8))
-    grey.info = image.info
-    return grey
+    values = (values + np.float32(0.5)).astype(np.uint8)
+    if is_clear is not None:
+        values[is_clear] = 255
+    return Images.fromarray(values)
 
 
 def _range(values: NDArray[np.float32]) -> tuple[float, float]:
@@ -173,6 +176,15 @@ def _range(values: NDArray[np.float32]) -> tuple[float, float]:
     if (high > 0 and -high / 20 < low < high / 4) or low >= high > 0:
         low = 0.0
     return float(low), float(high if high > low else low + 1)
+
+
+def _with_8_bits_clear(image: Image) -> Image:
+    """Return the picture, the colour that is transparent in it with the upper bits alone."""
+    colour = image.info.get("transparency")
+    if isinstance(colour, tuple):
+        image = image.copy()
+        image.info["transparency"] = tuple(each >> 8 for each in colour)
+    return image
 
 
 def _stretched(image: Image) -> Image:

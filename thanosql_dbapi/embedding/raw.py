@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..models.forking import Lock
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
 _LEAST_SIDE_PX = 200
 # LibRaw's number of a turn → EXIF's.
 _ORIENTATION = {3: 3, 5: 8, 6: 6}
+_developing = Lock()
 
 
 def camera_picture(file: Any, most_px: int) -> tuple[bytes | Image, int]:
@@ -48,7 +51,8 @@ def camera_picture(file: Any, most_px: int) -> tuple[bytes | Image, int]:
                 return picture.convert("RGB"), _turn(picture.size, sizes, orientation)
         if sizes.width * sizes.height > 4 * most_px:
             raise ValueError(f"no preview, and {sizes.width} × {sizes.height} pixels")
-        developed = raw.postprocess(half_size=True, use_camera_wb=True, output_bps=8)
+        with _developing:  # which takes many times the memory of the file
+            developed = raw.postprocess(half_size=True, use_camera_wb=True, output_bps=8)
     return Image.fromarray(developed).convert("RGB"), 1
 
 
