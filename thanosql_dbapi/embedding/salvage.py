@@ -33,6 +33,8 @@ _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 Open = Callable[[bytes], "Image"]
 """Opens a picture of bytes, and says at what size it is to be decoded; does not decode."""
 
+_JPEG_END, _PNG_END = b"\xff\xd9", b"IEND\xaeB`\x82"
+
 
 def salvage(content: bytes, opened: Open) -> tuple[Image, float | None] | None:
     """Return what there is of a picture that could not be decoded.
@@ -75,6 +77,9 @@ def lacks_its_end(file: Any, head: bytes) -> bool:
     file.seek(max(0, size - count))
     is_zero = size > count and not any(file.read(count))
     file.seek(0)
+    if is_zero and not _has_stated_size(head):  # zeros may follow what is whole
+        is_zero = not file.read().rstrip(b"\0").endswith((_JPEG_END, _PNG_END))
+        file.seek(0)
     return is_zero
 
 
