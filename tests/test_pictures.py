@@ -483,13 +483,13 @@ def test_a_missing_package_is_named(
 ) -> None:
     content = make(SCENE) if make else raw()
     vector(connection, content)
+    before = {suffix for suffix, needed in picture_suffixes().items() if needed is not None}
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(thanosql_dbapi.MediaError) as caught:  # noqa: PT011 - see below
         vector(connection, content)
     assert f'pip install "thanosql-dbapi[{extra}]"' in str(caught.value)
-    missing = {suffix for suffix, needed in picture_suffixes().items() if needed is not None}
-    assert missing == {each for each in missing if picture_suffixes()[each].name == extra}  # type: ignore[union-attr]
-    assert missing
+    needed = {suffix: extra.name for suffix, extra in picture_suffixes().items() if extra}
+    assert {needed[suffix] for suffix in needed.keys() - before} == {extra}
 
 
 def test_copy_takes_what_can_be_opened_and_names_the_package_for_the_rest(
