@@ -5,7 +5,8 @@ what it is for, and its lock says that a process is still at work. ``settle_all`
 that nobody has locked and brings each to its end:
 
 * a data set's partial folder is removed; if the destination had been moved to ``.NAME.ID.old``,
-  it is moved back;
+  it is moved back. One with the file ``UNFINISHED`` in it, which takes long to fill, is kept, with
+  its journal, for the statement that goes on with it;
 * a model's partial folder is removed too; once it is whole it is called ``.NAME.ID.whole``, and
   takes the destination's place if the database has committed its fingerprint;
 * a deleted model's folder is removed if the database has committed the deletion.
@@ -29,10 +30,14 @@ from pathlib import Path
 
 from ..errors import Error
 from ..models.provenance import read_receipt
+from .journal import Journal, locked
 
 Registered = Callable[[Path, str], "str | None"]
 """Return the fingerprint that a database file has committed for a model, or None; it raises
 ``sqlite3.Error`` or OSError where it cannot tell."""
+
+UNFINISHED = ".unfinished"
+"""The file in a partial folder that makes it one to go on with."""
 
 _HIDDEN = re.compile(
     r"\.(.+)\.([0-9a-f]{8})\.(?:journal|partial|whole|old|trash|partial\.download)"
@@ -50,7 +55,7 @@ class Installation:
         removes: Whether the destination is to be removed.
     """
 
-    def __init__(self, destination: Path, ident: str, journal: _Journal) -> None:
+    def __init__(self, destination: Path, ident: str, journal: Journal) -> None:
         self.destination = destination
         self._ident = ident
         self._journal = journal
@@ -75,7 +80,7 @@ class Installation:
         destination.parent.mkdir(parents=True, exist_ok=True)
         ident = uuid.uuid4().hex[:8]
         path = _hidden(destination, ident, "journal")
-        journal = _locked(path)
+        journal = locked(path)
         if journal is None:
             raise FileExistsError(f"{str(path)!r} is locked by another process")
         try:
@@ -88,6 +93,28 @@ class Installation:
             path.unlink(missing_ok=True)
             journal.close()
             raise
+
+    @classmethod
+    def resume(cls, destination: Path) -> Installation | None:
+        """Take up what a process has begun for a destination and left to go on with.
+
+        Returns:
+            None where there is nothing of that kind.
+
+        Raises:
+            BlockingIOError: A process is at work on it.
+            OSError: The disk says no.
+        """
+        for other, ident in _left(destination.parent):
+            if other != destination or not _is_unfinished(destination, ident):
+                continue
+            journal = locked(_hidden(destination, ident, "journal"))
+            if journal is None:
+                raise BlockingIOError(errno.EAGAIN, "another process is getting it")
+            if _is_unfinished(destination, ident):  # still
+                return cls(destination, ident, journal)
+            journal.close()
+        return None
 
     @property
     def partial(self) -> Path:
@@ -107,6 +134,18 @@ class Installation:
         """
         self.partial.rename(self.whole)
 
+    def publish_unfinished(self) -> None:
+        """Put the partial folder in the destination's place, without the mark that keeps it.
+
+        Killed in the middle, it leaves either the whole of it to be gone on with, or a hidden file.
+
+        Raises:
+            OSError: The disk says no, and the destination is as it was.
+        """
+        self._publish(self.partial)
+        with suppress(OSError):
+            (self.destination / UNFINISHED).unlink(missing_ok=True)
+
     def publish(self) -> None:
         """Put the whole folder in the destination's place.
 
@@ -116,13 +155,16 @@ class Installation:
         Raises:
             OSError: The disk says no, and the destination is as it was.
         """
+        self._publish(self.whole)
+
+    def _publish(self, folder: Path) -> None:
         if not exists(self.destination):
-            self.whole.rename(self.destination)
-        elif not _exchange(self.whole, self.destination):
+            folder.rename(self.destination)
+        elif not _exchange(folder, self.destination):
             old = _hidden(self.destination, self._ident, "old")
             self.destination.rename(old)
             try:
-                self.whole.rename(self.destination)
+                folder.rename(self.destination)
             except OSError:
                 old.rename(self.destination)
                 raise
@@ -140,6 +182,8 @@ class Installation:
         old = _hidden(self.destination, self._ident, "old")
         if exists(old) and not exists(self.destination):
             old.rename(self.destination)
+        if _is_unfinished(self.destination, self._ident):
+            return
         receipt = read_receipt(self.whole)
         if fingerprint is not None and receipt and receipt.fingerprint == fingerprint:
             self.publish()
@@ -183,7 +227,7 @@ def settle_all(parent: Path, registered: Registered) -> None:
     """
     for destination, ident in _left(parent):
         with suppress(OSError):
-            journal = _locked(_hidden(destination, ident, "journal"))
+            journal = locked(_hidden(destination, ident, "journal"))
             if journal is None:
                 continue  # a process is at work
             work = Installation(destination, ident, journal)
@@ -256,11 +300,15 @@ def _hidden(destination: Path, ident: str, suffix: str) -> Path:
     return destination.with_name(f".{destination.name}.{ident}.{suffix}")
 
 
+def _is_unfinished(destination: Path, ident: str) -> bool:
+    return exists(_hidden(destination, ident, "partial") / UNFINISHED)
+
+
 def _escaped(name: str) -> str:
     return re.sub(r"([*?[])", r"[\1]", name)
 
 
-def _read(journal: _Journal) -> tuple[str, str, int]:
+def _read(journal: Journal) -> tuple[str, str, int]:
     """Return a journal's database, model and inode; those of nothing where it is damaged."""
     try:
         database, model, inode = json.loads(journal.read())
@@ -275,76 +323,6 @@ def _remove(path: Path) -> None:
             path.unlink(missing_ok=True)
     elif exists(path):
         shutil.rmtree(path, ignore_errors=True)
-
-
-class _Journal:
-    """An open file, locked until it is closed or collected."""
-
-    def __init__(self, path: Path) -> None:
-        self._number: int | None = None
-        self._number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self.is_locked = _lock(self._number)
-
-    def __del__(self) -> None:
-        self.close()
-
-    def close(self) -> None:
-        number, self._number = self._number, None
-        if number is not None:
-            with suppress(OSError):
-                os.close(number)
-
-    def inode(self) -> int:
-        return os.fstat(self._fileno()).st_ino
-
-    def read(self) -> bytes:
-        with open(self._fileno(), "rb", closefd=False) as file:
-            file.seek(0)
-            return file.read()
-
-    def write(self, content: bytes) -> None:
-        with open(self._fileno(), "wb", closefd=False) as file:
-            file.write(content)
-        os.fsync(self._fileno())
-
-    def _fileno(self) -> int:
-        assert self._number is not None
-        return self._number
-
-
-def _locked(path: Path) -> _Journal | None:
-    """Open and lock a file, made if need be; None where another one has it locked."""
-    while True:
-        journal = _Journal(path)
-        if not journal.is_locked:
-            journal.close()
-            return None
-        # Whoever had it locked may have removed it meanwhile.
-        with suppress(FileNotFoundError):
-            if path.stat().st_ino == journal.inode():
-                return journal
-        journal.close()
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(number: int) -> bool:
-        try:
-            msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _lock(number: int) -> bool:
-        try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
 
 
 def _exchange(one: Path, other: Path) -> bool:

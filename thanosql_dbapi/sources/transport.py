@@ -18,6 +18,9 @@ import httpx
 
 from .addresses import Reach, UnknownHostError
 
+_KEPT_S = 20.0
+"""How long an idle connection is kept: less than servers keep theirs."""
+
 
 class Deadline:
     """A moment after which nothing is waited for.
@@ -58,12 +61,22 @@ class Transport(httpx.BaseTransport):
     Args:
         reach: The addresses that may be connected to, asked anew for each redirect.
         deadline: When it all must be over.
+        connections: Most connections at a time.
+        http2: Whether HTTP/2 is offered to servers over TLS; it needs the package ``h2``.
     """
 
-    def __init__(self, reach: Reach, deadline: Deadline) -> None:
+    def __init__(
+        self, reach: Reach, deadline: Deadline, *, connections: int = 10, http2: bool = False
+    ) -> None:
         self._reach = reach
+        self._http2 = http2
         self._pool = httpcore.ConnectionPool(
-            ssl_context=_ssl_context(), network_backend=_Backend(reach, deadline)
+            ssl_context=_ssl_context(http2),
+            max_connections=connections,
+            max_keepalive_connections=connections,
+            keepalive_expiry=_KEPT_S,
+            http2=http2,
+            network_backend=_Backend(reach, deadline),
         )
         self._proxies: dict[str, httpx.HTTPTransport] = {}
 
@@ -99,7 +112,9 @@ class Transport(httpx.BaseTransport):
         with suppress(UnknownHostError):
             self._reach.addresses(url.host, url.port or (443 if url.scheme == "https" else 80))
         if proxy not in self._proxies:
-            self._proxies[proxy] = httpx.HTTPTransport(verify=_ssl_context(), proxy=proxy)
+            self._proxies[proxy] = httpx.HTTPTransport(
+                verify=_ssl_context(self._http2), proxy=proxy, http2=self._http2
+            )
         return self._proxies[proxy].handle_request(request)
 
     def close(self) -> None:
@@ -203,7 +218,8 @@ def _errors_of_httpx() -> Iterator[None]:
 
 
 @functools.cache
-def _ssl_context() -> ssl.SSLContext:
+def _ssl_context(http2: bool = False) -> ssl.SSLContext:
+    """Return the context of all connections; httpcore writes the protocols that it offers to it."""
     return httpx.create_ssl_context()
 
 

@@ -122,7 +122,11 @@ def install(
     own = context.workspace.models / name
     folder = context.workspace.place(own)
     present = None if overwrite else read_receipt(folder)
-    if present is not None and present.source == entry.source and not Path(entry.source).is_dir():
+    if (
+        present is not None
+        and present.source == entry.shown_source
+        and not Path(entry.source).is_dir()
+    ):
         # Another database of this workspace has fetched the very same.
         facts = inspect_folder(folder)
     else:
@@ -145,7 +149,7 @@ def install(
                 Model(
                     name=name,
                     base=entry.base,
-                    source=entry.source,
+                    source=entry.shown_source,
                     folder=_relative(own, context.workspace.root),
                     fingerprint=facts.fingerprint,
                     dimension=facts.dimension,
