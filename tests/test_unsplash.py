@@ -253,7 +253,7 @@ def test_killed_anywhere(unsplash: Unsplash, tmp_path: Path) -> None:
     unsplash.images.latency_s = 0.02
     environment = {**os.environ, **unsplash.variables}
     finished: set[str] = set()
-    for steps in (1, 12, 25, None):
+    for steps in (3, 20, None):
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, str(tmp_path / "t.db")],
             env=environment,
@@ -274,7 +274,7 @@ def test_killed_anywhere(unsplash: Unsplash, tmp_path: Path) -> None:
     assert len(rows_of(tmp_path / "thanosql-dataset")) == NUMBER
     paths = unsplash.images.paths()
     # A picture on its way when the process was killed is asked for again, and no other.
-    assert NUMBER <= len(paths) <= NUMBER + 3 * 2
+    assert NUMBER <= len(paths) <= NUMBER + 2 * 2
     assert [path.name for path in (tmp_path / "thanosql-dataset").iterdir()] == ["unsplash_data"]
 
 
