@@ -22,7 +22,7 @@ def test_the_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["vectors in SQLite"].endswith(" loads")
     assert found["devices"].startswith("cpu")
     assert found["import thanosql"] == "is this driver"
-    assert "extra http2" in found
+    assert "extra files" in found
 
 
 @pytest.mark.parametrize("hosted_first", [True, False])

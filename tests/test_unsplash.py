@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import importlib
 import io
 import json
 import os
+import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -278,13 +283,49 @@ def test_killed_anywhere(unsplash: Unsplash, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "thanosql-dataset").iterdir()] == ["unsplash_data"]
 
 
+def test_nothing_is_written_through_links(
+    unsplash: Unsplash, connection: thanosql.Connection, tmp_path: Path
+) -> None:
+    """Who may write to the workspace may have put links where a try left off."""
+    unsplash.answers["/photo-00020"] = [Reply(status=400)]
+    with pytest.raises(thanosql.SourceError, match="answers 400"):
+        connection.execute(f"{STATEMENT} OPTIONS (workers=1)")
+    (partial,) = folder_of(connection).glob(".*.partial")
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    names = ("unsplash.csv", "unsplash.json", ".photos.tsv", "_photo00000.jpg", "-photo00025.jpg")
+    for name in names:
+        for path in (partial / name, partial / f".{name}.part"):
+            path.unlink(missing_ok=True)
+            path.symlink_to(precious)
+    connection.execute(STATEMENT)
+    assert precious.read_text() == "precious"
+    assert not any(path.is_symlink() for path in tmp_path.rglob("*"))
+    assert len(rows_of(folder_of(connection))) == NUMBER
+
+
+def test_a_linked_folder_is_not_gone_on_with(
+    unsplash: Unsplash, connection: thanosql.Connection, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name in (".unfinished", "precious"):
+        (elsewhere / name).write_text("precious")
+    folder_of(connection).mkdir()
+    (folder_of(connection) / ".unsplash_data.01234567.partial").symlink_to(elsewhere)
+    (folder_of(connection) / ".unsplash_data.01234567.journal").touch()
+    connection.execute(STATEMENT)
+    assert len(rows_of(folder_of(connection))) == NUMBER
+    assert (elsewhere / "precious").read_text() == "precious"
+
+
 def test_a_second_process_is_sent_away(
     unsplash: Unsplash, connection: thanosql.Connection, tmp_path: Path
 ) -> None:
-    unsplash.images.latency_s = 0.05
+    unsplash.images.latency_s = 0.8
     first = threading.Thread(target=connection_of(tmp_path).execute, args=(STATEMENT,))
     first.start()
-    while not unsplash.images.asked:
+    while not unsplash.images.asked and first.is_alive():
         time.sleep(0.01)
     with pytest.raises(thanosql.SourceError, match="another process is getting it"):
         connection.execute(STATEMENT)
@@ -392,3 +433,91 @@ def test_no_network_and_offline(
     offline.close()
     with pytest.raises(thanosql.SourceError, match="did you mean 'unsplash_data'"):
         connection.execute("GET THANOSQL DATASET unsplash")
+
+
+@pytest.fixture
+def h2_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[H2Server]:
+    """Images over TLS and HTTP/2, by a certificate that is trusted for the test."""
+    pytest.importorskip("h2", reason="without it downloads use HTTP/1.1")
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the certificate")
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+    subprocess.run(
+        [
+            *(*command.split(), "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    transport = importlib.import_module("thanosql_dbapi.sources.transport")
+    transport.ssl_context.cache_clear()
+    server = H2Server(key, certificate)
+    yield server
+    server.close()
+    transport.ssl_context.cache_clear()
+
+
+def test_http2(
+    unsplash: Unsplash,
+    connection: thanosql.Connection,
+    h2_server: H2Server,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Many requests at a time, over one connection."""
+    monkeypatch.setenv("THANOSQL_UNSPLASH_IMAGES_URL", h2_server.url)
+    connection.execute(STATEMENT)
+    for number, row in enumerate(rows_of(folder_of(connection))):
+        assert (folder_of(connection).parent / row["image_path"]).read_bytes() == picture(number)
+    assert len(h2_server.asked) == NUMBER
+    assert h2_server.connections == 1
+
+
+class H2Server:
+    """Answers each request of an HTTP/2 connection with a picture."""
+
+    def __init__(self, key: Path, certificate: Path) -> None:
+        self.asked: list[str] = []
+        self.connections = 0
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        context.set_alpn_protocols(["h2"])
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._context = context
+        self.url = f"https://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                accepted, _ = self._listener.accept()
+                self.connections += 1
+                threading.Thread(target=self._serve, args=(accepted,), daemon=True).start()
+
+    def _serve(self, accepted: socket.socket) -> None:
+        from h2.config import H2Configuration
+        from h2.connection import H2Connection
+        from h2.events import RequestReceived
+
+        with (
+            contextlib.suppress(OSError),
+            self._context.wrap_socket(accepted, server_side=True) as link,
+        ):
+            protocol = H2Connection(H2Configuration(client_side=False))
+            protocol.initiate_connection()
+            link.sendall(protocol.data_to_send())
+            while data := link.recv(65536):
+                for event in protocol.receive_data(data):
+                    if isinstance(event, RequestReceived):
+                        path = dict(event.headers)[b":path"].decode().partition("?")[0]
+                        self.asked.append(path)
+                        body = picture(int(path[-5:]))
+                        headers = [(":status", "200"), ("content-type", "image/jpeg")]
+                        protocol.send_headers(event.stream_id, headers)
+                        protocol.send_data(event.stream_id, body, end_stream=True)
+                link.sendall(protocol.data_to_send())

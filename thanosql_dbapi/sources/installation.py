@@ -23,6 +23,7 @@ import os
 import re
 import shutil
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -39,6 +40,8 @@ Registered = Callable[[Path, str], "str | None"]
 UNFINISHED = ".unfinished"
 """The file in a partial folder that makes it one to go on with."""
 
+_MANY_FILES = 500
+_LOOK_S = 0.5
 _HIDDEN = re.compile(
     r"\.(.+)\.([0-9a-f]{8})\.(?:journal|partial|whole|old|trash|partial\.download)"
 )
@@ -108,9 +111,12 @@ class Installation:
         for other, ident in _left(destination.parent):
             if other != destination or not _is_unfinished(destination, ident):
                 continue
-            journal = locked(_hidden(destination, ident, "journal"))
-            if journal is None:
-                raise BlockingIOError(errno.EAGAIN, "another process is getting it")
+            path = _hidden(destination, ident, "journal")
+            end = time.monotonic() + _LOOK_S  # another's settle_all has it for a moment
+            while (journal := locked(path)) is None:
+                if time.monotonic() > end:
+                    raise BlockingIOError(errno.EAGAIN, "another process is getting it")
+                time.sleep(0.02)
             if _is_unfinished(destination, ident):  # still
                 return cls(destination, ident, journal)
             journal.close()
@@ -251,7 +257,11 @@ def whole_folder(folder: Path, fingerprint: str) -> Path | None:
 
 def flush_folder(folder: Path) -> None:
     """Wait until the disk has a folder's files, so that no power cut takes them."""
-    for directory, _, names in os.walk(folder):
+    tree = list(os.walk(folder))
+    if sys.platform == "linux" and sum(len(names) for *_, names in tree) > _MANY_FILES:
+        os.sync()  # Linux waits for it; a call for each file takes much longer
+        return
+    for directory, _, names in tree:
         for name in names:
             path = Path(directory, name)
             if path.is_file() and not path.is_symlink():
@@ -301,7 +311,9 @@ def _hidden(destination: Path, ident: str, suffix: str) -> Path:
 
 
 def _is_unfinished(destination: Path, ident: str) -> bool:
-    return exists(_hidden(destination, ident, "partial") / UNFINISHED)
+    folder = _hidden(destination, ident, "partial")
+    # Whoever may write to the workspace may have put a link there.
+    return not folder.is_symlink() and exists(folder / UNFINISHED)
 
 
 def _escaped(name: str) -> str:

@@ -6,23 +6,31 @@ the work begins is not asked for again.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import queue
 import random
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import SourceError
 from ..progress import Advance
 from .addresses import Reach
-from .network import CONNECT_S, IMAGE_LIMIT_BYTES, REDIRECTS, TIMEOUT_S, shown_url, split_login
+from .network import (
+    CONNECT_S,
+    IMAGE_LIMIT_BYTES,
+    REDIRECTS,
+    TIMEOUT_S,
+    TOTAL_S,
+    shown_url,
+    split_login,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -34,11 +42,10 @@ BACK_OFF_S = 0.5
 """The wait before a second attempt; it doubles for each further one."""
 LONGEST_PAUSE_S = 300.0
 """A server that wants a longer pause is left alone, until the user comes again."""
+_TOO_MUCH = (429, 503)
 _GONE = (403, 404, 410, 451)
 # Where more than half of the first ones are gone, it is the server, or the way there.
 _GONE_TRIED = 50
-_PART = ".part"
-_JOIN_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -55,35 +62,32 @@ class PhotoFile:
 
 
 class Pace:
-    """When the next request may be sent, for all threads together.
+    """When the next request may be sent, for all tasks together.
 
     Args:
         per_second: Most requests in a second.
     """
 
-    def __init__(self, per_second: float = REQUESTS_PER_S) -> None:
-        self._lock = threading.Lock()
+    def __init__(self, per_second: float) -> None:
         self._interval = 1 / per_second
         self._next = 0.0
         self._slowed = 0.0
 
-    def wait(self, stop: threading.Event) -> None:
-        """Wait for this thread's turn, or until ``stop`` is set."""
-        with self._lock:
-            now = time.monotonic()
-            turn = max(now, self._next)
-            self._next = turn + self._interval
+    async def wait(self) -> None:
+        """Wait for this task's turn."""
+        now = time.monotonic()
+        turn = max(now, self._next)
+        self._next = turn + self._interval
         if turn > now:
-            stop.wait(turn - now)
+            await asyncio.sleep(turn - now)
 
     def slow_down(self, pause_s: float) -> None:
-        """Have all threads pause, and go on at half the pace."""
-        with self._lock:
-            now = time.monotonic()
-            self._next = max(self._next, now + pause_s)
-            if now >= self._slowed:  # one answer too many is many, of requests sent before
-                self._interval = min(self._interval * 2, 1.0)
-                self._slowed = now + max(pause_s, 1.0)
+        """Have all tasks pause, and go on at half the pace."""
+        now = time.monotonic()
+        self._next = max(self._next, now + pause_s)
+        if now >= self._slowed:  # one answer too many is many, of requests sent before
+            self._interval = min(self._interval * 2, 1.0)
+            self._slowed = now + max(pause_s, 1.0)
 
 
 def fetch_photos(
@@ -113,8 +117,8 @@ def fetch_photos(
     gone: dict[Path, int] = {}
     if not missing:
         return gone
-    with _client(reach, workers) as client:
-        for tried, (photo, status) in enumerate(_results(client, missing, workers), 1):
+    with closing(_Fetching(missing, reach, workers).results()) as results:
+        for tried, (photo, status) in enumerate(results, 1):
             if status:
                 gone[photo.path] = status
             if len(gone) * 2 > tried >= min(_GONE_TRIED, len(missing)):
@@ -135,93 +139,136 @@ def is_there(path: Path) -> bool:
         return False
 
 
-def _results(
-    client: httpx.Client, photos: Iterable[PhotoFile], workers: int
-) -> Iterator[tuple[PhotoFile, int]]:
-    """Yield the pictures as they are done, with the status of those that are gone, else 0."""
-    todo = iter(list(photos))
-    done: queue.SimpleQueue[tuple[PhotoFile, int] | BaseException | None] = queue.SimpleQueue()
-    stop = threading.Event()
-    turn = threading.Lock()
-    pace = Pace()
+class _Fetching:
+    """The tasks that fetch pictures, in an event loop of their own thread.
 
-    def work() -> None:
-        try:
-            while not stop.is_set():
-                with turn:
-                    photo = next(todo, None)
-                if photo is None:
-                    break
-                done.put((photo, _fetch(client, photo, pace, stop)))
-        except BaseException as exc:
-            done.put(exc)
-        done.put(None)
+    The user's thread may have an event loop already, as in a notebook.
+    """
 
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(workers)]
-    for thread in threads:
+    def __init__(self, photos: Iterable[PhotoFile], reach: Reach, workers: int) -> None:
+        self._todo = iter(list(photos))
+        self._reach = reach
+        self._workers = workers
+        self._pace = Pace(REQUESTS_PER_S)
+        self._done: queue.SimpleQueue[tuple[PhotoFile, int] | BaseException | None]
+        self._done = queue.SimpleQueue()
+        self._loop = asyncio.new_event_loop()
+
+    def results(self) -> Generator[tuple[PhotoFile, int], None, None]:
+        """Yield the pictures as they are done, with the status of those that are gone, else 0."""
+        thread = threading.Thread(target=self._run, daemon=True)
         thread.start()
-    try:
-        running = len(threads)
-        while running:
-            result = done.get()
-            if result is None:
-                running -= 1
-            elif isinstance(result, BaseException):
-                raise result
-            else:
+        try:
+            while (result := self._done.get()) is not None:
+                if isinstance(result, BaseException):
+                    raise result
                 yield result
-    finally:
-        stop.set()
-        end = time.monotonic() + _JOIN_S
-        for thread in threads:  # one that waits for a server is left to its timeout
-            thread.join(max(0.0, end - time.monotonic()))
+        finally:
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._task.cancel)
+            thread.join()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._task = self._loop.create_task(self._work())
+        try:
+            self._loop.run_until_complete(self._task)
+        except asyncio.CancelledError:
+            pass
+        except BaseException as exc:
+            self._done.put(exc)
+        finally:
+            self._done.put(None)
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            self._loop.close()
+
+    async def _work(self) -> None:
+        import httpx
+
+        from .async_transport import AsyncTransport
+
+        async with httpx.AsyncClient(
+            transport=AsyncTransport(self._reach, connections=self._workers),
+            follow_redirects=True,
+            max_redirects=REDIRECTS,
+            timeout=httpx.Timeout(TIMEOUT_S, connect=CONNECT_S, pool=None),
+            headers={"accept-encoding": "identity", "accept": "image/*"},
+        ) as client:
+            tasks = [asyncio.create_task(self._fetch_some(client)) for _ in range(self._workers)]
+            try:
+                await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _fetch_some(self, client: httpx.AsyncClient) -> None:
+        for photo in self._todo:
+            self._done.put((photo, await self._fetch(client, photo)))
+
+    async def _fetch(self, client: httpx.AsyncClient, photo: PhotoFile) -> int:
+        """Fetch a picture; return 0, or the status that says it is gone."""
+        shown = shown_url(photo.url)
+        why = ""
+        for attempt in range(ATTEMPTS):
+            await self._pace.wait()
+            pause_s = BACK_OFF_S * 2**attempt * random.uniform(0.75, 1.25)
+            try:
+                status, why, wanted_s = await asyncio.wait_for(_attempt(client, photo), TOTAL_S)
+            except asyncio.TimeoutError:
+                status, why, wanted_s = 0, f"takes longer than {TOTAL_S:g} seconds", 0.0
+            if not why:
+                return status
+            if status in _TOO_MUCH:
+                pause_s = max(pause_s, wanted_s)
+                if pause_s > LONGEST_PAUSE_S:
+                    raise SourceError(
+                        f"{shown!r} {why}, and asks for a pause of {pause_s:,.0f} seconds; come"
+                        " back then"
+                    )
+                self._pace.slow_down(pause_s)
+            await asyncio.sleep(pause_s)
+        raise SourceError(f"{shown!r} {why}, {ATTEMPTS} times in a row; try again later")
 
 
-def _fetch(client: httpx.Client, photo: PhotoFile, pace: Pace, stop: threading.Event) -> int:
-    """Fetch a picture; return 0, or the status that says it is gone."""
+async def _attempt(client: httpx.AsyncClient, photo: PhotoFile) -> tuple[int, str, float]:
+    """Ask for a picture once.
+
+    Returns:
+        The status, or 0 where there is none or the picture is there; why another attempt should be
+        made, or ``""``; the pause that the server asks for.
+
+    Raises:
+        SourceError: Another attempt would not help.
+    """
     import httpx
 
     shown = shown_url(photo.url)
     url, login = split_login(photo.url)
-    why = ""
-    for attempt in range(ATTEMPTS):
-        pace.wait(stop)
-        if stop.is_set():
-            return 0
-        pause_s = BACK_OFF_S * 2**attempt * random.uniform(0.75, 1.25)
-        try:
-            with client.stream("GET", url, auth=login) as response:
-                status = response.status_code
-                if status in _GONE:
-                    return status
-                if status == 200:
-                    _write(photo, _content(shown, response))
-                    return 0
-                why = f"answers {status} {response.reason_phrase}"
-                if status not in (408, 425, 429) and (status < 500 or status == 511):
-                    raise SourceError(f"{shown!r} {why}; check the network")
-                if status in (429, 503):
-                    pause_s = max(pause_s, _retry_after_s(response.headers.get("retry-after")))
-                    if pause_s > LONGEST_PAUSE_S:
-                        raise SourceError(
-                            f"{shown!r} {why}, and asks for a pause of {pause_s:,.0f} seconds;"
-                            " come back then"
-                        )
-                    pace.slow_down(pause_s)
-        except (httpx.UnsupportedProtocol, httpx.TooManyRedirects) as exc:
-            raise SourceError(f"{shown!r} cannot be downloaded: {exc}") from exc
-        except httpx.TransportError as exc:
-            why = f"cannot be downloaded: {str(exc) or type(exc).__name__}"
-        except (httpx.InvalidURL, ValueError, TypeError) as exc:
-            raise SourceError(f"{shown!r} cannot be downloaded: {exc}") from exc
-        stop.wait(pause_s)
-    raise SourceError(f"{shown!r} {why}, {ATTEMPTS} times in a row; try again later")
+    try:
+        async with client.stream("GET", url, auth=login) as response:
+            status = response.status_code
+            if status in _GONE:
+                return status, "", 0.0
+            if status == 200:
+                write_new(photo.path, await _content(shown, response))
+                return 0, "", 0.0
+            why = f"answers {status} {response.reason_phrase}"
+            if status not in (408, 425, 429) and (status < 500 or status == 511):
+                raise SourceError(f"{shown!r} {why}; check the network")
+            return status, why, _retry_after_s(response.headers.get("retry-after"))
+    except (httpx.UnsupportedProtocol, httpx.TooManyRedirects) as exc:
+        raise SourceError(f"{shown!r} cannot be downloaded: {exc}") from exc
+    except httpx.TransportError as exc:
+        return 0, f"cannot be downloaded: {str(exc) or type(exc).__name__}", 0.0
+    except (httpx.InvalidURL, ValueError, TypeError) as exc:
+        raise SourceError(f"{shown!r} cannot be downloaded: {exc}") from exc
 
 
-def _content(shown: str, response: httpx.Response) -> bytes:
+async def _content(shown: str, response: httpx.Response) -> bytes:
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     content = bytearray()
-    for block in response.iter_raw():
+    async for block in response.aiter_raw():
         content += block
         if len(content) > IMAGE_LIMIT_BYTES:
             raise SourceError(f"{shown!r} sends more than the limit of {IMAGE_LIMIT_BYTES:,} bytes")
@@ -234,11 +281,24 @@ def _content(shown: str, response: httpx.Response) -> bytes:
     return bytes(content)
 
 
-def _write(photo: PhotoFile, content: bytes) -> None:
-    part = photo.path.with_name(f".{photo.path.name}{_PART}")
+def write_new(path: Path, content: bytes) -> None:
+    """Make a file, or replace one: by another name, so that it is whole or not there.
+
+    Nothing is written through a link that somebody has put in its place.
+
+    Raises:
+        OSError: The disk says no.
+    """
+    part = path.with_name(f".{path.name}.part")
     try:
-        part.write_bytes(content)
-        os.replace(part, photo.path)  # noqa: PTH105 - as Path.replace, without a second Path
+        try:
+            file = part.open("xb")
+        except FileExistsError:  # of a killed process
+            part.unlink()
+            file = part.open("xb")
+        with file:
+            file.write(content)
+        os.replace(part, path)  # noqa: PTH105 - as Path.replace, without a second Path
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -253,23 +313,3 @@ def _retry_after_s(value: str | None) -> float:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     except (ValueError, TypeError, OverflowError):
         return 0.0
-
-
-@contextmanager
-def _client(reach: Reach, workers: int) -> Iterator[httpx.Client]:
-    """Give a client for all threads: over TLS one connection of HTTP/2, else one for each."""
-    import httpx
-
-    from .transport import Deadline, Transport
-
-    transport = Transport(
-        reach, Deadline(None), connections=workers, http2=find_spec("h2") is not None
-    )
-    with httpx.Client(
-        transport=transport,
-        follow_redirects=True,
-        max_redirects=REDIRECTS,
-        timeout=httpx.Timeout(TIMEOUT_S, connect=CONNECT_S, pool=None),
-        headers={"accept-encoding": "identity", "accept": "image/*"},
-    ) as client:
-        yield client

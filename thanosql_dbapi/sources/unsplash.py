@@ -26,7 +26,7 @@ from ..progress import Progress
 from .catalog import Entry
 from .installation import UNFINISHED
 from .network import download, reach_of, shown_url
-from .photo_files import PhotoFile, fetch_photos, is_there
+from .photo_files import PhotoFile, fetch_photos, is_there, write_new
 from .ranges import RangeFile
 
 SCHEME = "unsplash:"
@@ -183,12 +183,14 @@ def _begin(folder: Path, state: dict[str, object]) -> None:
     """Empty the folder if what is in it was made for something else, e.g. another width."""
     mark = folder / UNFINISHED
     text = json.dumps(state)
-    if mark.read_text(encoding="utf-8") == text:
-        return
+    is_same = not mark.is_symlink() and mark.read_text(encoding="utf-8") == text
     for path in folder.iterdir():
-        if path != mark:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path != mark and not (is_same and path.is_file() and not path.is_symlink()):
             path.unlink()
-    mark.write_text(text, encoding="utf-8")
+    if not is_same:
+        write_new(mark, text.encode())
 
 
 def _fetch_table(
@@ -198,6 +200,8 @@ def _fetch_table(
     what = f"download {name}'s table"
     part = target.with_name(f"{target.name}.part")
     archive = target.with_name(".release.zip")
+    archive.unlink(missing_ok=True)
+    part.unlink(missing_ok=True)
     remote = RangeFile(url, reach_of(url, allowed_hosts=allowed_hosts))
     try:
         if remote.has_ranges:
@@ -230,7 +234,7 @@ def _extract(
                     f"{shown_url(url)!r}: its table of photos has {size:,} bytes; expected at most"
                     f" {_TABLE_LIMIT_BYTES:,}"
                 )
-            with target.open("wb") as out, progress.track(what, size, "B") as advance:
+            with target.open("xb") as out, progress.track(what, size, "B") as advance:
                 for number, member in enumerate(sorted(members, key=lambda each: each.filename)):
                     with archive.open(member) as content:
                         if number:  # each part of a large table has the header
@@ -263,9 +267,7 @@ def _take_over(photos: list[Photo], destination: Path, folder: Path, width: int)
             try:
                 os.link(destination / name, folder / name)
             except OSError:  # a file system without hard links
-                part = folder / f".{name}.part"
-                shutil.copyfile(destination / name, part)
-                part.replace(folder / name)
+                write_new(folder / name, (destination / name).read_bytes())
 
 
 def _finish(
@@ -273,15 +275,14 @@ def _finish(
 ) -> None:
     """Write the table and the record, and say what is gone."""
     where = f"{destination.parent.name}/{destination.name}"
-    with (folder / TABLE).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for each in photos:
-            if each.photo_id not in gone:
-                image = f"{where}/{each.photo_id}.jpg"
-                writer.writerow(
-                    [each.photo_id, image, each.url, each.description, each.ai_description]
-                )
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for each in photos:
+        if each.photo_id not in gone:
+            image = f"{where}/{each.photo_id}.jpg"
+            writer.writerow([each.photo_id, image, each.url, each.description, each.ai_description])
+    write_new(folder / TABLE, table.getvalue().encode())
     state = json.loads((folder / UNFINISHED).read_text(encoding="utf-8"))
     listed = [
         {"photo_id": each.photo_id, "photo_image_url": each.url, "status": gone[each.photo_id]}
@@ -289,7 +290,7 @@ def _finish(
         if each.photo_id in gone
     ]
     record = {**state, "terms": TERMS_URL, "photos": len(photos) - len(gone), "gone": listed}
-    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_new(folder / RECORD, f"{json.dumps(record, indent=1)}\n".encode())
     kept = {f"{each.photo_id}.jpg" for each in photos} | {TABLE, RECORD, UNFINISHED}
     for path in folder.iterdir():  # of an earlier try with more rows
         if path.name not in kept:

@@ -21,7 +21,6 @@ PACKAGES = (
 EXTRAS = (
     ("notebook", "IPython", "%thanosql in notebooks"),
     ("files", "pyarrow", "COPY of Parquet, Arrow and Excel files"),
-    ("http2", "h2", "HTTP/2 for GET THANOSQL DATASET unsplash_data"),
     ("async", "aiosqlite", "SQLAlchemy's async engines"),
     ("sqlglot", "sqlglot", "sqlglot's dialect"),
 )
@@ -54,6 +53,10 @@ def examine() -> Iterator[Finding]:
             yield Finding(name, version(name))
         except PackageNotFoundError:
             yield Finding(name, f"is missing; pip install {name}", is_problem=True)
+    is_there = find_spec("h2") is not None
+    yield Finding(
+        "HTTP/2", f"h2 {version('h2')}" if is_there else "without h2 downloads use HTTP/1.1"
+    )
     yield _extension()
     yield _devices()
     for extra, module, purpose in EXTRAS:
