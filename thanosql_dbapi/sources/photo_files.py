@@ -10,6 +10,7 @@ import asyncio
 import os
 import queue
 import random
+import sys
 import threading
 import time
 from collections.abc import Generator, Iterable, Sequence
@@ -214,7 +215,11 @@ class _Fetching:
             await self._pace.wait()
             pause_s = BACK_OFF_S * 2**attempt * random.uniform(0.75, 1.25)
             try:
-                status, why, wanted_s = await asyncio.wait_for(_attempt(client, photo), TOTAL_S)
+                if sys.version_info >= (3, 11):  # without a task of its own
+                    async with asyncio.timeout(TOTAL_S):
+                        status, why, wanted_s = await _attempt(client, photo)
+                else:
+                    status, why, wanted_s = await asyncio.wait_for(_attempt(client, photo), TOTAL_S)
             except asyncio.TimeoutError:
                 status, why, wanted_s = 0, f"takes longer than {TOTAL_S:g} seconds", 0.0
             if not why:
