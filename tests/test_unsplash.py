@@ -193,6 +193,33 @@ def test_photos_that_are_gone_are_listed(
     ]
 
 
+def test_a_last_try_finds_only_those_that_are_gone(
+    unsplash: Unsplash, connection: thanosql.Connection
+) -> None:
+    unsplash.gone = {28, 29}
+    unsplash.answers["/photo-00027"] = [Reply(status=400)]
+    with pytest.raises(thanosql.SourceError, match="answers 400"):
+        connection.execute(f"{STATEMENT} OPTIONS (workers=1)")
+    unsplash.gone = {27, 28, 29}
+    with pytest.warns(thanosql.MediaWarning, match="3 of 30 photos are no longer there"):
+        connection.execute(f"{STATEMENT} OPTIONS (workers=1)")
+    assert len(rows_of(folder_of(connection))) == NUMBER - 3
+
+
+def test_a_server_that_begins_to_refuse(
+    unsplash: Unsplash, connection: thanosql.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photo_files, "_GONE_TRIED", 5)
+    for number in range(20, 30):
+        unsplash.answers[f"/photo-{number:05}"] = [Reply(b"slow down", 403)]
+    with pytest.raises(thanosql.SourceError, match="5 of 25 pictures are not there"):
+        connection.execute(f"{STATEMENT} OPTIONS (workers=1)")
+    for number in range(20, 30):
+        unsplash.answers[f"/photo-{number:05}"].clear()
+    connection.execute(STATEMENT)
+    assert len(rows_of(folder_of(connection))) == NUMBER
+
+
 def test_a_server_that_refuses_all(unsplash: Unsplash, connection: thanosql.Connection) -> None:
     unsplash.images.handler = lambda request: Reply(b"no", 403)
     with pytest.raises(thanosql.SourceError, match=r"pictures are not there: .* answers 403"):

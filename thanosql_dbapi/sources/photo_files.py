@@ -45,7 +45,8 @@ LONGEST_PAUSE_S = 300.0
 """A server that wants a longer pause is left alone, until the user comes again."""
 _TOO_MUCH = (429, 503)
 _GONE = (403, 404, 410, 451)
-# Where more than half of the first ones are gone, it is the server, or the way there.
+# Where more than half of the first ones are gone, or so many in a row are forbidden, it is the
+# server, or the way there.
 _GONE_TRIED = 50
 
 
@@ -118,16 +119,23 @@ def fetch_photos(
     gone: dict[Path, int] = {}
     if not missing:
         return gone
+    there = len(photos) - len(missing)
+    forbidden = 0
     with closing(_Fetching(missing, reach, workers).results()) as results:
         for tried, (photo, status) in enumerate(results, 1):
             if status:
                 gone[photo.path] = status
-            if len(gone) * 2 > tried >= min(_GONE_TRIED, len(missing)):
-                raise SourceError(
-                    f"{len(gone)} of the first {tried} pictures are not there: the last one,"
-                    f" {shown_url(photo.url)!r}, answers {status or 200}; perhaps the server"
-                    " refuses this network: try again later"
-                )
+                forbidden = forbidden + 1 if status == 403 else 0
+                is_enough = tried >= min(_GONE_TRIED, len(missing))
+                # Those that are there count: what a last try has left may be the gone ones alone.
+                if forbidden >= _GONE_TRIED or (is_enough and len(gone) * 2 > there + tried):
+                    raise SourceError(
+                        f"{len(gone)} of {tried} pictures are not there: the last one,"
+                        f" {shown_url(photo.url)!r}, answers {status}; perhaps the server refuses"
+                        " this network: try again later"
+                    )
+            else:
+                forbidden = 0
             advance(1)
     return gone
 
