@@ -71,7 +71,7 @@ def written(tmp_path: Path, content: object) -> Path:
 
 def test_the_built_in_catalog() -> None:
     catalog = load_catalog()
-    assert list(catalog.datasets) == ["storybook"]
+    assert list(catalog.datasets) == ["storybook", "unsplash_data"]
     assert catalog.dataset("STORYBOOK").source == "builtin:storybook"
     assert {"storybook_clip", "tutorial_search_clip", "clip", "clip_en"} <= catalog.models.keys()
     for name in ("tutorial_search_clip", "clip", "clip_en"):

@@ -87,7 +87,9 @@ RECURSIVE = flag("recursive", True)
 EXIF = flag("exif")
 ALLOW_EMPTY = flag("allow_empty")
 
-ROWS = integer("rows", None, "2000", minimum=1)
+ROWS = integer("rows", None, "storybook: 2000; unsplash_data: all", minimum=1)
+WIDTH = integer("width", None, "640", minimum=16)
+WORKERS = integer("workers", None, "16", minimum=1)
 SEED = integer("seed", None, "0", minimum=0)
 MODEL_NAME = text("model_name", None, "the model's name")
 FRAMEWORK = choice("framework", ("pytorch",), "pytorch")
@@ -255,7 +257,7 @@ def subquery_pattern() -> str:
 register(
     StatementSpec(
         ("GET", "THANOSQL", "DATASET"), "GetDataset", Shape.ACTION, "the name of a data set",
-        {"SUBJECT": "name"}, options=(OVERWRITE, ROWS, SEED),
+        {"SUBJECT": "name"}, options=(OVERWRITE, ROWS, SEED, WIDTH, WORKERS),
     ),
     StatementSpec(
         ("GET", "THANOSQL", "MODEL"), "GetModel", Shape.ACTION, "the name of a model",

@@ -22,11 +22,13 @@ def resolve_list(resolver: Resolver, statement: List) -> RowsPlan | TablesPlan:
         return RowsPlan(
             ("model_name", "base", "source", "license", "description"),
             tuple(
-                (e.name, e.base, e.source, e.license, e.description)
+                (e.name, e.base, e.shown_source, e.license, e.description)
                 for e in catalog.models.values()
             ),
         )
     return RowsPlan(
         ("dataset_name", "source", "license", "description"),
-        tuple((e.name, e.source, e.license, e.description) for e in catalog.datasets.values()),
+        tuple(
+            (e.name, e.shown_source, e.license, e.description) for e in catalog.datasets.values()
+        ),
     )

@@ -122,7 +122,11 @@ def install(
     settle_own(context)
     own = context.workspace.models / name
     present = None if overwrite else read_receipt(context.workspace.locate(own))
-    if present is not None and present.source == entry.source and not Path(entry.source).is_dir():
+    if (
+        present is not None
+        and present.source == entry.shown_source
+        and not Path(entry.source).is_dir()
+    ):
         # Another database of this workspace has fetched the very same.
         facts = inspect_folder(context.workspace.locate(own))
     else:
@@ -146,7 +150,7 @@ def install(
                 Model(
                     name=name,
                     base=entry.base,
-                    source=entry.source,
+                    source=entry.shown_source,
                     folder=_relative(own, context.workspace.root),
                     fingerprint=facts.fingerprint,
                     dimension=facts.dimension,

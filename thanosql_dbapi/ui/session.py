@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..connection import Connection
-from ..errors import ConvertWarning, MediaWarning, ModelWarning, OperationalError
+from ..errors import (
+    ConvertWarning,
+    LicenseWarning,
+    MediaWarning,
+    ModelWarning,
+    OperationalError,
+)
 from ..language import grammar, parse, split_script
 from ..language.tree import Print, Search
 from ..planning.convert_report import ConvertReport
@@ -154,7 +160,7 @@ def is_interrupted(error: BaseException) -> bool:
 @contextmanager
 def brief_warnings(show: Callable[[str, str], None]) -> Iterator[None]:
     """Give the driver's warnings to ``show(category_name, message)``, without file and line."""
-    ours = (MediaWarning, ConvertWarning, ModelWarning)
+    ours = (MediaWarning, ConvertWarning, ModelWarning, LicenseWarning)
     with warnings.catch_warnings():
         others = warnings.showwarning
         for category in ours:
