@@ -117,6 +117,21 @@ def test_what_holds_the_same_content_keeps_its_vector(
     assert {path: path.stat().st_atime_ns for path in workspace.rglob("*.png")} == before
 
 
+@pytest.mark.parametrize("key", ["id INTEGER PRIMARY KEY", "id TEXT PRIMARY KEY", "id UNIQUE"])
+def test_row_ids_that_vacuum_leaves_as_they_are(
+    connection: thanosql.Connection, workspace: Path, key: str
+) -> None:
+    connection.execute(f"CREATE TABLE k ({key}, image_path TEXT)")
+    connection.execute("INSERT INTO k SELECT 10 * rowid, image_path FROM photos")
+    convert(connection, "k")
+    mark(connection, "k")
+    connection.execute("DELETE FROM k WHERE id IN (10, 20)")
+    connection.commit()
+    connection.execute("VACUUM")
+    assert convert(connection, "k").unchanged == 4
+    assert marked(connection, "k") == 4
+
+
 def test_rows_that_swapped_their_paths_before_a_vacuum_get_the_right_vectors(
     converted: thanosql.Connection,
 ) -> None:

@@ -31,10 +31,16 @@ def follow_vacuum(
     if target.schema != "main" or len(target.keys) != 1:
         return
     is_known = is_numbered(database, column_id)
-    if is_known is False:
+    if is_known is False and not _holds_row_id(database, target):
         _renumber(database, plan, target, column_id, contents)
     if not is_known:
         note_numbering(database, column_id)
+
+
+def _holds_row_id(database: Database, target: Target) -> bool:
+    """Return whether a column holds the row id, which then stays: an INTEGER PRIMARY KEY."""
+    info = database.rows(f"PRAGMA main.table_info({quote_name(target.name)})")
+    return [row[2].upper() for row in info if row[5]] == ["INTEGER"]
 
 
 def _renumber(
