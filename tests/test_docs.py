@@ -39,6 +39,7 @@ TWINS = (
     "models-and-data",
     "superset",
     "security",
+    "picture-formats",
     "your-photos",
 )
 HOME = "/home/me/photos"

@@ -79,7 +79,9 @@ class Album:
 
 
 @pytest.fixture
-def album(tmp_path: Path) -> Iterator[Album]:
+def album(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Album]:
+    for module in ("pillow_heif", "pillow_jxl", "rawpy"):  # the packages of the extras
+        monkeypatch.setitem(sys.modules, module, None)
     root = tmp_path / "workspace"
     root.mkdir()
     album = Album(root)

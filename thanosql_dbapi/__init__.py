@@ -85,6 +85,7 @@ def connect(
     network: bool | None = None,
     allowed_hosts: Iterable[str] | None = None,
     cache_bytes: int | None = None,
+    max_image_pixels: int | None = None,
     confine_attach: bool | None = None,
     mode: str | None = None,
     **sqlite3_options: Any,
@@ -111,6 +112,8 @@ def connect(
         cache_bytes: Most bytes of memory for the vectors of one column, which a search keeps
             rounded to one byte a number; with more, every row of the table is read. Default:
             4 GiB; 0 keeps none.
+        max_image_pixels: Most pixels of an image to decode; a JPEG of more is read at a half, a
+            quarter or an eighth of its size, other images are not read. Default: 178,956,970.
         confine_attach: Refuse ``ATTACH`` and ``VACUUM INTO`` of files outside the workspace.
         mode: ``"ro"`` writes nothing, neither the database nor anything beside it; ``"rw"`` creates
             no file; ``"rwc"`` is the default.

@@ -257,11 +257,11 @@ class Connection(sqlite3.Connection):
             sql = sql[tree.query.offset : tree.query.end]
         elif tree is not None and not isinstance(tree, (Query, Ranked)):
             raise ProgrammingError(f"explain takes a query, got {clip(sql)}; nothing was changed")
-        self._state.notes.clear()
+        self._state.answers.clear()
         cursor = self.cursor()
         cursor.row_factory = None
         plan = indented(cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall())
-        return Explanation(tuple(self._state.notes), plan)
+        return Explanation(tuple(self._state.answers), plan)
 
     def set_authorizer(self, *arguments: Any, **options: Any) -> None:
         """Call a function before each access; as in sqlite3. ``confine_attach`` stays in force."""

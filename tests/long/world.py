@@ -108,7 +108,7 @@ def compare(connection: thanosql_dbapi.Connection, search: list[Any]) -> str:
 
 
 def _way(connection: thanosql_dbapi.Connection) -> str:
-    notes = connection._state.notes
+    notes = connection._state.answers
     return "matrix" if notes and notes[-1].way is Way.MATRIX else "scan"
 
 

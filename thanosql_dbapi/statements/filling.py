@@ -69,7 +69,7 @@ def fill(
         rows = _measured(context, plan, rows, tally.too_long)
     elif drawings.is_of_concern(context, plan.model):
         rows = drawings.looked_at(context, plan, rows, tally.no_drawings)
-    batches = _batches(context, plan, encoder, rows, contents)
+    batches = _batches(context, plan, encoder, rows, contents, tally.remarks)
     with context.settings.progress.track(
         f"CONVERT USING {plan.model.name}", total, plan.kind
     ) as advance:
@@ -101,18 +101,30 @@ def fill(
     return tally
 
 
+def _remarks(plan: EmbeddingPlan, remarks: list[str], total: int) -> str:
+    shown = "".join(f"\n  {remark}" for remark in sorted(remarks)[:SHOWN_FAILURES])
+    more = len(remarks) - SHOWN_FAILURES
+    return (
+        f"CONVERT USING {plan.model.name}: {len(remarks):,} of {total:,} images are there in part,"
+        f" and have the vector of that part:{shown}"
+        + (f"\n  and {more:,} more" if more > 0 else "")
+    )
+
+
 def _batches(
     context: Context,
     plan: EmbeddingPlan,
     encoder: Encoder,
     rows: Iterable[tuple[int, object]],
     contents: Contents,
+    remarks: list[str],
 ) -> Any:
     from ..embedding.batches import embed_rows, embed_texts_rows
 
     if plan.kind == "text":
         return embed_texts_rows(encoder, rows, batch_size=plan.batch_size, known=contents)
-    read = partial(context.read_image, least_side_px=encoder.preparation.least_side_px)
+    least_side_px = encoder.preparation.least_side_px
+    read = partial(context.read_image, least_side_px=least_side_px, remark=remarks.append)
     return embed_rows(
         encoder,
         rows,
@@ -182,6 +194,8 @@ def warn_of(context: Context, plan: EmbeddingPlan, tally: Tally) -> None:
             " rows",
             ModelWarning,
         )
+    if tally.remarks:
+        warn_user(_remarks(plan, tally.remarks, tally.total), MediaWarning)
     if tally.no_drawings:
         drawings.tell(context, what, tally.no_drawings[0])
 

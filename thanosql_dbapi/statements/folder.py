@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from ..embedding.images import FORMATS
+from ..embedding.formats import header_readers, picture_suffixes
 from ..errors import OperationalError, WorkspaceError, clip
 from ..language import grammar
 from ..language.names import same_name
@@ -30,7 +30,6 @@ from ..sources.folder import (
     column_of,
     content_digest,
     file_facts,
-    picture_suffixes,
     read_headers,
     sort_naturally,
     walk,
@@ -166,7 +165,7 @@ def _listing(context: Context, copied: FolderCopy) -> Listing:
     if not is_folder(copied.folder):
         return Listing()
     rules = Rules(
-        column_of(picture_suffixes(FORMATS)),
+        column_of([each for each, extra in picture_suffixes().items() if extra is None]),
         context.workspace.holds,
         Exclusion(copied.options.exclude),
         copied.options.is_recursive,
@@ -210,7 +209,7 @@ def _table(context: Context, options: FolderOptions, column: str, files: Sequenc
 
 
 def _with_headers(context: Context, files: Sequence[File]) -> Iterator[Row]:
-    headers = read_headers(files, _opener(context), FORMATS)
+    headers = read_headers(files, _opener(context), header_readers())
     return ((file.path, *header) for file, header in zip(files, headers, strict=True))
 
 
@@ -291,7 +290,7 @@ def _update_headers(context: Context, rows: PathColumn, found: PathRows, changes
             texts = [file.path] if path in changes.moved else found.spelled[path]
             stale += [(text, file) for text in texts]
     if stale:
-        headers = read_headers((file for _, file in stale), _opener(context), FORMATS)
+        headers = read_headers((file for _, file in stale), _opener(context), header_readers())
         rows.set_headers((text, *header) for (text, _), header in zip(stale, headers, strict=True))
 
 

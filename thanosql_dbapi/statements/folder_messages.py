@@ -23,7 +23,7 @@ def nothing_found(folder: Path, skipped: Sequence[Skipped]) -> SourceError:
     if skipped:
         each = [f"{skip.count:,} {_label(skip)} ({skip.reason})" for skip in skipped]
         more = f" and {len(each) - _SHOWN:,} kinds more" if len(each) > _SHOWN else ""
-        found = f"; it has {', '.join(each[:_SHOWN])}{more}"
+        found = f"; it has {', '.join(each[:_SHOWN])}{more}{_remedy(skipped)}"
     return SourceError(
         f"{where}: expected pictures, audio or video files, got none{found}; nothing was changed"
     )
@@ -81,9 +81,25 @@ def warn_of_skipped(folder: Path, table: str, skipped: Sequence[Skipped]) -> Non
     if parts:
         warn_user(
             f"COPY {_plain(table)}: left out of folder {str(folder)!r}: {'; '.join(parts)}"
+            f"{_remedy(skipped)}"
             " (Connection.report has all that got no row)",
             MediaWarning,
         )
+
+
+def _remedy(skipped: Sequence[Skipped]) -> str:
+    """Return what to install for pictures that were left out, or an empty text."""
+    from ..embedding.formats import picture_suffixes
+
+    needed = picture_suffixes()
+    extras = {
+        extra.name for skip in skipped if (extra := needed.get(skip.suffix or "")) is not None
+    }
+    return (
+        f'; to read more, pip install "thanosql-dbapi[{",".join(sorted(extras))}]"'
+        if extras
+        else ""
+    )
 
 
 def _plain(text: str) -> str:

@@ -121,12 +121,12 @@ def install(
     """
     settle_own(context)
     own = context.workspace.models / name
-    folder = context.workspace.place(own)
-    present = None if overwrite else read_receipt(folder)
+    present = None if overwrite else read_receipt(context.workspace.locate(own))
     if present is not None and present.source == entry.source and not Path(entry.source).is_dir():
         # Another database of this workspace has fetched the very same.
-        facts = inspect_folder(folder)
+        facts = inspect_folder(context.workspace.locate(own))
     else:
+        folder = context.workspace.place(own)
         goes = any(work.removes and work.destination == folder for work in context.state.unsettled)
         work, facts = prepare_model(
             entry,
@@ -203,7 +203,7 @@ def _settle(workspace: Workspace, parent: Path, own: Path | None) -> None:
     Its own connections will settle what it has left.
     """
     try:
-        parent = workspace.locate(parent)
+        parent = workspace.writable(parent)
     except WorkspaceError:
         return
 

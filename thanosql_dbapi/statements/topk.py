@@ -229,7 +229,7 @@ class _Candidates:
             raise
         self.restriction[best.key] = condition
         self.parameters[place] = json.dumps(rows)
-        self.context.state.notes.append(Answer(Way.MATRIX, len(current.matrix), len(rows)))
+        self.context.state.answers.append(Answer(Way.MATRIX, len(current.matrix), len(rows)))
 
     def _current(self, best: TopK) -> Current:
         table = best.narrowing.table.table
@@ -295,7 +295,7 @@ class _Candidates:
 def _stats(context: Context, arguments: Arguments) -> SearchStats:
     """Return what was learnt of the statement's n-th SELECT of the best rows."""
     state = context.state
-    key = arguments.sql, len(state.notes)
+    key = arguments.sql, len(state.answers)
     if key not in state.search_stats and len(state.search_stats) >= _MOST_STATS:
         state.search_stats.clear()
     return state.search_stats.setdefault(key, SearchStats())
@@ -322,13 +322,13 @@ def _noted(context: Context) -> Iterator[None]:
     try:
         yield
     except Declined as reason:
-        context.state.notes.append(Answer(Way.SCAN, reason=str(reason)))
+        context.state.answers.append(Answer(Way.SCAN, reason=str(reason)))
     except MemoryError:
-        context.state.notes.append(Answer(Way.SCAN, reason="there is no memory for the matrix"))
+        context.state.answers.append(Answer(Way.SCAN, reason="there is no memory for the matrix"))
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorname", "SQLITE_INTERRUPT") == "SQLITE_INTERRUPT" and (
             str(error) == "interrupted"
         ):
             raise
         # The scan fails likewise, or it does not need what failed.
-        context.state.notes.append(Answer(Way.SCAN, reason=str(error)))
+        context.state.answers.append(Answer(Way.SCAN, reason=str(error)))

@@ -11,7 +11,7 @@ from .digest import content_digest
 from .exclusion import Exclusion
 from .headers import COLUMNS as HEADER_COLUMNS
 from .headers import file_facts, read_headers
-from .suffixes import COLUMNS, column_of, picture_suffixes
+from .suffixes import COLUMNS, column_of
 from .walk import File, Listing, Reason, Rules, file_of, sort_naturally, walk
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
     "content_digest",
     "file_facts",
     "file_of",
-    "picture_suffixes",
     "read_headers",
     "sort_naturally",
     "walk",

@@ -58,19 +58,16 @@ _THREADS = 4
 
 
 def read_headers(
-    files: Iterable[File], open_file: Callable[[str], OpenFile], formats: Sequence[str]
+    files: Iterable[File], open_file: Callable[[str], OpenFile], readers: Sequence[Any]
 ) -> Iterator[tuple[Cell, ...]]:
     """Yield the values of ``COLUMNS`` for each file, in order; None where it says nothing.
 
     Args:
         files: The files.
         open_file: Opens the file that a path means, or raises (``Workspace.open``).
-        formats: The formats that the decoder accepts, by Pillow's names.
+        readers: What opens the formats, as ``PIL.Image.OPEN`` has them: pairs of a class and of
+            what says by the first bytes whether it is the right one.
     """
-    from PIL import Image
-
-    Image.init()
-    readers = [Image.OPEN[name] for name in formats if name in Image.OPEN]
 
     def read(some: list[File]) -> list[tuple[Cell, ...]]:
         return [(*_header(each.path, open_file, readers), *file_facts(each)) for each in some]

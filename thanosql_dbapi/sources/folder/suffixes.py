@@ -27,24 +27,6 @@ COLUMNS = ("image_path", "audio_path", "video_path")
 """The columns for the paths of pictures, audio and video; the first with a file is taken."""
 
 
-def picture_suffixes(formats: Collection[str]) -> frozenset[str]:
-    """Return the suffixes of the pictures that can be read, in lower case.
-
-    Args:
-        formats: The formats that the decoder accepts, by Pillow's names.
-    """
-    from PIL import Image, features
-
-    Image.init()
-    readable = {name for name in formats if name in Image.OPEN}
-    if "JPEG" in readable and "MPO" in formats:  # one reader has both
-        readable.add("MPO")
-    if not features.check("jpg_2000"):
-        readable.discard("JPEG2000")
-    found = Image.registered_extensions().items()
-    return frozenset(suffix.lower() for suffix, name in found if name in readable)
-
-
 def column_of(pictures: Collection[str]) -> Mapping[str, str]:
     """Return the column for a file's path, by its suffix in lower case.
 

@@ -51,7 +51,7 @@ class State:
         memory: What was read of the database at the last moment.
         model_folders: The folders of models that were used, by what the registry says of them and
             their fingerprints.
-        notes: What answers each search of the last statement, and why.
+        answers: What answers each search of the last statement, and why.
         file_identity: Device and inode of the file that was opened, or None where unknown.
         unsettled: Model folders that wait for the end of a transaction.
         is_blind: Whether the connection can change vectors without running triggers.
@@ -69,7 +69,7 @@ class State:
     own_functions: set[str] = field(default_factory=set)
     memory: Memory = field(default_factory=Memory)
     model_folders: dict[tuple[str, str], KnownFolder] = field(default_factory=dict)
-    notes: list[Answer] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
     file_identity: tuple[int, int] | None = None
     unsettled: list[Installation] = field(default_factory=list)
     is_blind: bool = False
