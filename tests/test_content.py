@@ -132,6 +132,33 @@ def test_row_ids_that_vacuum_leaves_as_they_are(
     assert marked(connection, "k") == 4
 
 
+@pytest.mark.parametrize("kind", ["computed paths", "blobs", "texts"])
+def test_sources_of_other_kinds_after_a_vacuum(
+    connection: thanosql.Connection, workspace: Path, kind: str
+) -> None:
+    connection.execute("CREATE TABLE v (source)")
+    if kind == "blobs":
+        sources = [(path.read_bytes(),) for path in (workspace / "images").iterdir()]
+        connection.executemany("INSERT INTO v VALUES (?)", sources)
+    else:
+        column = "replace(image_path, 'images/', '')" if kind == "computed paths" else "caption"
+        connection.execute(f"INSERT INTO v SELECT {column} FROM photos")
+    options = {
+        "computed paths": ("image_col='p'", "'images/' || source AS p"),
+        "blobs": ("image_col='source'", "source"),
+        "texts": ("convert_type='text', text_col='source'", "source"),
+    }
+    given, selected = options[kind]
+    sql = f"CONVERT USING m OPTIONS (table_name='v', {given}) AS SELECT {selected} FROM v"
+    connection.execute(sql)
+    mark(connection, "v")
+    connection.execute("DELETE FROM v WHERE rowid IN (2, 3)")
+    connection.commit()
+    connection.execute("VACUUM")
+    connection.execute(sql)
+    assert marked(connection, "v") == 4
+
+
 def test_rows_that_swapped_their_paths_before_a_vacuum_get_the_right_vectors(
     converted: thanosql.Connection,
 ) -> None:

@@ -54,7 +54,7 @@ def convert_in_place(
         if _has_other_vectors(context, plan, target):
             tally = _replace_vectors(context, plan, target, staging, contents)
         else:
-            column_id = _prepare_column(context, plan, target, contents)
+            column_id = _prepare_column(context, plan, target, staging, contents)
             tally = _fill(context, plan, target, staging, column_id, contents)
         _note_failures(context, plan, target, staging, tally)
     columns = ", ".join(
@@ -154,7 +154,7 @@ def _keys(database: Database, schema: str, name: str) -> list[str]:
 
 
 def _prepare_column(
-    context: Context, plan: EmbeddingPlan, target: Target, contents: Contents
+    context: Context, plan: EmbeddingPlan, target: Target, staging: Staging, contents: Contents
 ) -> int:
     """Make sure the vector column is there and is this model's, and return its registry id."""
     database, column = context.database, quote_name(plan.column)
@@ -180,7 +180,7 @@ def _prepare_column(
             )
         make_sources(database)
         column_id = add_watched_column(context, plan, target.schema, target.name)
-        follow_vacuum(context, plan, target, column_id, contents)
+        follow_vacuum(context, plan, target, staging, column_id, contents)
         return column_id
 
 
@@ -233,7 +233,7 @@ def _replace_vectors(
     with database.atomic():
         _require_all_rows(context, plan, target, staging)  # others may have added some
         unfinished.forget()
-        column_id = _prepare_column(context, plan, target, contents)
+        column_id = _prepare_column(context, plan, target, staging, contents)
         writer = Writer(context, plan, target, staging, column_id, contents)
         rows = staging.sources(plan.column)
         while batch := [
