@@ -117,6 +117,48 @@ def test_what_holds_the_same_content_keeps_its_vector(
     assert {path: path.stat().st_atime_ns for path in workspace.rglob("*.png")} == before
 
 
+@pytest.mark.parametrize("key", ["id INTEGER PRIMARY KEY", "id TEXT PRIMARY KEY", "id UNIQUE"])
+def test_row_ids_that_vacuum_leaves_as_they_are(
+    connection: thanosql.Connection, workspace: Path, key: str
+) -> None:
+    connection.execute(f"CREATE TABLE k ({key}, image_path TEXT)")
+    connection.execute("INSERT INTO k SELECT 10 * rowid, image_path FROM photos")
+    convert(connection, "k")
+    mark(connection, "k")
+    connection.execute("DELETE FROM k WHERE id IN (10, 20)")
+    connection.commit()
+    connection.execute("VACUUM")
+    assert convert(connection, "k").unchanged == 4
+    assert marked(connection, "k") == 4
+
+
+@pytest.mark.parametrize("kind", ["computed paths", "blobs", "texts"])
+def test_sources_of_other_kinds_after_a_vacuum(
+    connection: thanosql.Connection, workspace: Path, kind: str
+) -> None:
+    connection.execute("CREATE TABLE v (source)")
+    if kind == "blobs":
+        sources = [(path.read_bytes(),) for path in (workspace / "images").iterdir()]
+        connection.executemany("INSERT INTO v VALUES (?)", sources)
+    else:
+        column = "replace(image_path, 'images/', '')" if kind == "computed paths" else "caption"
+        connection.execute(f"INSERT INTO v SELECT {column} FROM photos")
+    options = {
+        "computed paths": ("image_col='p'", "'images/' || source AS p"),
+        "blobs": ("image_col='source'", "source"),
+        "texts": ("convert_type='text', text_col='source'", "source"),
+    }
+    given, selected = options[kind]
+    sql = f"CONVERT USING m OPTIONS (table_name='v', {given}) AS SELECT {selected} FROM v"
+    connection.execute(sql)
+    mark(connection, "v")
+    connection.execute("DELETE FROM v WHERE rowid IN (2, 3)")
+    connection.commit()
+    connection.execute("VACUUM")
+    connection.execute(sql)
+    assert marked(connection, "v") == 4
+
+
 def test_rows_that_swapped_their_paths_before_a_vacuum_get_the_right_vectors(
     converted: thanosql.Connection,
 ) -> None:

@@ -105,6 +105,21 @@ def test_a_picture_that_is_away_is_a_failure_whose_vector_stays(
     assert converted.execute(FAILURES).fetchall() == []
 
 
+def test_where_warnings_are_errors_all_is_done_before(
+    connection: thanosql.Connection, workspace: Path
+) -> None:
+    (workspace / "images" / "red.png").unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(thanosql.MediaWarning, match="1 of 6 images"):
+            connection.execute(IN_PLACE)
+    assert connection.execute("SELECT count(m_clipen) FROM photos").fetchone() == (5,)
+    assert len(connection.execute(FAILURES).fetchall()) == 1
+    report = connection.report
+    assert isinstance(report, ConvertReport)
+    assert (report.converted, report.failed) == (5, 1)
+
+
 def test_the_command_line_says_on_standard_error_what_was_done(
     connection: thanosql.Connection,
     workspace: Path,

@@ -578,6 +578,32 @@ def serve(server, files: dict[str, bytes]) -> None:
             server.routes[path] = server.reply(body, headers=headers)
 
 
+def test_a_model_that_lies_deeper_on_the_hub(hub_server, clip_folder: Path, tmp_path: Path) -> None:
+    """As sentence-transformers has it."""
+    hub_server.routes.clear()
+    files = {f"0_CLIPModel/{name}": body for name, body in content_of(clip_folder).items()}
+    serve(hub_server, {**files, "modules.json": b"[]", "1_Other/config.json": b"{}"})
+    entry, place = Entry("m", f"hf:{REPO}"), tmp_path / "m"
+    for offline in (False, True):
+        fetch_model(entry, place, overwrite=True, offline=offline, progress=SILENT)
+        assert content_of(place) == content_of(clip_folder)
+
+
+@pytest.mark.parametrize("kind", ["folder", "archive"])
+def test_a_model_that_lies_deeper(clip_folder: Path, tmp_path: Path, kind: str) -> None:
+    """As sentence-transformers has it."""
+    source = tmp_path / "download"
+    shutil.copytree(clip_folder, source / "0_CLIPModel")
+    (source / "modules.json").write_text("[]")
+    (source / "1_Other").mkdir()
+    (source / "1_Other" / "config.json").write_text("{}")
+    if kind == "archive":
+        source = Path(shutil.make_archive(str(source), "zip", source))
+    place = tmp_path / "m"
+    fetch_model(Entry("m", str(source)), place, progress=SILENT)
+    assert content_of(place) == content_of(clip_folder)
+
+
 @pytest.mark.parametrize("revision", ["", "@main", f"@{COMMIT}"])
 def test_a_model_from_the_hub(
     hub_server, clip_folder: Path, tmp_path: Path, revision: str, capfd

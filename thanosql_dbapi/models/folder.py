@@ -14,6 +14,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,23 @@ def clip_folder(folder: Path) -> Path:
         return folder
     found = [each for each in folder.iterdir() if not each.is_symlink() and _is_clip(each)]
     return found[0] if len(found) == 1 else folder
+
+
+def raise_clip_folder(folder: Path) -> None:
+    """Make a folder that has its CLIP model in an inner folder that model's own folder."""
+    inner = clip_folder(folder)
+    if inner == folder:
+        return
+    waiting = folder / f".{inner.name}.inner"
+    inner.rename(waiting)
+    for each in folder.iterdir():
+        if each.is_dir() and not each.is_symlink() and each != waiting:
+            shutil.rmtree(each)
+        elif each != waiting:
+            each.unlink()
+    for each in waiting.iterdir():
+        each.rename(folder / each.name)
+    waiting.rmdir()
 
 
 def _is_clip(folder: Path) -> bool:

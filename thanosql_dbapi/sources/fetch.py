@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, SourceError, clip
-from ..models.folder import PICKLE_SUFFIXES, ModelFacts, inspect_folder
+from ..models.folder import PICKLE_SUFFIXES, ModelFacts, clip_folder, inspect_folder
 from ..models.provenance import Receipt, write_receipt
 from ..openfile import OpenFile
 from ..progress import Progress
@@ -196,8 +196,10 @@ def _make_model(
 
 def _adopt(folder: Path) -> None:
     from ..models.checking import check_config, check_content
+    from ..models.folder import raise_clip_folder
     from ..models.weights import adopt_weights
 
+    raise_clip_folder(folder)
     check_config(folder)
     if not (folder / "model.safetensors").is_file():
         adopt_weights(folder)
@@ -238,7 +240,8 @@ def _bring(
         if entry.kind == DATASET:
             _copy_tree(source, folder, Workspace(source))
         else:
-            _copy_model(source, folder, entry, within or Workspace(_repository(source)))
+            within = within or Workspace(_repository(source))
+            _copy_model(clip_folder(source), folder, entry, within)
     elif path.is_file():
         with OpenFile(path.resolve()) as opened:
             check_sha256(file_sha256(opened) if entry.sha256 else "", entry.sha256, what)

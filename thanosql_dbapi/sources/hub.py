@@ -132,6 +132,10 @@ def _cache_folder() -> str | None:
     return None
 
 
+# Where sentence-transformers puts the model, if it is not at the top.
+_PLACES = ("", "0_CLIPModel/")
+
+
 def choose_files(names: list[str]) -> list[str]:
     """Return the files that transformers' CLIP needs, out of a repository's."""
     chosen = [name for name in SETTINGS if name in names]
@@ -146,8 +150,9 @@ def _from_cache(hub: HubSource) -> dict[str, Path] | None:
     from huggingface_hub import try_to_load_from_cache
 
     where: dict[str, Any] = {"cache_dir": _cache_folder(), "revision": hub.revision}
-    config = try_to_load_from_cache(hub.repo, CONFIG, **where)
-    if not isinstance(config, str):
+    configs = (try_to_load_from_cache(hub.repo, each + CONFIG, **where) for each in _PLACES)
+    config = next((each for each in configs if isinstance(each, str)), None)
+    if config is None:
         return None
     folder = Path(config).parent
     names = choose_files([path.name for path in folder.iterdir() if path.exists()])
@@ -167,8 +172,9 @@ def _download(hub: HubSource, progress: Progress, allowed_hosts: Sequence[str]) 
         api = HfApi(endpoint=endpoint, library_name="thanosql-dbapi")
         info = api.model_info(hub.repo, revision=hub.revision, files_metadata=True)
         sizes = {item.rfilename: item.size or 0 for item in info.siblings or []}
-        names = choose_files(list(sizes))
-        total = sum(sizes[name] for name in names) or None
+        place = next((each for each in _PLACES if each + CONFIG in sizes), "")
+        names = choose_files([name.removeprefix(place) for name in sizes if name.startswith(place)])
+        total = sum(sizes[place + name] for name in names) or None
         commit = info.sha or hub.revision
         where: dict[str, Any] = {
             "endpoint": endpoint,
@@ -182,11 +188,11 @@ def _download(hub: HubSource, progress: Progress, allowed_hosts: Sequence[str]) 
                 if sizes[name] >= _LARGE_BYTES:
                     _fetch_blob(hub, name, commit, where, Progress(meter.show), allowed_hosts)
                 bars = {"tqdm_class": meter} if _takes_tqdm(hf_hub_download) else {}
-                path = hf_hub_download(hub.repo, name, revision=commit, **where, **bars)
+                path = hf_hub_download(hub.repo, place + name, revision=commit, **where, **bars)
                 paths[name] = Path(path)
-                advance(max(0, sizes[name] - meter.counted))
+                advance(max(0, sizes[place + name] - meter.counted))
         if commit != hub.revision:  # has the cache note which commit the branch stands at
-            hf_hub_download(hub.repo, CONFIG, revision=hub.revision, **where)
+            hf_hub_download(hub.repo, place + CONFIG, revision=hub.revision, **where)
     return paths
 
 

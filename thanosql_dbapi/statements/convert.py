@@ -22,7 +22,7 @@ from . import inplace
 from .contents import Contents, open_store
 from .context import Context
 from .embedding_plan import EmbeddingPlan, Tally
-from .filling import add_watched_column
+from .filling import add_watched_column, warn_of
 from .resolve import Resolver
 from .staging import Staging
 from .tables import names_query, reads_pages, require_tables, table_key
@@ -95,6 +95,7 @@ def perform_convert(resolver: Resolver, statement: Convert, convert: ConvertPlan
         else:
             sql, tally = _convert_into(resolver, convert, target)
     resolver.context.state.report = _report(plan, target, tally)
+    warn_of(resolver.context, plan, tally)
     return ConvertedRows(sql)
 
 

@@ -75,6 +75,11 @@ class Tally:
         unchanged: Rows that had their vector already.
         empty: Rows without a source.
         failures: Rows that could not be read.
+        total: Rows that were to be embedded.
+        too_long: The part that the model reads of the first text that it does not read whole, and
+            an entry for each other such text.
+        remarks: What is to be said of images that are there in part.
+        no_drawings: Images that a model of drawings was not trained for.
         device: What computed.
         dtype: The numbers it computed with.
     """
@@ -84,5 +89,9 @@ class Tally:
     unchanged: int = 0
     empty: int = 0
     failures: list[Failed] = field(default_factory=list)
+    total: int = 0
+    too_long: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    no_drawings: list[object] = field(default_factory=list)
     device: str = ""
     dtype: str = ""

@@ -64,15 +64,12 @@ def fill(
         MediaError: An image cannot be read and the plan stops on errors.
     """
     encoder = context.encoder(plan.model)
-    tally = Tally(device=encoder.device, dtype=encoder.precision)
-    too_long: list[str] = []
-    others: list[object] = []
-    remarks: list[str] = []  # filled by the threads that decode
+    tally = Tally(total=total, device=encoder.device, dtype=encoder.precision)
     if plan.kind == "text":
-        rows = _measured(context, plan, rows, too_long)
+        rows = _measured(context, plan, rows, tally.too_long)
     elif drawings.is_of_concern(context, plan.model):
-        rows = drawings.looked_at(context, plan, rows, others)
-    batches = _batches(context, plan, encoder, rows, contents, remarks)
+        rows = drawings.looked_at(context, plan, rows, tally.no_drawings)
+    batches = _batches(context, plan, encoder, rows, contents, tally.remarks)
     with context.settings.progress.track(
         f"CONVERT USING {plan.model.name}", total, plan.kind
     ) as advance:
@@ -101,11 +98,6 @@ def fill(
                 advance(len(batch))
         finally:
             batches.close()
-    _warn(plan, tally, total, too_long)
-    if others:
-        drawings.tell(context, f"CONVERT USING {plan.model.name}", others[0])
-    if remarks:
-        warn_user(_remarks(plan, remarks, total), MediaWarning)
     return tally
 
 
@@ -168,28 +160,44 @@ def _failed(failure: Failure[int], contents: Contents) -> Failed:
     return Failed(failure.key, clip(failure.source), str(failure.error), is_missing, stays)
 
 
-def _warn(plan: EmbeddingPlan, tally: Tally, total: int, too_long: list[str]) -> None:
-    cleared = [each for each in tally.failures if not each.stays]
-    kept = [each for each in tally.failures if each.stays]
+def warn_of(context: Context, plan: EmbeddingPlan, tally: Tally) -> None:
+    """Say what a user has to know of a CONVERT; the last thing, as a warning may be an error."""
     what = f"CONVERT USING {plan.model.name}"
+    cleared = [each for each in tally.failures if not each.stays]
+    gone = [each for each in tally.failures if each.stays and each.is_missing]
+    unread = [each for each in tally.failures if each.stays and not each.is_missing]
+    column, of_all = clip(plan.column), f"of {tally.total:,} {plan.kind}s"
     if cleared:
         warn_user(
-            f"{what}: {len(cleared):,} of {total:,} {plan.kind}s could not be read, their"
-            f" {clip(plan.column)} is NULL:{_shown(cleared)}{_where(plan, tally, total)}",
+            f"{what}: {len(cleared):,} {of_all} could not be read, their {column} is NULL:"
+            f"{_shown(cleared)}{_where(plan, cleared, tally.total)}",
             MediaWarning,
         )
-    if kept:
+    if unread:
         warn_user(
-            f"{what}: {len(kept):,} of {total:,} {plan.kind}s cannot be read any more, their"
-            f" {clip(plan.column)} of before stays:{_shown(kept)}",
+            f"{what}: {len(unread):,} {of_all} cannot be read any more, their {column} of before"
+            f" stays:{_shown(unread)}",
             MediaWarning,
         )
-    if too_long:
+    if gone:
+        first = ", ".join(each.source for each in gone[:SHOWN_FAILURES])
+        more = " …" if len(gone) > SHOWN_FAILURES else ""
         warn_user(
-            f"{what}: {len(too_long):,} of {total:,} texts are longer than the model reads and were"
-            f" cut, the first after {clip(too_long[0][-40:])}; put long texts into several rows",
+            f"{what}: {len(gone):,} images are not there any more; their {column} of before stays:"
+            f" {first}{more}",
+            MediaWarning,
+        )
+    if tally.too_long:
+        warn_user(
+            f"{what}: {len(tally.too_long):,} {of_all} are longer than the model reads and were"
+            f" cut, the first after {clip(tally.too_long[0][-40:])}; put long texts into several"
+            " rows",
             ModelWarning,
         )
+    if tally.remarks:
+        warn_user(_remarks(plan, tally.remarks, tally.total), MediaWarning)
+    if tally.no_drawings:
+        drawings.tell(context, what, tally.no_drawings[0])
 
 
 def _shown(failures: list[Failed]) -> str:
@@ -198,9 +206,9 @@ def _shown(failures: list[Failed]) -> str:
     return shown + (f"\n  and {more:,} more" if more > 0 else "")
 
 
-def _where(plan: EmbeddingPlan, tally: Tally, total: int) -> str:
+def _where(plan: EmbeddingPlan, cleared: list[Failed], total: int) -> str:
     """Return what to do where not one file is there."""
-    if len(tally.failures) < total or not all(each.is_missing for each in tally.failures):
+    if len(cleared) < total or not all(each.is_missing for each in cleared):
         return ""
     if plan.base_dir:
         return f"\n  none of them is there; is base_dir={plan.base_dir!r} the folder they lie in?"

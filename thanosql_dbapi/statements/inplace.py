@@ -11,13 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import cast
 
-from ..errors import (
-    MediaWarning,
-    NotSupportedError,
-    OperationalError,
-    clip,
-    warn_user,
-)
+from ..errors import NotSupportedError, OperationalError, clip
 from ..language.names import quote_name, same_name
 from ..language.outline import outline
 from ..language.select import common_names
@@ -28,7 +22,7 @@ from ..stores.sqlite.sources import make_sources
 from .contents import Contents, is_gone, is_same_name, open_store
 from .context import Context
 from .embedding_plan import EmbeddingPlan, Failed, Tally
-from .filling import SHOWN_FAILURES, add_watched_column, fill
+from .filling import add_watched_column, fill, warn_of
 from .renumbering import follow_vacuum
 from .resolve import Resolver
 from .staging import KEY, Staging, with_keys
@@ -60,7 +54,7 @@ def convert_in_place(
         if _has_other_vectors(context, plan, target):
             tally = _replace_vectors(context, plan, target, staging, contents)
         else:
-            column_id = _prepare_column(context, plan, target, contents)
+            column_id = _prepare_column(context, plan, target, staging, contents)
             tally = _fill(context, plan, target, staging, column_id, contents)
         _note_failures(context, plan, target, staging, tally)
     columns = ", ".join(
@@ -160,7 +154,7 @@ def _keys(database: Database, schema: str, name: str) -> list[str]:
 
 
 def _prepare_column(
-    context: Context, plan: EmbeddingPlan, target: Target, contents: Contents
+    context: Context, plan: EmbeddingPlan, target: Target, staging: Staging, contents: Contents
 ) -> int:
     """Make sure the vector column is there and is this model's, and return its registry id."""
     database, column = context.database, quote_name(plan.column)
@@ -186,7 +180,7 @@ def _prepare_column(
             )
         make_sources(database)
         column_id = add_watched_column(context, plan, target.schema, target.name)
-        follow_vacuum(context, plan, target, column_id, contents)
+        follow_vacuum(context, plan, target, staging, column_id, contents)
         return column_id
 
 
@@ -230,6 +224,7 @@ def _replace_vectors(
     if not count:
         return tally
     if not tally.embedded + tally.reused:
+        warn_of(context, plan, tally)
         raise OperationalError(
             f"CONVERT USING {plan.model.name}: none of the {count:,} {plan.kind}s could be"
             f" embedded, and column {clip(plan.column)} of table {clip(target.name)} holds vectors"
@@ -238,7 +233,7 @@ def _replace_vectors(
     with database.atomic():
         _require_all_rows(context, plan, target, staging)  # others may have added some
         unfinished.forget()
-        column_id = _prepare_column(context, plan, target, contents)
+        column_id = _prepare_column(context, plan, target, staging, contents)
         writer = Writer(context, plan, target, staging, column_id, contents)
         rows = staging.sources(plan.column)
         while batch := [
@@ -311,14 +306,6 @@ def _fill(
     Unfinished(context, plan, target.schema, target.name).drop()
     tally.unchanged += len(current)
     tally.failures += gone
-    if gone:
-        first = ", ".join(each.source for each in gone[:SHOWN_FAILURES])
-        warn_user(
-            f"CONVERT USING {plan.model.name}: {len(gone):,} images are not there any more; their"
-            f" {clip(plan.column)} of before stays: {first}"
-            + (" …" if len(gone) > SHOWN_FAILURES else ""),
-            MediaWarning,
-        )
     return tally
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import Error, ModelError, OperationalError, SourceError, WorkspaceError, clip
 from ..language import grammar
 from ..language.tree import DeleteModel, Statement, UploadModel
-from ..models.folder import clip_folder, inspect_folder
+from ..models.folder import inspect_folder
 from ..models.provenance import read_receipt
 from ..planning.arguments import Arguments
 from ..settings import Settings
@@ -51,7 +51,7 @@ def upload_model(context: Context, arguments: Arguments, statement: UploadModel)
             f"model {clip(statement.name)} is in this database already; say"
             " OPTIONS (overwrite=True) to replace it; nothing was changed"
         )
-    entry = Entry(name=statement.name, source=str(clip_folder(folder)), base=UPLOAD_BASE)
+    entry = Entry(name=statement.name, source=str(folder), base=UPLOAD_BASE)
     install(context, statement.name, entry, overwrite=overwrite, within=context.workspace)
 
 

@@ -13,6 +13,7 @@ from ..stores.sqlite.sources import is_numbered, note_numbering
 from .contents import Contents, vector_check
 from .context import Context
 from .embedding_plan import EmbeddingPlan
+from .staging import Staging
 from .target import Target
 
 _BEFORE, _AFTER = "temp.thanosql_numbered_before", "temp.thanosql_numbered_after"
@@ -21,24 +22,46 @@ _READ_AT_ONCE = 16
 
 
 def follow_vacuum(
-    context: Context, plan: EmbeddingPlan, target: Target, column_id: int, contents: Contents
+    context: Context,
+    plan: EmbeddingPlan,
+    target: Target,
+    staging: Staging,
+    column_id: int,
+    contents: Contents,
 ) -> None:
     """Give the entries of a column their rows' new keys, if a VACUUM has numbered rows anew.
 
-    The caller commits.
+    Args:
+        context: The connection.
+        plan: What is embedded.
+        target: The table.
+        staging: The rows of the query; where that computes the sources, they are there alone.
+        column_id: The column's number in the registry.
+        contents: What the rows hold. The caller commits.
     """
     database = context.database
     if target.schema != "main" or len(target.keys) != 1:
         return
     is_known = is_numbered(database, column_id)
-    if is_known is False:
-        _renumber(database, plan, target, column_id, contents)
+    if is_known is False and not _holds_row_id(database, target):
+        _renumber(database, plan, target, staging, column_id, contents)
     if not is_known:
         note_numbering(database, column_id)
 
 
+def _holds_row_id(database: Database, target: Target) -> bool:
+    """Return whether a column holds the row id, which then stays: an INTEGER PRIMARY KEY."""
+    info = database.rows(f"PRAGMA main.table_info({quote_name(target.name)})")
+    return [row[2].upper() for row in info if row[5]] == ["INTEGER"]
+
+
 def _renumber(
-    database: Database, plan: EmbeddingPlan, target: Target, column_id: int, contents: Contents
+    database: Database,
+    plan: EmbeddingPlan,
+    target: Target,
+    staging: Staging,
+    column_id: int,
+    contents: Contents,
 ) -> None:
     for table in (_BEFORE, _AFTER):
         database.execute(f"DROP TABLE IF EXISTS {table}")
@@ -52,15 +75,19 @@ def _renumber(
             f"CREATE INDEX temp.thanosql_by_{column} ON thanosql_numbered_before ({column})"
         )
     database.execute(f"CREATE TABLE {_AFTER} (row_key, state, content, vector_check)")
-    key, vector = target.keys[0], quote_name(plan.column)
+    key, vector = f"t.{target.keys[0]}", f"t.{quote_name(plan.column)}"
+    source, rest = f"t.{target.source}", ""
+    if target.source is None:
+        source = f"r.{quote_name(plan.source)}"
+        rest = f" LEFT JOIN {staging.table} AS r ON {target.has_keys()}"
     rows = database.stream(
-        f"SELECT {key}, {target.source or 'NULL'}, {vector} FROM {target.table}"
+        f"SELECT {key}, {source}, {vector} FROM {target.table} AS t{rest}"
         f" WHERE typeof({vector}) = 'blob' AND length({vector}) = ?",
         (4 * plan.model.dimension,),
         _READ_AT_ONCE,
     )
     for row_key, source, blob in rows:
-        name = contents.name(source) if target.source else None
+        name = contents.name(source)
         # Of several entries of one vector all have its content; one of the same name has its state.
         database.execute(
             f"INSERT INTO {_AFTER} SELECT ?1, state, content, vector_check FROM {_BEFORE}"
