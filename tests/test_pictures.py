@@ -182,6 +182,12 @@ def test_an_end_of_zeros_was_never_written(connection: Connection, kind: str) ->
 
 
 @pytest.mark.parametrize("kind", CUT)
+def test_zeros_after_a_whole_picture_say_nothing(connection: Connection, kind: str) -> None:
+    whole = whole_file(kind)
+    assert (vector(connection, whole + bytes(5000)) == vector(connection, whole)).all()
+
+
+@pytest.mark.parametrize("kind", CUT)
 def test_half_a_file_is_refused(connection: Connection, kind: str) -> None:
     whole = whole_file(kind)
     part = 12 if "progressive" in kind else 50

@@ -124,12 +124,11 @@ def _decode(file: Any, name: str, place: str, suffix: str, reading: Reading) -> 
     if not head:
         raise MediaError(f"{name} is empty (0 bytes){place}")
     kind = kind_of(head)
-    told = reading.remark
-    reading = replace(reading, remark=lambda text: told(f"{name} {text}{place}"))
+    remarks: list[str] = []
     from PIL.Image import DecompressionBombError
 
     try:
-        return decode(file, head, suffix, reading)
+        image = decode(file, head, suffix, replace(reading, remark=remarks.append))
     except NeedsExtraError as exc:
         raise MediaError(f"{name} looks like {exc}{place}") from exc
     except TooLargeError as exc:
@@ -155,6 +154,9 @@ def _decode(file: Any, name: str, place: str, suffix: str, reading: Reading) -> 
     except Exception as exc:
         begins = f"it begins as {kind}; " if kind else ""
         raise MediaError(f"{name} is damaged or cut short: {begins}{_reason(exc)}{place}") from exc
+    for remark in remarks:  # a filter may make an error of a warning
+        reading.remark(f"{name} {remark}{place}")
+    return image
 
 
 def _reason(error: Exception) -> str:

@@ -25,6 +25,7 @@ _JPEG = b"\xff\xd8\xff"
 _CODESTREAM = b"\xff\x4f\xff\x51"  # of JPEG 2000
 _TILE_PART = b"\xff\x90\x00\x0a"
 _JPEG_END = b"\xff\xd9"
+_PNG_END = b"IEND\xaeB`\x82"
 _JPEG_GREY = (127, 128)  # what libjpeg writes where nothing is known
 _STRIP = 512  # columns
 _PROFILE_LIMIT = 16 << 20
@@ -32,8 +33,6 @@ _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 
 Open = Callable[[bytes], "Image"]
 """Opens a picture of bytes, and says at what size it is to be decoded; does not decode."""
-
-_JPEG_END, _PNG_END = b"\xff\xd9", b"IEND\xaeB`\x82"
 
 
 def salvage(content: bytes, opened: Open) -> tuple[Image, float | None] | None:
@@ -48,7 +47,8 @@ def salvage(content: bytes, opened: Open) -> tuple[Image, float | None] | None:
         whole. None if there is not enough of it.
     """
     if content.startswith(_PNG):
-        shorter, profile = without_texts(content.rstrip(b"\0"))
+        content = content.rstrip(b"\0")
+        shorter, profile = without_texts(content)
         result = _patient(shorter, opened)
         if result and profile:
             result[0].info["icc_profile"] = profile
@@ -77,10 +77,13 @@ def lacks_its_end(file: Any, head: bytes) -> bool:
     file.seek(max(0, size - count))
     is_zero = size > count and not any(file.read(count))
     file.seek(0)
-    if is_zero and not _has_stated_size(head):  # zeros may follow what is whole
-        is_zero = not file.read().rstrip(b"\0").endswith((_JPEG_END, _PNG_END))
+    if is_zero:  # zeros may follow what is whole
+        written = file.read().rstrip(b"\0")
         file.seek(0)
-    return is_zero
+        if _has_stated_size(head):
+            return (_stated_size(written) or 0) - len(written) >= count
+        return not written.endswith((_JPEG_END, _PNG_END))
+    return False
 
 
 def without_texts(content: bytes) -> tuple[bytes, bytes | None]:
