@@ -13,7 +13,7 @@ from PIL import Image
 
 from thanosql_dbapi.embedding.images import open_image
 from thanosql_dbapi.errors import ModelError
-from thanosql_dbapi.models.clip import Encoder
+from thanosql_dbapi.models.encoder import Encoder
 from thanosql_dbapi.models.preprocessing import load_preparation
 from thanosql_dbapi.storybook import MODEL_FOLDER
 

@@ -28,7 +28,6 @@ from ..workspace import with_home
 from .network import fetch_bytes, is_url, refuse_offline
 
 BUILT_IN = Path(__file__).with_name("catalog.json")
-DEFAULT_BASE = "clipen"
 SIZE_LIMIT_BYTES = 16 << 20
 NAME_LIMIT_BYTES = 100
 
@@ -55,7 +54,8 @@ class Entry:
         sha256: Checksum of the archive, lower case, or "" for none.
         description: What it is.
         license: Its licence.
-        base: A model's base algorithm, the end of its column's name; "" for a data set.
+        base: A model's base algorithm, the end of its column's name; "" for that of its family, and
+            for a data set.
         kind: ``"data set"`` or ``"model"``.
         catalog: The catalog file or URL that has the entry.
     """
@@ -208,13 +208,11 @@ def _entry(kind: str, name: str, value: Any, place: str) -> Entry:
         raise SourceError(
             f'{where}: "sha256" must be 64 hexadecimal digits, got {clip(texts["sha256"])}'
         )
-    if kind == MODEL:
-        texts["base"] = texts["base"] or DEFAULT_BASE
-        if not _BASE.fullmatch(texts["base"]):
-            raise SourceError(
-                f'{where}: "base" must be a word such as "clipen" (it ends the name of the vector'
-                f" column), got {clip(texts['base'])}"
-            )
+    if kind == MODEL and texts["base"] and not _BASE.fullmatch(texts["base"]):
+        raise SourceError(
+            f'{where}: "base" must be a word such as "clipen" (it ends the name of the vector'
+            f" column), got {clip(texts['base'])}"
+        )
     texts["sha256"] = texts["sha256"].lower()
     texts["source"] = _resolve(texts["source"], kind, where, place)
     return Entry(kind=kind, name=name, catalog=place, **texts)

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Error, ModelError, SourceError, clip
-from ..models.folder import PICKLE_SUFFIXES, ModelFacts, inspect_folder
+from ..models.files import PICKLE_SUFFIXES
+from ..models.folder import ModelFacts, inspect_folder
 from ..models.provenance import Receipt, write_receipt
 from ..openfile import OpenFile
 from ..progress import Progress
@@ -94,8 +95,8 @@ def fetch_model(
     Raises:
         SourceError: The folder exists and ``overwrite`` is false, or the source is missing,
             damaged or cannot be reached. Nothing was changed then.
-        ModelError: The source holds no CLIP model, or weights that want to run code. Nothing was
-            changed then.
+        ModelError: The source holds no model of a known family, or weights that want to run code.
+            Nothing was changed then.
         WorkspaceError: A link in the source leads outside. Nothing was changed then.
     """
     with _publishing(entry, destination, overwrite) as folder:
@@ -172,7 +173,8 @@ def _make_model(
 
 
 def _adopt(folder: Path) -> None:
-    from ..models.checking import check_config, check_content
+    from ..models.checking import check_content
+    from ..models.numbers import check_config
     from ..models.weights import adopt_weights
 
     check_config(folder)

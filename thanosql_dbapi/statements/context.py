@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from ..models.clip import Encoder
+    from ..models.encoder import Encoder
     from ..models.protocol import Pixels
     from ..sources.catalog import Catalog
     from ..stores.sqlite.topk.quantized import Products
@@ -167,7 +167,7 @@ class Context:
         Raises:
             ModelError: Its folder is missing or is not what was registered.
         """
-        from ..models.clip import load_encoder
+        from ..models.encoder import load_encoder
 
         folder = self.model_folder(model)
         return load_encoder(folder, device=self.settings.device, fingerprint=model.fingerprint)

@@ -39,7 +39,8 @@ def get_model(context: Context, arguments: Arguments, statement: GetModel) -> No
 
     Raises:
         SourceError: The catalog has no such model, or it cannot be fetched.
-        ModelError: A model of the name is registered already, or the files are no CLIP model.
+        ModelError: A model of the name is registered already, or the files are no model of a known
+            family.
     """
     overwrite = arguments.option(statement, grammar.OVERWRITE)
     context.require_writable("GET THANOSQL MODEL")

@@ -22,7 +22,7 @@ def resolve_list(resolver: Resolver, statement: List) -> RowsPlan | TablesPlan:
         return RowsPlan(
             ("model_name", "base", "source", "license", "description"),
             tuple(
-                (e.name, e.base, e.source, e.license, e.description)
+                (e.name, e.base or None, e.source, e.license, e.description)
                 for e in catalog.models.values()
             ),
         )
