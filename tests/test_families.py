@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,7 +14,10 @@ import pytest
 from PIL import Image
 
 import thanosql_dbapi
+from thanosql_dbapi.models import devices
 from thanosql_dbapi.models.encoder import Encoder
+from thanosql_dbapi.models.families import registry
+from thanosql_dbapi.models.families.clip import Clip
 from thanosql_dbapi.models.families.registry import read_family
 from thanosql_dbapi.models.numbers import check_config
 
@@ -182,3 +186,153 @@ def pickled(folder: Path) -> None:
     state["text_model.embeddings.position_ids"] = torch.arange(77)
     torch.save(state, folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numbers_without_sense_are_refused_by_every_family(
+    name: str, made: Callable[[str], Path], database: thanosql_dbapi.Connection, workspace: Path
+) -> None:
+    folder = Path(shutil.copytree(made(name), workspace / "mine"))
+    config = json.loads((folder / "config.json").read_text())
+    family = read_family(folder)
+    for part, numbers in family.numbers.items():
+        for number in numbers:
+            for value in (-1, number.most + 1, "many", True, [2], 10**30):
+                wrong = json.loads(json.dumps(config))
+                (wrong[part] if part else wrong)[number.name] = value
+                (folder / "config.json").write_text(json.dumps(wrong))
+                with pytest.raises(thanosql_dbapi.ModelError, match=number.name) as caught:
+                    database.execute("UPLOAD MODEL mine FROM 'mine'")
+                assert "nothing was changed" in str(caught.value)
+    for part, wrong_part in [
+        ("text_config", {"num_hidden_layers": 900}),
+        ("vision_config", {"patch_size": 4}),
+        ("text_config", {"hidden_act": "none such"}),
+        ("text_config", {"layer_norm_eps": -1}),
+        ("text_config", []),
+        ("vision_config", {"hidden_size": 64, "num_attention_heads": 5}),
+    ]:
+        wrong = json.loads(json.dumps(config))
+        wrong[part] = {**wrong[part], **wrong_part} if isinstance(wrong_part, dict) else [1]
+        (folder / "config.json").write_text(json.dumps(wrong))
+        with pytest.raises(thanosql_dbapi.ModelError, match="nothing was changed"):
+            database.execute("UPLOAD MODEL mine FROM 'mine'")
+
+
+@pytest.mark.parametrize(
+    ("config", "why", "nearest"),
+    [
+        ({"model_type": "jina_clip", "auto_map": {"AutoModel": "x.Y"}}, "no code", "multilingual"),
+        ({"model_type": "new", "auto_map": {"AutoModel": "x.Y"}}, "no code of a", "siglip2"),
+        ({"model_type": "siglip2"}, "NaFlex", "MODEL siglip2"),
+        ({"model_type": "mobileclip"}, "no class", "clip_tiny"),
+        ({"model_cfg": {"embed_dim": 512}}, "open_clip", "clip_laion"),
+        ({"model_type": "bert"}, "thanosql.families", "MODEL clip "),
+        ({"model_type": ["clip"]}, "thanosql.families", "MODEL clip "),
+    ],
+)
+def test_a_model_of_no_family_is_refused_with_the_reason_and_the_nearest(
+    config: dict[str, Any],
+    why: str,
+    nearest: str,
+    database: thanosql_dbapi.Connection,
+    workspace: Path,
+) -> None:
+    (workspace / "mine").mkdir()
+    (workspace / "mine" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(thanosql_dbapi.ModelError, match="nothing was changed") as caught:
+        database.execute("UPLOAD MODEL mine FROM 'mine'")
+    assert why in str(caught.value)
+    assert nearest in str(caught.value)
+    named = str(caught.value).partition("GET THANOSQL MODEL ")[2].split()[0]
+    offered = database.execute("SELECT model_name FROM (LIST THANOSQL MODEL)").fetchall()
+    assert (named,) in offered
+
+
+def test_another_package_adds_a_family(
+    clip_folder: Path,
+    database: thanosql_dbapi.Connection,
+    workspace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from importlib.metadata import EntryPoint
+
+    def points(value: str) -> list[EntryPoint]:
+        return [EntryPoint(name="our_clip", value=value, group="thanosql.families")]
+
+    value = f"{__name__}:OurClip"
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: points(value))
+    folder = Path(shutil.copytree(clip_folder, workspace / "ours"))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "our_clip"}))
+    database.execute("UPLOAD MODEL ours FROM 'ours'")
+    database.execute("UPLOAD MODEL theirs FROM 'tiny_clip'")
+    assert database.execute("SELECT base FROM (LIST MODEL)").fetchall() == [("ours",), ("clipen",)]
+    same = "SELECT embed_text('ours', 'a cat') = embed_text('theirs', 'a cat')"
+    assert database.execute(same).fetchone() == (1,)
+    value = "no.such.package:Family"
+    registry._family.cache_clear()
+    with pytest.raises(thanosql_dbapi.ModelError, match=r"'our_clip' cannot be loaded from no\.su"):
+        database.execute("UPLOAD MODEL again FROM 'ours'")
+    registry._family.cache_clear()
+
+
+class OurClip(Clip):
+    model_type = "our_clip"
+    base = "ours"
+
+
+# ---- devices ---------------------------------------------------------------------------------
+
+
+def test_a_device_says_how_precise_it_is(clip_folder: Path) -> None:
+    encoder = Encoder(clip_folder, device="cpu")
+    assert (encoder.device, encoder.dtype) == ("cpu", "float32")
+    assert devices.dtype_of("cuda:1") == "float16"
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_apples_device_is_believed_when_it_agrees_with_the_cpu(
+    clip_folder: Path, monkeypatch: pytest.MonkeyPatch, is_right: bool
+) -> None:
+    """The CPU under Apple's name; a wrong one mixes up the numbers of each vector."""
+    import torch
+
+    true_build, true_vectors = Encoder._built, Clip.vectors
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(Encoder, "_built", lambda self, kind, _: marked(true_build, self, kind, _))
+    monkeypatch.setattr(torch.Tensor, "to", to_no_device(torch.Tensor.to))
+
+    def vectors(self: Clip, tower: Any, kind: str, inputs: Any) -> Any:
+        found = true_vectors(self, tower, kind, inputs)
+        return found if is_right or tower.lives == "cpu" else found.flip(1)
+
+    monkeypatch.setattr(Clip, "vectors", vectors)
+    monkeypatch.setattr(Encoder, "_values", values_on_cpu(Encoder._values))
+    encoder = Encoder(clip_folder, device="mps")
+    if is_right:
+        expected = Encoder(clip_folder, device="cpu")
+        assert np.array_equal(encoder.embed_texts(["x"]), expected.embed_texts(["x"]))
+        assert np.array_equal(
+            encoder.embed_images(pictures()[:1]), expected.embed_images(pictures()[:1])
+        )
+        return
+    for embed in (lambda: encoder.embed_texts(["x"]), lambda: encoder.embed_images(pictures())):
+        with pytest.raises(thanosql_dbapi.ModelError, match=r"mps.*not those of the CPU.*'cpu'"):
+            embed()
+
+
+def marked(build: Any, encoder: Encoder, kind: str, device: str) -> Any:
+    tower = build(encoder, kind, "cpu")
+    tower.lives = device
+    return tower
+
+
+def to_no_device(true: Any) -> Any:
+    return lambda self, *given, **more: true(
+        self, *["cpu" if each == "mps" else each for each in given], **more
+    )
+
+
+def values_on_cpu(true: Any) -> Any:
+    return lambda self, batch, _, dtype: true(self, batch, "cpu", dtype)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, clip
+from .families.protocol import Family
 from .families.registry import read_family
 from .files import TOKENIZER, open_file
 from .numbers import check_config
@@ -30,7 +31,7 @@ def text_read(folder: Path, fingerprint: str, text: str) -> str | None:
     tokenizer = _tokenizer(folder, fingerprint)
     if tokenizer is None:
         return None
-    encoding = tokenizer.encode(read_family(folder).as_tokenized(folder, text))
+    encoding = tokenizer.encode(_family(folder, fingerprint).as_tokenized(text))
     if len(encoding.ids) <= positions:
         return None
     return text[: encoding.offsets[positions - _SPECIAL][1]]
@@ -43,6 +44,11 @@ def text_problem(text: str) -> str:
     except UnicodeEncodeError as error:
         return f"the text {clip(text)} has {clip(text[error.start])}, which is no character"
     return ""
+
+
+@lru_cache(maxsize=8)
+def _family(folder: Path, fingerprint: str) -> Family:
+    return read_family(folder)
 
 
 @lru_cache(maxsize=8)

@@ -212,7 +212,7 @@ class Family:
         )
         return {name: found[name] for name in ("input_ids", "attention_mask")}
 
-    def as_tokenized(self, folder: Path, text: str) -> str:
+    def as_tokenized(self, text: str) -> str:
         """Return a text as it reaches ``tokenizer.json``."""
         return text
 

@@ -7,8 +7,8 @@ group ``thanosql.families``, named as the model type, that gives a ``Family``.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from functools import lru_cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +40,11 @@ def family_of(config: dict[str, Any], folder: Path) -> Family:
     kind = config.get("model_type")
     family = _family(kind) if isinstance(kind, str) else None
     if family is None:
+        known = dict.fromkeys([*BUILT_IN, *(point.name for point in _points())])
         raise ModelError(
             f"model folder {str(folder)!r} holds no model of a kind that is known here: expected"
-            f' "model_type" in {CONFIG} to be one of {", ".join(BUILT_IN)}, got {clip(kind)};'
-            f" {reason(config)}"
+            f' "model_type" in {CONFIG} to be one of {", ".join(map(repr, known))}, got'
+            f" {clip(kind)}; {reason(config)}"
         )
     return family
 
@@ -57,22 +58,22 @@ def read_family(folder: Path) -> Family:
     return family_of(read_config(folder), folder)
 
 
-def families() -> list[Family]:
-    """Return every family that can be had, those of other packages included."""
-    names = [*BUILT_IN, *(point.name for point in entry_points(group=GROUP))]
-    found = [_family(name) for name in dict.fromkeys(names)]
-    return [family for family in found if family is not None]
-
-
 @lru_cache(maxsize=64)
 def _family(model_type: str) -> Family | None:
     if model_type in BUILT_IN:
         module = importlib.import_module(f".{BUILT_IN[model_type]}", __package__)
         family: Family = module.FAMILY
         return family
-    for point in entry_points(group=GROUP, name=model_type):
-        return _loaded(point)
+    for point in _points():
+        if point.name == model_type:
+            return _loaded(point)
     return None
+
+
+def _points() -> Iterable[Any]:
+    from importlib.metadata import entry_points  # slow to import, and seldom asked for
+
+    return entry_points(group=GROUP)
 
 
 def _loaded(point: Any) -> Family:

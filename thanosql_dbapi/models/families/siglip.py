@@ -149,7 +149,7 @@ class Siglip(Family):
         )
         return {"input_ids": found["input_ids"]}
 
-    def as_tokenized(self, folder: Path, text: str) -> str:
+    def as_tokenized(self, text: str) -> str:
         # Where each letter stays one letter, so that the place of a cut is right.
         lower = _lower(text)
         return lower if len(lower) == len(text) else text
