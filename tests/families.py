@@ -151,9 +151,31 @@ def altclip(folder: Path) -> Path:
     return save(folder, AltCLIPModel(config), tokenizer, CLIP_IMAGES)
 
 
+def chineseclip(folder: Path) -> Path:
+    from transformers import BertTokenizer, ChineseCLIPConfig, ChineseCLIPModel
+
+    letters = [*"abcdefghijklmnopqrstuvwxyz", *"黑猫红狗海滩晚上", "검은", "고양이", ",", "!"]
+    pieces = [*letters, *(f"##{letter}" for letter in letters), "cat", "black"]
+    known = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *pieces]
+    folder.mkdir(exist_ok=True)
+    (folder / "vocab.txt").write_text("\n".join(known) + "\n", encoding="utf-8")
+    vocabulary = {word: number for number, word in enumerate(known)}
+    text = {**LAYERS, "vocab_size": len(known), "max_position_embeddings": 60, "pad_token_id": 0}
+    config = ChineseCLIPConfig(text_config=text, vision_config=VISION, projection_dim=24)
+    images = {
+        "image_processor_type": "ChineseCLIPImageProcessor",
+        "size": {"height": SIDE, "width": SIDE},
+        "do_center_crop": False,
+    }
+    save(folder, ChineseCLIPModel(config), BertTokenizer(vocab=vocabulary), images)
+    (folder / "tokenizer.json").unlink()  # as the hub has it: vocab.txt alone
+    return folder
+
+
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "siglip": siglip,
     "siglip2": siglip2,
     "metaclip_2": metaclip2,
     "altclip": altclip,
+    "chinese_clip": chineseclip,
 }

@@ -30,6 +30,7 @@ ASKED: dict[str, tuple[dict[str, Any], int]] = {
     "siglip2": ({"padding": "max_length"}, 64),
     "metaclip_2": ({"padding": True}, 77),
     "altclip": ({"padding": True}, 77),
+    "chinese_clip": ({"padding": True}, 52),
 }
 
 
@@ -136,7 +137,13 @@ def test_every_tensor_of_the_model_is_checked(name: str, made: Callable[[str], P
 
 # ---- statements ------------------------------------------------------------------------------
 
-BASES = {"siglip": "siglip", "siglip2": "siglip2", "metaclip_2": "metaclip2", "altclip": "altclip"}
+BASES = {
+    "siglip": "siglip",
+    "siglip2": "siglip2",
+    "metaclip_2": "metaclip2",
+    "altclip": "altclip",
+    "chinese_clip": "chineseclip",
+}
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ BUILT_IN = {
     "siglip": "siglip",
     "metaclip_2": "metaclip2",
     "altclip": "altclip",
+    "chinese_clip": "chineseclip",
 }
 
 
