@@ -20,6 +20,7 @@ from thanosql_dbapi.models.families import registry
 from thanosql_dbapi.models.families.clip import Clip
 from thanosql_dbapi.models.families.registry import read_family
 from thanosql_dbapi.models.numbers import check_config
+from thanosql_dbapi.sources.catalog import load_catalog
 
 from .families import MAKERS, TEXTS
 
@@ -343,3 +344,78 @@ def to_no_device(true: Any) -> Any:
 
 def values_on_cpu(true: Any) -> Any:
     return lambda self, batch, _, dtype: true(self, batch, "cpu", dtype)
+
+
+# ---- the catalog -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def offering(workspace: Path, clip_folder: Path) -> thanosql_dbapi.Connection:
+    """A connection whose catalog has the tiny CLIP as an English and as a bilingual model."""
+    entries = {
+        "english": {"source": "tiny_clip", "languages": ["en"], "license": "CC-BY-NC-4.0"},
+        "both": {"source": str(shutil.copytree(clip_folder, workspace / "second"))},
+    }
+    entries["both"]["languages"] = ["ko", "en"]
+    entries["both"]["license"] = "MIT"
+    catalog = workspace / "catalog.json"
+    catalog.write_text(json.dumps({"models": entries}))
+    return thanosql_dbapi.connect(workspace / "a.db", catalog=catalog, progress=False, device="cpu")
+
+
+def test_a_licence_without_commercial_use_is_said_when_the_model_is_got(
+    offering: thanosql_dbapi.Connection,
+) -> None:
+    with pytest.warns(thanosql_dbapi.ModelWarning, match=r"CC-BY-NC-4\.0, allows no commercial"):
+        offering.execute("GET THANOSQL MODEL english")
+    offering.execute("GET THANOSQL MODEL both")  # warnings are errors
+    rows = offering.execute("SELECT base FROM (LIST MODEL)").fetchall()
+    assert rows == [("clipen",), ("clipen",)]  # the family's, since the catalog names none
+    shown = "SELECT languages, license FROM (LIST THANOSQL MODEL) WHERE model_name = 'both'"
+    assert offering.execute(shown).fetchall() == [("ko, en", "MIT")]
+
+
+def test_a_script_that_a_model_lacks_is_warned_of_once(
+    offering: thanosql_dbapi.Connection,
+) -> None:
+    with pytest.warns(thanosql_dbapi.ModelWarning):
+        offering.execute("GET THANOSQL MODEL english")
+    offering.execute("GET THANOSQL MODEL both")
+    ask = "SELECT embed_text(?, ?)"
+    with pytest.warns(thanosql_dbapi.ModelWarning, match="'english' does not know Hangul") as seen:
+        offering.execute(ask, ("english", "검은 고양이")).fetchall()
+    assert "its languages are en; GET THANOSQL MODEL clip_ko or siglip2 gets" in str(
+        seen[0].message
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        offering.execute(ask, ("english", "하얀 고양이")).fetchall()
+        offering.execute(ask, ("both", "검은 고양이")).fetchall()
+        offering.execute(ask, ("english", "Ein Kätzchen, ½ naïve — 5 €")).fetchall()
+    with pytest.warns(thanosql_dbapi.ModelWarning, match="'both' does not know Cyrillic"):
+        offering.execute(ask, ("both", "кот")).fetchall()
+
+
+def test_a_model_of_the_users_own_is_not_warned_of(
+    connection: thanosql_dbapi.Connection,
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        connection.execute("SELECT embed_text('m', '검은 고양이')").fetchall()
+
+
+def test_every_model_of_the_catalog_says_what_it_is() -> None:
+    for entry in load_catalog().models.values():
+        assert entry.languages
+        assert entry.size
+        assert entry.license
+        assert entry.base
+
+
+@pytest.mark.parametrize("languages", ["en", [1], ["English"], {}, [""]])
+def test_languages_are_codes(workspace: Path, languages: object) -> None:
+    catalog = workspace / "catalog.json"
+    entry = {"source": "tiny_clip", "languages": languages}
+    catalog.write_text(json.dumps({"models": {"mine": entry}}))
+    with pytest.raises(thanosql_dbapi.SourceError, match='"languages" must be a list of'):
+        load_catalog(catalog)

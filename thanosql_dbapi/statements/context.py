@@ -278,6 +278,8 @@ class Context:
             text = str(value)
             if problem := text_problem(text):
                 raise DataError(problem)
+            if not text.isascii():
+                self._warn_of_script(model, text)
             read = text_read(folder, model.fingerprint, text)
             if read is not None:
                 warn_user(
@@ -296,6 +298,21 @@ class Context:
         return query_vector(
             asked(pixels), store, lambda: self.encoder(model).embed_pixels([pixels]).tobytes()
         )
+
+    def _warn_of_script(self, model: Model, text: str) -> None:
+        """Warn, once a connection, of a text in a script that a model of the catalog lacks."""
+        from ..sources.languages import lacking
+
+        def catalog() -> Catalog:
+            from ..sources.catalog import load_catalog
+            from ..sources.network import is_url
+
+            place = self.settings.catalog
+            # Nothing is fetched for a warning.
+            return load_catalog() if place and is_url(str(place)) else self.catalog()
+
+        if warning := lacking(model.name, model.source, text, catalog, self.state.warned):
+            warn_user(warning, ModelWarning)
 
 
 def _on_device(device: str | None, codes: NDArray[np.int8]) -> Products | None:

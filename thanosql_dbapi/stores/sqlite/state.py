@@ -53,6 +53,7 @@ class State:
         notes: What answers each search of the last statement, and why.
         file_identity: Device and inode of the file that was opened, or None where unknown.
         unsettled: Model folders that wait for the end of a transaction.
+        warned: What a warning was given of that is given once: a model, and a script it lacks.
         is_blind: Whether the connection can change vectors without running triggers.
     """
 
@@ -68,4 +69,5 @@ class State:
     notes: list[Answer] = field(default_factory=list)
     file_identity: tuple[int, int] | None = None
     unsettled: list[Installation] = field(default_factory=list)
+    warned: set[tuple[str, str]] = field(default_factory=set)
     is_blind: bool = False
