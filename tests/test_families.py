@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import warnings
@@ -412,10 +413,96 @@ def test_every_model_of_the_catalog_says_what_it_is() -> None:
         assert entry.base
 
 
-@pytest.mark.parametrize("languages", ["en", [1], ["English"], {}, [""]])
+@pytest.mark.parametrize("languages", ["English", [1], ["English"], {}, [""]])
 def test_languages_are_codes(workspace: Path, languages: object) -> None:
     catalog = workspace / "catalog.json"
     entry = {"source": "tiny_clip", "languages": languages}
     catalog.write_text(json.dumps({"models": {"mine": entry}}))
     with pytest.raises(thanosql_dbapi.SourceError, match='"languages" must be a list of'):
         load_catalog(catalog)
+    entry.update(languages="en, ko", size=605)
+    catalog.write_text(json.dumps({"models": {"mine": entry}}))
+    mine = load_catalog(catalog).model("mine")
+    assert (mine.languages, mine.size) == (("en", "ko"), "605")
+
+
+# ---- traps of tokenizers ---------------------------------------------------------------------
+
+
+def settings_changed(folder: Path, **changes: object) -> Path:
+    file = folder / "tokenizer_config.json"
+    settings = {**json.loads(file.read_text()), **changes}
+    file.write_text(json.dumps({name: each for name, each in settings.items() if each is not None}))
+    return folder
+
+
+def test_siglip_needs_no_sentencepiece_where_a_folder_has_tokenizer_json(
+    made: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(made("siglip"), tmp_path / "named"))
+    settings_changed(folder, tokenizer_class="SiglipTokenizer", backend=None)  # as the hub has it
+    expected = Encoder(made("siglip"), device="cpu").embed_texts(TEXTS)
+    assert np.array_equal(Encoder(folder, device="cpu").embed_texts(TEXTS), expected)
+
+
+def test_siglip_asks_for_sentencepiece_where_it_must_have_it(
+    made: Callable[[str], Path], database: thanosql_dbapi.Connection, workspace: Path
+) -> None:
+    if importlib.util.find_spec("sentencepiece"):
+        pytest.skip("sentencepiece is installed")
+    folder = Path(shutil.copytree(made("siglip"), workspace / "mine"))
+    settings_changed(folder, tokenizer_class="SiglipTokenizer", backend=None)
+    (folder / "tokenizer.json").unlink()
+    (folder / "spiece.model").write_bytes(b"x")
+    database.execute("UPLOAD MODEL mine FROM 'mine'")
+    with pytest.raises(thanosql_dbapi.ModelError, match="pip install sentencepiece protobuf"):
+        database.execute("SELECT embed_text('mine', 'a cat')")
+
+
+@pytest.mark.parametrize("name", ["siglip", "siglip2"])
+def test_siglip_reads_texts_in_lower_case_and_full_length(
+    name: str, made: Callable[[str], Path]
+) -> None:
+    encoder = Encoder(made(name), device="cpu")
+    small, large = encoder.embed_texts(["a black cat", "A BLACK Cat"])
+    assert np.abs(small - large).max() < 1e-6
+    encoder._load_config()
+    tokenizer = encoder.family.load_tokenizer(made(name))
+    tokens = encoder.family.tokens(tokenizer, ["a cat", "A cat " * 90], 64)
+    assert set(tokens) == {"input_ids"}  # no place is masked
+    assert tokens["input_ids"].shape == (2, 64)
+    ends = (tokens["input_ids"][0] == tokenizer.eos_token_id).nonzero().flatten().tolist()
+    padded = tokenizer.pad_token_id == tokenizer.eos_token_id
+    assert ends[0] == len(tokenizer("a cat")["input_ids"]) - 1
+    assert padded or ends[1:] == []
+    assert tokens["input_ids"][0, -1] == tokenizer.pad_token_id  # on the right
+    assert tokens["input_ids"][1, -1] == tokenizer.eos_token_id
+
+
+@pytest.mark.parametrize(
+    ("name", "token"), [("metaclip_2", "eos_token_id"), ("altclip", "bos_token_id")]
+)
+def test_a_token_that_the_tower_looks_for_in_vain_is_refused(
+    name: str, token: str, made: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """MetaCLIP 2 would read every text at its first place, and give all of them one vector."""
+    folder = Path(shutil.copytree(made(name), tmp_path / "wrong"))
+    config = json.loads((folder / "config.json").read_text())
+    config["text_config"][token] = 200
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(thanosql_dbapi.ModelError, match=f"text_config.{token} in config.json is 2"):
+        Encoder(folder, device="cpu").embed_texts(["a cat"])
+
+
+def test_a_long_text_says_where_it_was_cut(
+    made: Callable[[str], Path], database: thanosql_dbapi.Connection, workspace: Path
+) -> None:
+    shutil.copytree(made("siglip2"), workspace / "mine")
+    database.execute("UPLOAD MODEL mine FROM 'mine'")
+    text = "A Dog " * 90
+    with pytest.warns(thanosql_dbapi.ModelWarning, match="longer than model 'mine' reads") as seen:
+        database.execute("SELECT embed_text('mine', ?)", (text,)).fetchall()
+    kept = int(str(seen[0].message).rpartition(": ")[2].partition(" ")[0])
+    assert 0 < kept < len(text)
+    whole, part = Encoder(made("siglip2"), device="cpu").embed_texts([text, text[:kept]])
+    assert np.abs(whole - part).max() < 1e-6

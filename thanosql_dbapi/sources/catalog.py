@@ -211,7 +211,8 @@ def _entry(kind: str, name: str, value: Any, place: str) -> Entry:
         if key not in known and (near := difflib.get_close_matches(key, known, 1, 0.75)):
             raise SourceError(f'{where}: unknown field "{key}"; did you mean "{near[0]}"?')
     texts: dict[str, Any] = {field: _text(value, field, where) for field in fields}
-    texts[LANGUAGES] = _languages(value.get(LANGUAGES), where)
+    if kind == MODEL:
+        texts[LANGUAGES] = _languages(value.get(LANGUAGES), where)
     if not texts["source"]:
         raise SourceError(f'{where}: the field "source" is missing')
     if texts["sha256"] and not _SHA256.fullmatch(texts["sha256"]):
@@ -230,6 +231,8 @@ def _entry(kind: str, name: str, value: Any, place: str) -> Entry:
 
 def _text(value: dict[str, Any], field: str, where: str) -> str:
     found = value.get(field)
+    if field == "size" and isinstance(found, (int, float)) and not isinstance(found, bool):
+        return str(found)
     if found is None:
         return ""
     if not isinstance(found, str):
@@ -244,6 +247,7 @@ def _text(value: dict[str, Any], field: str, where: str) -> str:
 def _languages(value: Any, where: str) -> tuple[str, ...]:
     if value is None:
         return ()
+    value = re.split(r"[,\s]+", value.strip()) if isinstance(value, str) else value
     if isinstance(value, list) and all(
         isinstance(code, str) and _LANGUAGE.fullmatch(code) for code in value
     ):
