@@ -77,7 +77,7 @@ def inspect_folder(folder: Path) -> ModelFacts:
             " get the model again, or copy its weights there"
         )
     _check_tokenizer(folder, family)
-    read_processor(folder)
+    read_processor(folder, family)
     numbers = check_config(folder)
     return ModelFacts(
         folder=folder,
@@ -90,7 +90,7 @@ def inspect_folder(folder: Path) -> ModelFacts:
     )
 
 
-def read_processor(folder: Path) -> dict[str, Any]:
+def read_processor(folder: Path, family: Family) -> dict[str, Any]:
     """Return the settings of the folder's image processor.
 
     transformers 5 writes them into ``processor_config.json``, and prefers them there.
@@ -98,7 +98,6 @@ def read_processor(folder: Path) -> dict[str, Any]:
     Raises:
         ModelError: There are none, they are damaged, or they are of another family's make.
     """
-    family = read_family(folder)
     settings: Any = None
     if (folder / PROCESSOR).is_file():
         settings = read_json(folder, PROCESSOR).get("image_processor")

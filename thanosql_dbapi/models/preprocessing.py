@@ -136,8 +136,8 @@ def load_preparation(folder: Path) -> Preparation:
 
     Source: https://huggingface.co/docs/transformers/model_doc/clip
     """
-    settings = read_processor(folder)
-    usual = read_family(folder).images
+    family = read_family(folder)
+    settings, usual = read_processor(folder, family), family.images
     for name in _NOT_SUPPORTED:
         if settings.get(name):
             raise _refused(folder, name, settings[name], "which is not supported; leave it out")
