@@ -29,7 +29,7 @@ from PIL import Image
 import thanosql_dbapi
 from thanosql_dbapi.embedding.batches import _cores
 from thanosql_dbapi.embedding.images import open_image
-from thanosql_dbapi.models.clip import Encoder
+from thanosql_dbapi.models.encoder import Encoder
 from thanosql_dbapi.statements.contents import Contents
 from thanosql_dbapi.storybook import MODEL_FOLDER
 

@@ -200,14 +200,14 @@ def test_a_model_damaged_after_its_upload_is_an_error_of_the_model(
         lambda: (kept / "model.safetensors").unlink(),
         lambda: shutil.rmtree(kept),
     ]
-    from thanosql_dbapi.models import clip, tokens
+    from thanosql_dbapi.models import encoder, tokens
 
     found: list[thanosql_dbapi.Error | None] = []
     for number, damage in enumerate(damages):
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(sound, kept)
         damage()
-        clip._loaded.clear()
+        encoder._loaded.clear()
         tokens._positions.cache_clear()
         tokens._tokenizer.cache_clear()
         for sql in (

@@ -101,7 +101,7 @@ def test_a_fork_waits_for_a_model_that_another_thread_uses(
         converted,
         """
 from pathlib import Path
-from thanosql_dbapi.models.clip import load_encoder
+from thanosql_dbapi.models.encoder import load_encoder
 
 encoder = load_encoder(Path(sys.argv[1]).parent / "thanosql-model" / "m", device="cpu")
 encoder.embed_texts(["first"])

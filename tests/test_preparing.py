@@ -13,7 +13,7 @@ from PIL import Image
 
 from thanosql_dbapi.embedding.images import open_image
 from thanosql_dbapi.errors import ModelError
-from thanosql_dbapi.models.clip import Encoder
+from thanosql_dbapi.models.encoder import Encoder
 from thanosql_dbapi.models.preprocessing import load_preparation
 from thanosql_dbapi.storybook import MODEL_FOLDER
 
@@ -54,6 +54,7 @@ def opened(content: bytes, least_side_px: int | None = None) -> Image.Image:
 
 def folder_with(path: Path, settings: object, name: str = "preprocessor_config.json") -> Path:
     path.mkdir(exist_ok=True)
+    (path / "config.json").write_text('{"model_type": "clip"}')
     (path / name).write_text(json.dumps(settings), encoding="utf-8")
     return path
 
@@ -107,11 +108,8 @@ def test_long_strips_are_cut_before_they_are_enlarged(tmp_path: Path) -> None:
             {"size": {"longest_edge": 9}},
             r"size .* is \{'longest_edge': 9\}; expected shortest_edge",
         ),
-        (
-            {"size": 0},
-            "size .* is 0; expected shortest_edge, or height and width, 1 to 8,192",
-        ),
-        ({"crop_size": {"height": 9}}, "crop_size .* expected height and width, 1 to 8,192"),
+        ({"size": 0}, "size .* is 0; expected shortest_edge, or height and width, 1 to"),
+        ({"crop_size": {"height": 9}}, "crop_size .* expected height and width, 1 to"),
         (
             {"image_mean": [0.5] * 4},
             r"image_mean .*expected three numbers, for red, green and blue",

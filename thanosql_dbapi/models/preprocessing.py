@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import MediaError, ModelError, clip
-from .folder import PREPROCESSOR, read_processor
+from .families.protocol import ImageContract
+from .families.registry import read_family
+from .files import PREPROCESSOR
+from .folder import read_processor
 from .protocol import Pixels
 
 if TYPE_CHECKING:
@@ -36,10 +39,7 @@ HALF_LEAST_PX = 960
 # No image tower sees as much; more would only fill the memory.
 SIDE_LIMIT_PX = 1 << 13
 
-_BICUBIC = 3
 _LARGEST = 1e9  # of the numbers that pixels are multiplied and divided with
-_MEAN = (0.48145466, 0.4578275, 0.40821073)
-_STD = (0.26862954, 0.26130258, 0.27577711)
 _NOT_SUPPORTED = ("do_pad", "use_square_size")
 
 
@@ -130,32 +130,35 @@ def _without_ends(image: Image) -> Image:
 
 
 def load_preparation(folder: Path) -> Preparation:
-    """Read a model folder's image processor, with the defaults of transformers' CLIP.
+    """Read a model folder's image processor, with the defaults of its family in transformers.
 
     Raises:
         ModelError: It is missing, damaged, or asks for what is not done here.
 
     Source: https://huggingface.co/docs/transformers/model_doc/clip
     """
-    settings = read_processor(folder)
+    family = read_family(folder)
+    settings, usual = read_processor(folder, family), family.images
     for name in _NOT_SUPPORTED:
         if settings.get(name):
             raise _refused(folder, name, settings[name], "which is not supported; leave it out")
-    edge, size = _size(folder, settings)
+    edge, size = _size(folder, settings, usual)
     crop = None
-    if settings.get("do_center_crop", True):
-        _, crop = _sides(folder, "crop_size", settings.get("crop_size", 224), is_square=True)
+    if settings.get("do_center_crop", usual.crops):
+        _, crop = _sides(
+            folder, "crop_size", settings.get("crop_size", usual.side_px), is_square=True
+        )
     factor = settings.get("rescale_factor", 1 / 255) if settings.get("do_rescale", True) else 1.0
     if not _is_number(factor):
         raise _refused(folder, "rescale_factor", factor, "expected a number")
     mean: Sequence[float] = (0.0, 0.0, 0.0)
     std: Sequence[float] = (1.0, 1.0, 1.0)
     if settings.get("do_normalize", True):
-        mean = _colours(folder, "image_mean", settings.get("image_mean", _MEAN))
-        std = _colours(folder, "image_std", settings.get("image_std", _STD))
+        mean = _colours(folder, "image_mean", settings.get("image_mean", usual.mean))
+        std = _colours(folder, "image_std", settings.get("image_std", usual.std))
         if not all(std):
             raise _refused(folder, "image_std", std, "expected numbers other than 0")
-    resample = settings.get("resample", _BICUBIC)
+    resample = settings.get("resample", usual.resample)
     if not _is_number(resample) or resample not in range(6):
         raise _refused(folder, "resample", resample, "expected the number of a Pillow filter, 0-5")
     return Preparation(
@@ -168,10 +171,14 @@ def load_preparation(folder: Path) -> Preparation:
     )
 
 
-def _size(folder: Path, settings: dict[str, Any]) -> tuple[int | None, tuple[int, int] | None]:
+def _size(
+    folder: Path, settings: dict[str, Any], usual: ImageContract
+) -> tuple[int | None, tuple[int, int] | None]:
     if not settings.get("do_resize", True):
         return None, None
-    return _sides(folder, "size", settings.get("size", 224), is_square=False)
+    side = usual.side_px
+    default = side if usual.crops else {"height": side, "width": side}
+    return _sides(folder, "size", settings.get("size", default), is_square=False)
 
 
 def _sides(

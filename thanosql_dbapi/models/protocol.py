@@ -1,6 +1,6 @@
 """What the other rooms know of an encoder: its shape, without torch.
 
-Tests and other makes of models provide their own; ``clip.Encoder`` is the real one.
+Tests and other makes of models provide their own; ``encoder.Encoder`` is the real one.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class AnyEncoder(Protocol):
     Attributes:
         dimension: Length of the vectors.
         device: Where it computes, e.g. ``"cpu"`` or ``"cuda:0"``.
+        dtype: The precision it computes in, e.g. ``"float32"`` or ``"float16"``.
         fingerprint: Names the model's content; equal fingerprints give equal vectors.
     """
 
@@ -32,6 +33,9 @@ class AnyEncoder(Protocol):
 
     @property
     def device(self) -> str: ...  # noqa: D102
+
+    @property
+    def dtype(self) -> str: ...  # noqa: D102
 
     @property
     def fingerprint(self) -> str: ...  # noqa: D102

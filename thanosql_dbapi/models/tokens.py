@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, clip
-from .checking import check_config
-from .folder import TOKENIZER_FILES, open_file
+from .families.protocol import Family
+from .families.registry import read_family
+from .files import TOKENIZER, open_file
+from .numbers import check_config
 
 _DEFAULT_POSITIONS = 77
 _SPECIAL = 2  # begin and end of text
@@ -29,7 +31,7 @@ def text_read(folder: Path, fingerprint: str, text: str) -> str | None:
     tokenizer = _tokenizer(folder, fingerprint)
     if tokenizer is None:
         return None
-    encoding = tokenizer.encode(text)
+    encoding = tokenizer.encode(_family(folder, fingerprint).as_tokenized(text))
     if len(encoding.ids) <= positions:
         return None
     return text[: encoding.offsets[positions - _SPECIAL][1]]
@@ -45,9 +47,14 @@ def text_problem(text: str) -> str:
 
 
 @lru_cache(maxsize=8)
+def _family(folder: Path, fingerprint: str) -> Family:
+    return read_family(folder)
+
+
+@lru_cache(maxsize=8)
 def _positions(folder: Path, fingerprint: str) -> int:
     try:
-        return check_config(folder)["text_config.max_position_embeddings"]
+        return read_family(folder).max_tokens(check_config(folder))
     except ModelError:  # loading the model will say why
         return _DEFAULT_POSITIONS
 
@@ -55,11 +62,11 @@ def _positions(folder: Path, fingerprint: str) -> int:
 @lru_cache(maxsize=4)
 def _tokenizer(folder: Path, fingerprint: str) -> Any:
     """Return the folder's fast tokenizer, None where it has none."""
-    if not (folder / TOKENIZER_FILES[0]).is_file():
+    if not (folder / TOKENIZER).is_file():
         return None
     from tokenizers import Tokenizer
 
-    with open_file(folder, TOKENIZER_FILES[0]) as opened:
+    with open_file(folder, TOKENIZER) as opened:
         content = opened.read()
     try:
         tokenizer = Tokenizer.from_str(content.decode())

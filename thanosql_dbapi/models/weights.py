@@ -9,15 +9,17 @@ from __future__ import annotations
 import pickle
 import pickletools
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, clip
-from .checking import check_config
-from .folder import WEIGHTS, looks_like, open_file, pickle_files, read_config, weight_files
+from .families.protocol import Family
+from .families.registry import read_family
+from .files import WEIGHTS, looks_like, open_file, pickle_files, read_config, weight_files
 from .forking import in_sound_thread
+from .numbers import check_config
 
 INSTALL = "pip install torch transformers"
 # Wrappers that trainers put around a state dict, and prefixes that they put before its names.
@@ -36,7 +38,7 @@ def needs_torch() -> Iterator[None]:
         yield
     except ImportError as exc:
         raise ModelError(
-            f"CLIP models need the packages torch and transformers ({exc}): {INSTALL}"
+            f"models need the packages torch and transformers ({exc}): {INSTALL}"
         ) from exc
 
 
@@ -46,13 +48,13 @@ def adopt_weights(folder: Path) -> None:
     Does nothing where the folder has safetensors already.
 
     Args:
-        folder: A CLIP folder with ``pytorch_model.bin``, or another ``.bin``, ``.pth``, ``.pt``.
+        folder: A model folder with ``pytorch_model.bin``, or another ``.bin``, ``.pth``, ``.pt``.
 
     Raises:
         ModelError: There are no weights, the pickle wants to run code, or its tensors are not
             those of the model that ``config.json`` describes. The folder is left as it was.
     """
-    read_config(folder)
+    read_family(folder)
     if not weight_files(folder):
         in_sound_thread(lambda: _adopt(folder))
 
@@ -148,9 +150,12 @@ def _unwrap(content: Any, path: Path) -> dict[str, Any]:
 
 def _matching(folder: Path, state: dict[str, Any], path: Path) -> dict[str, Any]:
     """Return the model's own tensors out of ``state``, each a copy with its own memory."""
-    wanted = _expected_shapes(folder)
-    # Checkpoints from before transformers 4.31 also hold these counters.
-    extra = sorted(key for key in state.keys() - wanted.keys() if not key.endswith("position_ids"))
+    family = read_family(folder)
+    wanted = _expected_shapes(folder, family)
+    named = {family.known_name(key): key for key in wanted}
+    state = {named.get(family.known_name(key), key): value for key, value in state.items()}
+    # Checkpoints from before transformers 4.31 also hold counters.
+    extra = sorted(key for key in state.keys() - wanted.keys() if not key.endswith(family.ignored))
     missing = sorted(wanted.keys() - state.keys())
     wrong = sorted(
         key for key in wanted.keys() & state.keys() if tuple(state[key].shape) != wanted[key]
@@ -164,18 +169,18 @@ def _matching(folder: Path, state: dict[str, Any], path: Path) -> dict[str, Any]
             raise ModelError(
                 f"weights {str(path)!r} do not fit the model that config.json describes: they"
                 f" {what} {len(names)} of its tensors, such as {names[0]!r}; expected the state"
-                " dict of transformers' CLIPModel"
+                " dict of transformers' {family.model_class}"
             )
     return {key: state[key].detach().clone().contiguous() for key in wanted}
 
 
-def _expected_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+def _expected_shapes(folder: Path, family: Family) -> dict[str, tuple[int, ...]]:
     with needs_torch():
         import torch
-        from transformers import CLIPModel
+        import transformers
     config = load_config(folder)
     with _refusals(folder), torch.device("meta"):
-        model = CLIPModel(config)
+        model = _named(transformers, family.model_class)(config)
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
@@ -205,38 +210,58 @@ def _write(folder: Path, state: dict[str, Any]) -> None:
 
 
 def load_config(folder: Path) -> Any:
-    """Return the folder's ``CLIPConfig``.
+    """Return the folder's configuration as transformers has it.
 
     Raises:
         ModelError: transformers is missing, or refuses the configuration.
     """
     with needs_torch():
-        from transformers import CLIPConfig
+        import transformers
+    family = read_family(folder)
     check_config(folder)  # a million layers would be built one by one
     content = read_config(folder)
     content.pop("auto_map", None)  # the folder's own code is never looked at
     try:
-        config: Any = CLIPConfig.from_dict(content)
+        config: Any = _named(transformers, family.config_class).from_dict(content)
     except Exception as exc:
         raise ModelError(
             f"model folder {str(folder)!r}: transformers refuses config.json: {exc}"
         ) from exc
-    # Alone, a tower takes the length of its vectors from its own part of the configuration, which
-    # many folders leave at 512; CLIPModel goes by the whole's.
-    config.text_config.projection_dim = config.projection_dim
-    config.vision_config.projection_dim = config.projection_dim
+    family.settle(config)
     return config
 
 
-def fill_tower(tower_class: Any, config: Any, folder: Path, *, dtype: Any, device: str) -> Any:
+def _named(transformers: Any, name: str) -> Any:
+    """Return a class of transformers.
+
+    Raises:
+        ModelError: This version has none of the name.
+    """
+    try:
+        return getattr(transformers, name)
+    except AttributeError as exc:
+        raise ModelError(
+            f"transformers {transformers.__version__} has no {name}; install a newer one:"
+            " pip install -U transformers"
+        ) from exc
+
+
+def fill_tower(
+    build: Callable[[], Any],
+    folder: Path,
+    *,
+    known_name: Callable[[str], str],
+    dtype: Any,
+    device: str,
+) -> Any:
     """Build one tower and give it its own tensors out of the folder's safetensors.
 
     ``from_pretrained`` would do, but reports the other tower's tensors as unexpected, shows bars,
     and fills missing tensors with random numbers; here a missing tensor is an error.
 
     Args:
-        tower_class: ``CLIPTextModelWithProjection`` or ``CLIPVisionModelWithProjection``.
-        config: The tower's part of the configuration.
+        build: Makes the tower.
+        known_name: Brings the names of its tensors and of the folder's together.
         folder: The model folder.
         dtype: The torch dtype of the tower's numbers.
         device: Where the tower shall live.
@@ -251,8 +276,9 @@ def fill_tower(tower_class: Any, config: Any, folder: Path, *, dtype: Any, devic
     from safetensors import SafetensorError, safe_open
 
     with _refusals(folder), torch.device("meta"):
-        tower = tower_class(config)
+        tower = build()
     wanted = tower.state_dict()
+    named = {known_name(key): key for key in wanted}
     state: dict[str, Any] = {}
     for path in weight_files(folder):
         try:
@@ -260,8 +286,10 @@ def fill_tower(tower_class: Any, config: Any, folder: Path, *, dtype: Any, devic
                 open_file(folder, path.name) as opened,
                 safe_open(opened.name(), framework="pt") as file,
             ):
-                for key in wanted.keys() & set(file.keys()):
-                    state[key] = file.get_tensor(key).to(device=device, dtype=dtype)
+                stored = {known_name(key): key for key in file.keys()}  # noqa: SIM118
+                for known in named.keys() & stored.keys():
+                    key = stored[known]
+                    state[named[known]] = file.get_tensor(key).to(device=device, dtype=dtype)
         except (SafetensorError, ValueError, TypeError) as exc:
             raise ModelError(
                 f"weights {str(path)!r} are damaged: {exc}; get the model again"
@@ -283,11 +311,19 @@ def fill_tower(tower_class: Any, config: Any, folder: Path, *, dtype: Any, devic
 
 
 def _fill_counters(tower: Any, device: str) -> None:
-    """Make the position counters, which no weight file holds."""
+    """Make the buffers that no weight file holds: positions, and types of tokens, which are 0."""
     import torch
 
     for name, buffer in list(tower.named_buffers()):
         if buffer.is_meta:
-            owner = tower.get_submodule(name.rpartition(".")[0])
-            counter = torch.arange(buffer.shape[-1], device=device).expand(buffer.shape)
-            owner.register_buffer(name.rpartition(".")[2], counter, persistent=False)
+            owner, _, own = name.rpartition(".")
+            if own == "position_ids":
+                filled = torch.arange(buffer.shape[-1], device=device).expand(buffer.shape)
+            elif own == "token_type_ids":
+                filled = torch.zeros(buffer.shape, dtype=buffer.dtype, device=device)
+            else:
+                raise ModelError(
+                    f"this version of transformers wants a tensor {name!r} that no weight file"
+                    " holds and that is not known here; install one that this driver was tried with"
+                )
+            tower.get_submodule(owner).register_buffer(own, filled, persistent=False)

@@ -4,7 +4,8 @@ A catalog is a JSON file, on disk or at a URL::
 
     {"datasets": {"photos": {"source": "photos.zip", "sha256": "…", "description": "…",
                              "license": "…"}},
-     "models":   {"mine":   {"source": "hf:org/name@revision", "base": "clipen", "sha256": "…"}}}
+     "models":   {"mine":   {"source": "hf:org/name@revision", "base": "clipen", "sha256": "…",
+                           "languages": ["ko", "en"]}}}
 
 ``source`` is one of ``hf:org/name[@revision]`` (models), an http(s) URL or a path of a zip or tar
 archive, a path of a folder, ``unsplash:RELEASE`` (data sets), ``builtin:storybook`` and
@@ -28,7 +29,6 @@ from ..workspace import with_home
 from .network import fetch_bytes, is_url, refuse_offline, shown_url
 
 BUILT_IN = Path(__file__).with_name("catalog.json")
-DEFAULT_BASE = "clipen"
 SIZE_LIMIT_BYTES = 16 << 20
 NAME_LIMIT_BYTES = 100
 
@@ -36,10 +36,12 @@ DATASET = "data set"
 MODEL = "model"
 _FIELDS = {
     DATASET: ("source", "sha256", "description", "license"),
-    MODEL: ("source", "base", "sha256", "description", "license"),
+    MODEL: ("source", "base", "sha256", "description", "license", "size"),
 }
 _LIST = {DATASET: "LIST THANOSQL DATASET", MODEL: "LIST THANOSQL MODEL"}
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+LANGUAGES = "languages"
+_LANGUAGE = re.compile(r"[a-z]{2,3}")
 _BASE = re.compile(r"\w+")
 # NUL and half of a pair: JSON can write them, files and SQLite cannot have them.
 _NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
@@ -55,7 +57,11 @@ class Entry:
         sha256: Checksum of the archive, lower case, or "" for none.
         description: What it is.
         license: Its licence.
-        base: A model's base algorithm, the end of its column's name; "" for a data set.
+        size: How much is downloaded, in words.
+        languages: The codes of the languages that a model's texts may be in, such as ``"ko"``;
+            ``"mul"`` stands for many. Empty where the catalog does not say.
+        base: A model's base algorithm, the end of its column's name; "" for that of its family, and
+            for a data set.
         kind: ``"data set"`` or ``"model"``.
         catalog: The catalog file or URL that has the entry.
     """
@@ -66,6 +72,8 @@ class Entry:
     description: str = ""
     license: str = ""
     base: str = ""
+    size: str = ""
+    languages: tuple[str, ...] = ()
     kind: str = MODEL
     catalog: str = ""
 
@@ -203,24 +211,25 @@ def _entry(kind: str, name: str, value: Any, place: str) -> Entry:
     if not isinstance(value, dict):
         raise SourceError(f'{where}: expected an object with a "source", got {clip(value)}')
     fields = _FIELDS[kind]
+    known = (*fields, LANGUAGES) if kind == MODEL else fields
     for key in value:
         # Catalogs may carry facts of their own; a misspelt "sha256" must not pass as one.
-        if key not in fields and (near := difflib.get_close_matches(key, fields, 1, 0.75)):
+        if key not in known and (near := difflib.get_close_matches(key, known, 1, 0.75)):
             raise SourceError(f'{where}: unknown field "{key}"; did you mean "{near[0]}"?')
-    texts = {field: _text(value, field, where) for field in fields}
+    texts: dict[str, Any] = {field: _text(value, field, where) for field in fields}
+    if kind == MODEL:
+        texts[LANGUAGES] = _languages(value.get(LANGUAGES), where)
     if not texts["source"]:
         raise SourceError(f'{where}: the field "source" is missing')
     if texts["sha256"] and not _SHA256.fullmatch(texts["sha256"]):
         raise SourceError(
             f'{where}: "sha256" must be 64 hexadecimal digits, got {clip(texts["sha256"])}'
         )
-    if kind == MODEL:
-        texts["base"] = texts["base"] or DEFAULT_BASE
-        if not _BASE.fullmatch(texts["base"]):
-            raise SourceError(
-                f'{where}: "base" must be a word such as "clipen" (it ends the name of the vector'
-                f" column), got {clip(texts['base'])}"
-            )
+    if kind == MODEL and texts["base"] and not _BASE.fullmatch(texts["base"]):
+        raise SourceError(
+            f'{where}: "base" must be a word such as "clipen" (it ends the name of the vector'
+            f" column), got {clip(texts['base'])}"
+        )
     texts["sha256"] = texts["sha256"].lower()
     texts["source"] = _resolve(texts["source"], kind, where, place)
     return Entry(kind=kind, name=name, catalog=shown_url(place), **texts)
@@ -228,6 +237,8 @@ def _entry(kind: str, name: str, value: Any, place: str) -> Entry:
 
 def _text(value: dict[str, Any], field: str, where: str) -> str:
     found = value.get(field)
+    if field == "size" and isinstance(found, (int, float)) and not isinstance(found, bool):
+        return str(found)
     if found is None:
         return ""
     if not isinstance(found, str):
@@ -237,6 +248,20 @@ def _text(value: dict[str, Any], field: str, where: str) -> str:
             f'{where}: "{field}" has {clip(bad.group())}, which is no character, in {clip(found)}'
         )
     return found.strip()
+
+
+def _languages(value: Any, where: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    value = re.split(r"[,\s]+", value.strip()) if isinstance(value, str) else value
+    if isinstance(value, list) and all(
+        isinstance(code, str) and _LANGUAGE.fullmatch(code) for code in value
+    ):
+        return tuple(value)
+    raise SourceError(
+        f'{where}: "{LANGUAGES}" must be a list of the codes of languages such as ["en", "ko"],'
+        f' or ["mul"] for many, got {clip(value)}'
+    )
 
 
 def _resolve(source: str, kind: str, where: str, place: str) -> str:

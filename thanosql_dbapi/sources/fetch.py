@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, SourceError, clip
-from ..models.folder import PICKLE_SUFFIXES, ModelFacts, clip_folder, inspect_folder
+from ..models.files import PICKLE_SUFFIXES
+from ..models.folder import ModelFacts, inner_folder, inspect_folder
 from ..models.provenance import Receipt, write_receipt
 from ..openfile import OpenFile
 from ..progress import Progress
@@ -115,8 +116,8 @@ def fetch_model(
     Raises:
         SourceError: The folder exists and ``overwrite`` is false, or the source is missing,
             damaged or cannot be reached. Nothing was changed then.
-        ModelError: The source holds no CLIP model, or weights that want to run code. Nothing was
-            changed then.
+        ModelError: The source holds no model of a known family, or weights that want to run code.
+            Nothing was changed then.
         WorkspaceError: A link in the source leads outside. Nothing was changed then.
     """
     with publishing(entry, destination, overwrite) as folder:
@@ -195,11 +196,12 @@ def _make_model(
 
 
 def _adopt(folder: Path) -> None:
-    from ..models.checking import check_config, check_content
-    from ..models.folder import raise_clip_folder
+    from ..models.checking import check_content
+    from ..models.folder import raise_inner_folder
+    from ..models.numbers import check_config
     from ..models.weights import adopt_weights
 
-    raise_clip_folder(folder)
+    raise_inner_folder(folder)
     check_config(folder)
     if not (folder / "model.safetensors").is_file():
         adopt_weights(folder)
@@ -241,7 +243,7 @@ def _bring(
             _copy_tree(source, folder, Workspace(source))
         else:
             within = within or Workspace(_repository(source))
-            _copy_model(clip_folder(source), folder, entry, within)
+            _copy_model(inner_folder(source), folder, entry, within)
     elif path.is_file():
         with OpenFile(path.resolve()) as opened:
             check_sha256(file_sha256(opened) if entry.sha256 else "", entry.sha256, what)

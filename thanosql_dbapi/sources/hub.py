@@ -30,6 +30,16 @@ SETTINGS = (
     *(CONFIG, "preprocessor_config.json", "processor_config.json"),
     *("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"),
     *("special_tokens_map.json", "added_tokens.json"),
+    # SigLIP's, Gemma's, XLM-RoBERTa's and BERT's words.
+    *("spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "vocab.txt"),
+)
+# Each of these is a whole tokenizer.
+WORDS = (
+    "tokenizer.json",
+    "spiece.model",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+    "vocab.txt",
 )
 # The first of these that a repository has are its weights; TensorFlow's and others' are not for us.
 WEIGHTS = (
@@ -137,7 +147,7 @@ _PLACES = ("", "0_CLIPModel/")
 
 
 def choose_files(names: list[str]) -> list[str]:
-    """Return the files that transformers' CLIP needs, out of a repository's."""
+    """Return the files that transformers needs, out of a repository's."""
     chosen = [name for name in SETTINGS if name in names]
     for first, pattern in WEIGHTS:
         if first in names:
@@ -157,7 +167,7 @@ def _from_cache(hub: HubSource) -> dict[str, Path] | None:
     folder = Path(config).parent
     names = choose_files([path.name for path in folder.iterdir() if path.exists()])
     has_weights = any(name.endswith((".safetensors", ".bin")) for name in names)
-    has_words = "tokenizer.json" in names or {"vocab.json", "merges.txt"} <= set(names)
+    has_words = not set(WORDS).isdisjoint(names) or {"vocab.json", "merges.txt"} <= set(names)
     has_images = "preprocessor_config.json" in names or "processor_config.json" in names
     if not (has_weights and has_words and has_images):
         return None

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from ..models.clip import Encoder
+    from ..models.encoder import Encoder
     from ..models.protocol import Pixels
     from ..sources.catalog import Catalog
     from ..stores.sqlite.topk.quantized import Products
@@ -167,7 +167,7 @@ class Context:
         Raises:
             ModelError: Its folder is missing or is not what was registered.
         """
-        from ..models.clip import load_encoder
+        from ..models.encoder import load_encoder
 
         folder = self.model_folder(model)
         return load_encoder(folder, device=self.settings.device, fingerprint=model.fingerprint)
@@ -282,6 +282,8 @@ class Context:
             text = str(value)
             if problem := text_problem(text):
                 raise DataError(problem)
+            if not text.isascii():
+                self._warn_of_script(model, text)
             read = text_read(folder, model.fingerprint, text)
             if read is not None:
                 warn_user(
@@ -300,6 +302,21 @@ class Context:
         return query_vector(
             asked(pixels), store, lambda: self.encoder(model).embed_pixels([pixels]).tobytes()
         )
+
+    def _warn_of_script(self, model: Model, text: str) -> None:
+        """Warn, once a connection, of a text in a script that a model of the catalog lacks."""
+        from ..sources.languages import lacking
+
+        def catalog() -> Catalog:
+            from ..sources.catalog import load_catalog
+            from ..sources.network import is_url
+
+            place = self.settings.catalog
+            # Nothing is fetched for a warning.
+            return load_catalog() if place and is_url(str(place)) else self.catalog()
+
+        if warning := lacking(model.name, model.source, text, catalog, self.state.warned):
+            warn_user(warning, ModelWarning)
 
 
 def _on_device(device: str | None, codes: NDArray[np.int8]) -> Products | None:

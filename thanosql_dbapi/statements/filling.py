@@ -18,7 +18,7 @@ from .embedding_plan import EmbeddingPlan, Failed, Tally
 
 if TYPE_CHECKING:
     from ..embedding.batches import Failure
-    from ..models.clip import Encoder
+    from ..models.encoder import Encoder
 
 SHOWN_FAILURES = 5
 
@@ -64,7 +64,7 @@ def fill(
         MediaError: An image cannot be read and the plan stops on errors.
     """
     encoder = context.encoder(plan.model)
-    tally = Tally(total=total, device=encoder.device, dtype=encoder.precision)
+    tally = Tally(total=total, device=encoder.device, dtype=encoder.dtype)
     if plan.kind == "text":
         rows = _measured(context, plan, rows, tally.too_long)
     elif drawings.is_of_concern(context, plan.model):

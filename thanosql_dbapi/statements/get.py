@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ..errors import ModelError, clip
+from ..errors import ModelError, ModelWarning, clip, warn_user
 from ..language import grammar
 from ..language.tree import GetDataset, GetModel
 from ..planning.arguments import Arguments
 from ..sources.fetch import fetch_dataset
+from ..sources.languages import is_non_commercial
 from .context import Context
 from .models import check_name, install
 
@@ -40,7 +41,8 @@ def get_model(context: Context, arguments: Arguments, statement: GetModel) -> No
 
     Raises:
         SourceError: The catalog has no such model, or it cannot be fetched.
-        ModelError: A model of the name is registered already, or the files are no CLIP model.
+        ModelError: A model of the name is registered already, or the files are no model of a known
+            family.
     """
     overwrite = arguments.option(statement, grammar.OVERWRITE)
     context.require_writable("GET THANOSQL MODEL")
@@ -54,3 +56,13 @@ def get_model(context: Context, arguments: Arguments, statement: GetModel) -> No
             " nothing was changed"
         )
     install(context, name, entry, overwrite=overwrite)
+    if is_non_commercial(entry.license):
+        page = entry.source.removeprefix("hf:").partition("@")[0]
+        warn_user(
+            f"the licence of model {clip(entry.name)}, {entry.license}, allows no commercial use;"
+            f" read it at https://huggingface.co/{page}"
+            if entry.source.startswith("hf:")
+            else f"the licence of model {clip(entry.name)}, {entry.license}, allows no commercial"
+            " use",
+            ModelWarning,
+        )

@@ -20,9 +20,12 @@ def resolve_list(resolver: Resolver, statement: List) -> RowsPlan | TablesPlan:
     catalog = context.catalog()
     if statement.what == "thanosql model":
         return RowsPlan(
-            ("model_name", "base", "source", "license", "description"),
+            ("model_name", "base", "source", "license", "description", "languages", "size"),
             tuple(
-                (e.name, e.base, e.shown_source, e.license, e.description)
+                (
+                    *(e.name, e.base or None, e.shown_source, e.license, e.description),
+                    *(", ".join(e.languages) or None, e.size or None),
+                )
                 for e in catalog.models.values()
             ),
         )

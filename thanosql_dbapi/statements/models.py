@@ -20,14 +20,12 @@ from ..stores.sqlite.state import State
 from ..workspace import Workspace, is_folder
 from .context import Context
 
-UPLOAD_BASE = "clipen"
-
 
 def upload_model(context: Context, arguments: Arguments, statement: UploadModel) -> None:
-    """Register a user's own transformers CLIP folder; the folder is copied, not changed.
+    """Register a user's own folder of a model of transformers; the folder is copied, not changed.
 
     Raises:
-        ModelError: The name is taken, or the folder is no CLIP model.
+        ModelError: The name is taken, or the folder holds no model of a known family.
         SourceError: There is no such folder.
         WorkspaceError: It lies outside the workspace and the allowed directories.
     """
@@ -51,7 +49,7 @@ def upload_model(context: Context, arguments: Arguments, statement: UploadModel)
             f"model {clip(statement.name)} is in this database already; say"
             " OPTIONS (overwrite=True) to replace it; nothing was changed"
         )
-    entry = Entry(name=statement.name, source=str(folder), base=UPLOAD_BASE)
+    entry = Entry(name=statement.name, source=str(folder))
     install(context, statement.name, entry, overwrite=overwrite, within=context.workspace)
 
 
@@ -149,7 +147,7 @@ def install(
             context.registry.add_model(
                 Model(
                     name=name,
-                    base=entry.base,
+                    base=entry.base or facts.base,
                     source=entry.shown_source,
                     folder=_relative(own, context.workspace.root),
                     fingerprint=facts.fingerprint,

@@ -54,6 +54,7 @@ class State:
         answers: What answers each search of the last statement, and why.
         file_identity: Device and inode of the file that was opened, or None where unknown.
         unsettled: Model folders that wait for the end of a transaction.
+        warned: What a warning was given of that is given once: a model, and a script it lacks.
         is_blind: Whether the connection can change vectors without running triggers.
         report: What the last COPY or CONVERT did.
         is_told_of_drawings: Whether a warning has said that the model knows drawings only.
@@ -72,6 +73,7 @@ class State:
     answers: list[Answer] = field(default_factory=list)
     file_identity: tuple[int, int] | None = None
     unsettled: list[Installation] = field(default_factory=list)
+    warned: set[tuple[str, str]] = field(default_factory=set)
     is_blind: bool = False
     report: Report | None = None
     is_told_of_drawings: bool = False

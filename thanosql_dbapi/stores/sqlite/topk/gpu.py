@@ -69,7 +69,7 @@ def gpu_products(codes: NDArray[np.int8], device: str | None) -> Products | None
     if torch is None or (device or "cuda").partition(":")[0] not in ("cuda", "gpu"):
         return None
     try:
-        from ....models.clip import resolve_device
+        from ....models.devices import resolve_device
 
         found = resolve_device(device)
         return DeviceProducts(codes, found) if found.startswith("cuda") else None

@@ -1,25 +1,27 @@
-"""CLIP's two towers through transformers: texts and images become unit vectors of one space.
+"""A model's two towers through transformers: texts and images become unit vectors of one space.
 
 Each tower is loaded at its first use, so a text search never loads the image tower. Vectors equal
-``CLIPModel.get_text_features`` and ``get_image_features``, normalised, to 1e-5 on the CPU.
-Source: https://arxiv.org/abs/2103.00020
+``get_text_features`` and ``get_image_features`` of transformers' own class, normalised, to 1e-5 on
+the CPU. What differs between kinds of models is in ``families``.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DataError, ModelError, clip
-from .checking import check_config
-from .folder import image_work, refuse_links
+from ..errors import DataError, ModelError, WorkspaceError, clip
+from .devices import dtype_of, needs_proof, require_same, resolve_device
+from .families.protocol import IMAGE, TEXT
+from .families.registry import read_family
 from .forking import Lock, check_device, in_sound_thread
+from .numbers import check_config, image_work
 from .preprocessing import Preparation, load_preparation
 from .protocol import Pixels, Vectors
 from .tokens import text_problem
@@ -36,20 +38,29 @@ WORK_PER_S = 25e9
 DECODING_S = 5e-3
 # Models kept loaded in this process; the one unused for longest makes room.
 LOADED_LIMIT = 4
+# What an unproven device embeds before it is believed.
+SAMPLE_TEXTS = (
+    "a black cat",
+    "a photo of two dogs on a beach at night",
+    "",
+    "검은 고양이",
+    "red",
+    "1",
+)
 
 
 class Encoder:
     """One model folder on one device; safe to use from several threads.
 
     Args:
-        folder: A CLIP folder with safetensors (see ``folder.inspect_folder``).
+        folder: A model folder with safetensors (see ``folder.inspect_folder``).
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``; None is the GPU if torch has
             CUDA, else the CPU.
         fingerprint: The folder's fingerprint, if known; it keys remembered query vectors.
 
     Raises:
-        ModelError: The folder is no CLIP model, the device is unknown, or torch or transformers
-            is missing.
+        ModelError: The folder holds no model of a known family, the device is unknown, or torch
+            or transformers is missing.
 
     Example:
         >>> encoder = Encoder(Path("thanosql-model/storybook_clip"))  # doctest: +SKIP
@@ -61,7 +72,10 @@ class Encoder:
         self.folder = folder
         self.fingerprint = fingerprint
         self.device = resolve_device(device)
-        self.dimension = check_config(folder)["projection_dim"]
+        self.family = read_family(folder)
+        numbers = check_config(folder)
+        self.dimension = self.family.dimension(numbers)
+        self._max_tokens = self.family.max_tokens(numbers)
         self._lock = Lock()
         self._config: Any = None
         self._text_tower: Any = None
@@ -72,11 +86,9 @@ class Encoder:
         return f"<Encoder {str(self.folder)!r} on {self.device}, {self.dimension} dimensions>"
 
     @property
-    def precision(self) -> str:
-        """The numbers it computes with: ``"float16"`` on a GPU of CUDA, else ``"float32"``."""
-        # Half precision is many times slower than float32 on a CPU without it, and halves the
-        # time on a GPU.
-        return "float16" if self.device.startswith("cuda") else "float32"
+    def dtype(self) -> str:
+        """The precision it computes in, as torch names it: ``"float32"``, ``"float16"``."""
+        return dtype_of(self.device)
 
     def default_batch_size(self) -> int:
         """Return how many images to give ``embed_pixels`` at once on this device."""
@@ -129,23 +141,11 @@ class Encoder:
         with self._lock:
             tower = self._text()
             tokens = self._tokens(texts)
-            return self._run(
-                tower,
-                "text_embeds",
-                input_ids=tokens["input_ids"].to(self.device),
-                attention_mask=tokens["attention_mask"].to(self.device),
-            )
+            return self._run(tower, TEXT, self.device, tokens)
 
     def _tokens(self, texts: list[str]) -> Any:
         try:
-            return self._tokenizer(
-                texts,
-                padding=True,
-                truncation=True,
-                max_length=self._config.text_config.max_position_embeddings,
-                return_attention_mask=True,
-                return_tensors="pt",
-            )
+            return self.family.tokens(self._tokenizer, texts, self._max_tokens)
         except Exception as exc:  # e.g. it has no token to pad with
             raise ModelError(
                 f"model {str(self.folder)!r}: its tokenizer cannot be used: {clip(str(exc), 200)};"
@@ -197,42 +197,44 @@ class Encoder:
     def _embedded_pixels(self, batch: Sequence[Pixels]) -> Vectors:
         with self._lock:
             tower = self._image()
-            return self._run(tower, "image_embeds", pixel_values=self._values(batch, tower.dtype))
+            values = self._values(batch, self.device, tower.dtype)
+            return self._run(tower, IMAGE, self.device, {"pixel_values": values})
 
-    def _values(self, batch: Sequence[Pixels], dtype: Any) -> Any:
+    def _values(self, batch: Sequence[Pixels], device: str, dtype: Any) -> Any:
         """Return the tensor (n, 3, height, width) of a batch, in the range the model knows."""
         import torch
 
         # Bytes go to the device, a quarter of the float32 numbers that are made of them there.
         # From pinned memory, a GPU fetches them by itself.
-        on_gpu = self.device.startswith("cuda")
+        on_gpu = device.startswith("cuda")
         pixels = torch.empty((len(batch), *batch[0].shape), dtype=torch.uint8, pin_memory=on_gpu)
         np.stack(batch, out=pixels.numpy())
-        values = pixels.to(self.device, non_blocking=on_gpu).permute(0, 3, 1, 2).float()
+        values = pixels.to(device, non_blocking=on_gpu).permute(0, 3, 1, 2).float()
         shape = (1, 3, 1, 1)
-        scale = torch.tensor(self.preparation.scale, device=self.device).view(shape)
-        shift = torch.tensor(self.preparation.shift, device=self.device).view(shape)
+        scale = torch.tensor(self.preparation.scale, device=device).view(shape)
+        shift = torch.tensor(self.preparation.shift, device=device).view(shape)
         return values.mul_(scale).add_(shift).to(dtype)
 
     def embed_images(self, images: Sequence[Image]) -> Vectors:
         """Embed RGB images: ``prepare`` each, then ``embed_pixels``."""
         return self.embed_pixels([self.prepare(image) for image in images])
 
-    def _run(self, tower: Any, output: str, **inputs: Any) -> Vectors:
+    def _run(self, tower: Any, kind: str, device: str, inputs: Mapping[str, Any]) -> Vectors:
         import torch
 
+        inputs = {name: value.to(device) for name, value in inputs.items()}
         try:
             with torch.inference_mode():
-                found = getattr(tower(**inputs), output).float().cpu().numpy()
+                found = self.family.vectors(tower, kind, inputs).float().cpu().numpy()
         except torch.OutOfMemoryError as exc:
             raise ModelError(
-                f"model {str(self.folder)!r}: {self.device} has no memory for a batch of"
+                f"model {str(self.folder)!r}: {device} has no memory for a batch of"
                 f" {len(next(iter(inputs.values())))}; set a smaller batch_size"
             ) from exc
         # What else torch says of weights, a configuration and inputs that do not fit, or of memory.
         except (RuntimeError, IndexError, ValueError, TypeError) as exc:
             raise ModelError(
-                f"model {str(self.folder)!r} cannot compute on {self.device}:"
+                f"model {str(self.folder)!r} cannot compute on {device}:"
                 f" {type(exc).__name__}: {clip(str(exc), 200)}; set a smaller batch_size if the"
                 " memory is full, else get the model again"
             ) from exc
@@ -247,82 +249,73 @@ class Encoder:
 
     def _text(self) -> Any:
         if self._text_tower is None:
-            with needs_torch():
-                from transformers import CLIPTextModelWithProjection
-            config = self._load_config()
+            self._load_config()
             self._tokenizer = self._load_tokenizer()
-            self._text_tower = self._tower(CLIPTextModelWithProjection, config.text_config)
+            self._text_tower = self._tower(TEXT)
         return self._text_tower
 
     def _image(self) -> Any:
         if self._image_tower is None:
-            with needs_torch():
-                from transformers import CLIPVisionModelWithProjection
-            config = self._load_config()
-            self._image_tower = self._tower(CLIPVisionModelWithProjection, config.vision_config)
+            self._load_config()
+            self._image_tower = self._tower(IMAGE)
         return self._image_tower
 
-    def _tower(self, tower_class: Any, config: Any) -> Any:
+    def _tower(self, kind: str) -> Any:
+        if not needs_proof(self.device):
+            return self._built(kind, self.device)
+        towers = {device: self._built(kind, device) for device in ("cpu", self.device)}
+        require_same(
+            lambda device: self._sample(towers[device], kind, device), self.device, str(self.folder)
+        )
+        return towers[self.device]
+
+    def _built(self, kind: str, device: str) -> Any:
         import torch
 
-        dtype = getattr(torch, self.precision)
-        return fill_tower(tower_class, config, self.folder, dtype=dtype, device=self.device)
+        return fill_tower(
+            lambda: self.family.build(self._config, kind),
+            self.folder,
+            known_name=self.family.known_name,
+            dtype=getattr(torch, dtype_of(device)),
+            device=device,
+        )
 
-    def _load_config(self) -> Any:
+    def _sample(self, tower: Any, kind: str, device: str) -> Vectors:
+        """Return the vectors of one batch that shows whether a device computes rightly."""
+        if kind == TEXT:
+            return self._run(tower, kind, device, self._tokens(list(SAMPLE_TEXTS)))
+        noise = np.random.default_rng(0).integers(0, 256, (8, 96, 80, 3), dtype=np.uint8)
+        batch = [self.prepare(_picture(each)) for each in noise]
+        return self._run(
+            tower, kind, device, {"pixel_values": self._values(batch, device, tower.dtype)}
+        )
+
+    def _load_config(self) -> None:
         if self._config is None:
+            with needs_torch():
+                import torch  # noqa: F401
+                import transformers  # noqa: F401
             self._config = load_config(self.folder)
-        return self._config
 
     def _load_tokenizer(self) -> Any:
-        from transformers import AutoTokenizer
-
-        refuse_links(self.folder)
         try:
-            tokenizer = AutoTokenizer.from_pretrained(
-                str(self.folder), trust_remote_code=False, local_files_only=True
-            )
-            end = self._config.text_config.eos_token_id
-            tokens = tokenizer("")["input_ids"]
+            tokenizer = self.family.load_tokenizer(self.folder)
+            tokenizer("")
+        except (ModelError, WorkspaceError):
+            raise
         except Exception as exc:
             raise ModelError(
                 f"model {str(self.folder)!r}: its tokenizer cannot be loaded: {exc};"
                 " get the model again"
             ) from exc
-        # The text tower reads its answer at the end token. With 2, the mark of old checkpoints,
-        # transformers looks for the highest token instead.
-        if end != 2 and end not in tokens:
-            raise ModelError(
-                f"model {str(self.folder)!r}: its tokenizer ends a text with token"
-                f" {clip(tokens[-1] if tokens else None)}, but text_config.eos_token_id in"
-                f" config.json is {end!r}; make them agree, else all texts get one vector"
-            )
+        self.family.check_tokenizer(self.folder, self._config, tokenizer)
         return tokenizer
 
 
-def resolve_device(device: str | None) -> str:
-    """Return the device to compute on, checked.
+def _picture(pixels: Pixels) -> Image:
+    from PIL import Image
 
-    Args:
-        device: What the user asked for; None is the GPU if torch has CUDA, else the CPU.
-
-    Raises:
-        ModelError: torch does not know the device, or this machine has none of it.
-    """
-    with needs_torch():
-        import torch
-    have = ["cpu"]
-    have += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    have += ["mps"] if torch.backends.mps.is_available() else []
-    if device is None:
-        return "cuda:0" if len(have) > 1 and torch.cuda.is_available() else "cpu"
-    wanted = str(device).strip().lower()
-    wanted = {"cuda": "cuda:0", "gpu": "cuda:0", "cpu:0": "cpu", "mps:0": "mps"}.get(wanted, wanted)
-    if wanted not in have:
-        raise ModelError(
-            f"device {clip(device)} is not available; this machine has {', '.join(have)}"
-            f" (torch {torch.__version__})"
-        )
-    return wanted
+    return Image.fromarray(pixels)
 
 
 _loaded: OrderedDict[tuple[str, str, str], Encoder] = OrderedDict()
@@ -333,7 +326,7 @@ def load_encoder(folder: Path, *, device: str | None = None, fingerprint: str = 
     """Return the process's encoder of a model folder; connections and threads share it.
 
     Args:
-        folder: A CLIP folder.
+        folder: A model folder.
         device: See ``Encoder``.
         fingerprint: The folder's fingerprint; another one means that the folder was replaced,
             and loads anew.
