@@ -598,7 +598,7 @@ JPEG = encoded(picture(size=(200, 150)), "JPEG")
     [
         (b"", r"is empty \(0 bytes\)"),
         (JPEG[: len(JPEG) // 2], "is damaged or cut short"),
-        (encoded(picture())[:-300], "is damaged or cut short"),
+        (encoded(picture())[:900], "is damaged or cut short"),
         (b"hello world, no picture", r"first bytes are b'hello world,', expected JPEG"),
         (b"\n<!DOCTYPE html><p>404", "it looks like an HTML page"),
         (b"version https://git-lfs.github.com/spec/v1", "it looks like a Git LFS pointer"),

@@ -195,8 +195,8 @@ def _download(hub: HubSource, progress: Progress, allowed_hosts: Sequence[str]) 
         with progress.track(f"download {hub.repo}", total, "B") as advance:
             for name in names:
                 meter = _meter(advance)
-                if sizes[name] >= _LARGE_BYTES:
-                    _fetch_blob(hub, name, commit, where, Progress(meter.show), allowed_hosts)
+                if sizes[place + name] >= _LARGE_BYTES:
+                    _fetch_blob(hub, place + name, commit, where, Progress(meter.show), allowed_hosts)
                 bars = {"tqdm_class": meter} if _takes_tqdm(hf_hub_download) else {}
                 path = hf_hub_download(hub.repo, place + name, revision=commit, **where, **bars)
                 paths[name] = Path(path)
