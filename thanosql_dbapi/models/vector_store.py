@@ -32,6 +32,8 @@ LIMIT_BYTES = 1 << 30
 _TIMEOUT_S = 0.2
 _COLLECTED = 512
 """Vectors that are written at once: a transaction for each batch of 16 takes noticeable time."""
+_NOTED = 10_000
+"""Uses that are written at once, so that memory does not grow with the number of rows."""
 
 # `used` is the number of the run, counted from 1, that last read or wrote the entry.
 _SCHEMA = """
@@ -96,7 +98,10 @@ class VectorStore:
                 return None
             if row is None or not isinstance(row[0], bytes) or row[1] != checksum(key, row[0]):
                 return None
-            self._hits.add(key)
+            if self._can_write:
+                self._hits.add(key)
+                if len(self._hits) >= _NOTED:
+                    self._flush()
             return row[0]
 
     def put(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
@@ -128,6 +133,7 @@ class VectorStore:
             except (sqlite3.Error, OSError):
                 self._is_usable = False
         self._waiting.clear()
+        self._hits.clear()
 
     def _write(self) -> None:
         database = self._opened(makes=True)
@@ -150,7 +156,6 @@ class VectorStore:
         while self._size(database) > self.limit_bytes and database.execute(_EVICT).rowcount > 0:
             pass
         database.execute("COMMIT")
-        self._hits.clear()
 
     @staticmethod
     def _size(database: sqlite3.Connection) -> int:
