@@ -1,6 +1,7 @@
 """CONVERT beside its parts, and beside a loop with sentence-transformers.
 
-    python -m benchmarks.convert [--photos FOLDER] [--only model|decode|large|gpu] [--runs N]
+    python -m benchmarks.convert [--photos FOLDER] [--only model|decode|large|content|gpu]
+        [--runs N]
 
 Every candidate of a table does the same files in turn, run after run. Without ``--photos``,
 pictures are drawn. ``sentence-transformers`` is a candidate where it is installed.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sqlite3
 import tempfile
 import warnings
@@ -28,6 +30,7 @@ import thanosql_dbapi
 from thanosql_dbapi.embedding.batches import _cores
 from thanosql_dbapi.embedding.images import open_image
 from thanosql_dbapi.models.encoder import Encoder
+from thanosql_dbapi.statements.contents import Contents
 from thanosql_dbapi.storybook import MODEL_FOLDER
 
 from .measure import compare, machine
@@ -44,7 +47,7 @@ def main() -> None:
     """Run the benchmarks that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])  # type: ignore[union-attr]
     parser.add_argument("--photos", type=Path, help="folder of JPEGs of about 640x480")
-    parser.add_argument("--only", choices=["model", "decode", "large", "gpu"])
+    parser.add_argument("--only", choices=["model", "decode", "large", "content", "gpu"])
     parser.add_argument("--runs", type=int, default=7)
     options = parser.parse_args()
     print(machine("torch", "transformers", "pillow"))
@@ -54,10 +57,14 @@ def main() -> None:
         if options.only in (None, "model"):
             model_bound(place, small[:80], options.runs)
         if options.only in (None, "decode"):
-            decode_bound("640×480 JPEGs", place, small * 4, options.runs)
+            decode_bound("640×480 JPEGs", place, _copies(small, 4, place), options.runs)
         if options.only in (None, "large"):
             large = _enlarged(small[:40], place / "large")
             decode_bound("12-megapixel JPEGs", place, large, options.runs)
+        if options.only in (None, "content"):
+            content_known("640×480 JPEGs", place, _copies(small, 4, place), options.runs)
+            large = _enlarged(small[:40], place / "enlarged")
+            content_known("12-megapixel JPEGs", place, large, options.runs)
         if options.only in (None, "gpu"):
             gpu(place, small, options.runs)
 
@@ -92,6 +99,60 @@ def decode_bound(what: str, place: Path, files: Sequence[Path], runs: int) -> No
     _verdict(medians, len(files), bars)
 
 
+def content_known(what: str, place: Path, files: Sequence[Path], runs: int) -> None:
+    """What digests of the content cost, and what they save where no content is new."""
+    with _table(place, MODEL_FOLDER, files, "cpu") as convert, _again(place, files) as again:
+        candidates: Candidates = {
+            "CONVERT": convert,
+            "CONVERT without digests": partial(_without_digests, convert),
+            "CONVERT of a table made again": partial(again, "made again"),
+            "CONVERT of touched files": partial(again, "touched"),
+            "CONVERT of nothing new": partial(again, ""),
+        }
+        title = f"Known by content: {len(files)} {what}, storybook_clip, CPU"
+        medians = compare(title, candidates, runs=runs)
+    _verdict(medians, len(files), {"CONVERT without digests": 0.93})
+    for name in candidates:
+        print(f"- {name}: {len(files) / medians[name]:,.0f} images/s")
+
+
+@contextmanager
+def _again(place: Path, files: Sequence[Path]) -> Iterator[Callable[[str], object]]:
+    """Give a function that converts a converted table again, after a change."""
+    with tempfile.TemporaryDirectory(dir=place) as name:
+        connection = _opened(Path(name), MODEL_FOLDER, files, "cpu")
+        sql = "CONVERT USING m OPTIONS (table_name='photos') AS SELECT * FROM photos"
+        connection.execute("CREATE TABLE photos AS SELECT * FROM files")
+        connection.execute(sql)
+        touches = 0
+
+        def again(change: str) -> None:
+            nonlocal touches
+            if change == "made again":
+                connection.execute("DROP TABLE photos")
+                connection.execute("CREATE TABLE photos AS SELECT * FROM files")
+            elif change == "touched":
+                touches += 1
+                for path in files:
+                    os.utime(path, (1_700_000_000 + touches,) * 2)
+            connection.execute(sql)
+            report = connection.report
+            assert isinstance(report, thanosql_dbapi.ConvertReport)
+            assert report.converted == 0
+
+        yield again
+        connection.close()
+
+
+def _without_digests(convert: Callable[[], object]) -> None:
+    told = Contents.content
+    Contents.content = lambda self, source: None  # type: ignore[method-assign]
+    try:
+        convert()
+    finally:
+        Contents.content = told  # type: ignore[method-assign]
+
+
 def gpu(place: Path, files: Sequence[Path], runs: int) -> None:
     """A model of ViT-B/32's size on a GPU: CONVERT beside its two parts, each alone."""
     import torch
@@ -101,7 +162,7 @@ def gpu(place: Path, files: Sequence[Path], runs: int) -> None:
         return
     folder = place / "vit_b32"
     folder = folder if folder.is_dir() else vit_b32(folder)
-    many = [files[number % len(files)] for number in range(GPU_PHOTOS)]
+    many = _copies(files, -(-GPU_PHOTOS // len(files)), place)[:GPU_PHOTOS]
     encoder = Encoder(folder.resolve(), device="cuda")
     with _table(place, folder, many, "cuda") as convert:
         candidates: Candidates = {
@@ -121,18 +182,11 @@ def _table(
 ) -> Iterator[Callable[[], object]]:
     """Give a function that converts a table of the files' paths, all of it every time."""
     with tempfile.TemporaryDirectory(dir=place) as name:
-        connection = thanosql_dbapi.connect(
-            Path(name) / "photos.db",
-            allowed_directories=[model, *{path.parent for path in files}],
-            device=device,
-            progress=False,
-        )
-        connection.execute("UPLOAD MODEL m FROM ?", (str(model),))
-        connection.execute("CREATE TABLE files (image_path TEXT)")
-        connection.executemany("INSERT INTO files VALUES (?)", [(str(path),) for path in files])
-        connection.commit()
+        connection = _opened(Path(name), model, files, device)
 
         def convert() -> None:
+            # What was embedded once would be known by its content.
+            (connection.workspace / "thanosql-model" / ".vectors.db").unlink(missing_ok=True)
             connection.execute("DROP TABLE IF EXISTS photos")
             connection.execute("CREATE TABLE photos AS SELECT * FROM files")
             connection.execute(
@@ -143,6 +197,23 @@ def _table(
 
         yield convert
         connection.close()
+
+
+def _opened(
+    folder: Path, model: Path, files: Sequence[Path], device: str
+) -> thanosql_dbapi.Connection:
+    """Open a database with a model and a table of the files' paths."""
+    connection = thanosql_dbapi.connect(
+        folder / "photos.db",
+        allowed_directories=[model, *{path.parent for path in files}],
+        device=device,
+        progress=False,
+    )
+    connection.execute("UPLOAD MODEL m FROM ?", (str(model),))
+    connection.execute("CREATE TABLE files (image_path TEXT)")
+    connection.executemany("INSERT INTO files VALUES (?)", [(str(path),) for path in files])
+    connection.commit()
+    return connection
 
 
 def _open(path: Path, encoder: Encoder) -> Image.Image:
@@ -233,6 +304,19 @@ def _photos(folder: Path | None, place: Path) -> list[Path]:
         image = Image.fromarray(np.clip(pixels + grain, 0, 255).astype(np.uint8))
         image.save(place / f"{number:03}.jpg", quality=85)
     return sorted(place.iterdir())
+
+
+def _copies(files: Sequence[Path], count: int, place: Path) -> list[Path]:
+    """Return copies that differ in a byte after the picture: equal ones would be embedded once."""
+    folder = place / f"copies{count}"
+    if not folder.is_dir():
+        folder.mkdir()
+        for path in files:
+            content = path.read_bytes()
+            for number in range(count):
+                copy = folder / f"{path.stem}_{number}.jpg"
+                copy.write_bytes(content + number.to_bytes(4, "big"))
+    return sorted(folder.iterdir())
 
 
 def _enlarged(files: Sequence[Path], place: Path) -> list[Path]:

@@ -120,6 +120,31 @@ def test_a_folder_of_models_that_leads_outside_is_not_written_to(
     assert snapshot(outside) == before
 
 
+def test_models_may_be_shared_by_a_link_and_are_not_written(
+    connection: thanosql.Connection, workspace: Path, tmp_path: Path
+) -> None:
+    """The folder of models of one workspace is a link in another, made before it is opened."""
+    connection.execute("GET THANOSQL MODEL storybook_clip")
+    connection.close()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "thanosql-model").symlink_to(workspace / "thanosql-model")
+    before = snapshot(workspace)
+    linked = thanosql.connect(other / "photos.db", progress=False)
+    linked.execute("GET THANOSQL MODEL storybook_clip")
+    sql = "SELECT embed_text('storybook_clip', 'a black cat') IS NOT NULL"
+    assert linked.execute(sql).fetchone() == (1,)
+    for statement in (
+        "GET THANOSQL MODEL storybook_clip OPTIONS (overwrite=True)",
+        "GET THANOSQL MODEL storybook_clip AS n",
+    ):
+        with pytest.raises(thanosql.WorkspaceError, match="lies outside the workspace"):
+            linked.execute(statement)
+    linked.execute("DELETE MODEL storybook_clip")
+    linked.close()
+    assert snapshot(workspace) == before
+
+
 def test_what_others_seem_to_have_left_leads_nowhere(
     connection: thanosql.Connection, workspace: Path, outside: Path
 ) -> None:

@@ -388,7 +388,7 @@ def test_a_url_without_a_path_is_a_database_in_memory() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("postgresql://host/db", "no URL of a local database; expected one of"),
+        ("postgresql://host/db", "is not the URL of a local database; expected one of"),
         ("thanosql://photos.db", r"names the host 'photos.db'.* thanosql:///photos.db"),
         (
             "thanosql:///p.db?divice=cpu",

@@ -32,7 +32,16 @@ from thanosql_dbapi.ui.terminal import Terminal
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = ("tutorial", "language", "python", "fast-search")
 """The pages that are run, one after another in the same workspace."""
-TWINS = ("index", *PAGES, "notebook-and-shell", "models-and-data", "superset", "security")
+TWINS = (
+    "index",
+    *PAGES,
+    "notebook-and-shell",
+    "models-and-data",
+    "superset",
+    "security",
+    "picture-formats",
+    "your-photos",
+)
 HOME = "/home/me/photos"
 """What the pages print where the workspace's path stands."""
 ROWS_SHOWN = 5

@@ -280,3 +280,9 @@ def test_a_mark_is_of_the_moment_of_its_vectors(
             photos.execute(BEST, (vector(1),)).fetchall()
         photos.set_trace_callback(None)
     check(photos, *range(10_000, 10_040))
+
+
+def test_a_program_compares_in_its_own_way(photos: Connection) -> None:
+    photos.create_function("vec_distance_cosine", 2, lambda vector, _: vector[0] / 255)
+    scan = f"{SEARCH} + 0"
+    assert photos.execute(SEARCH).fetchall() == photos.execute(scan).fetchall()

@@ -16,6 +16,7 @@ import pytest
 
 from thanosql_dbapi.language import grammar
 from thanosql_dbapi.language.option_specs import Kind, OptionSpec
+from thanosql_dbapi.sources.unsplash import fetch_unsplash
 from thanosql_dbapi.storybook.dataset import write_dataset
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -42,6 +43,7 @@ KOREAN = {
     Kind.VALUE: "값 또는 목록",
     "minimum": "{} 이상의 정수",
     # What holds without an option: OptionSpec.unset.
+    "storybook: 2000; unsplash_data: all": "storybook: 2000, unsplash_data: 전부",
     "the model's name": "모델의 이름",
     "none: nothing is stored": "없음: 저장하지 않음",
     "`{model}_{base algorithm}`": "`{모델}_{기본 알고리즘}`",
@@ -139,8 +141,12 @@ def test_every_option_is_in_a_table() -> None:
 def test_a_default_that_another_module_decides_is_the_documented_one() -> None:
     notebook = pytest.importorskip("thanosql_dbapi.ui.notebook", reason="needs IPython")
     drawn = inspect.signature(write_dataset).parameters
-    assert str(drawn["rows"].default) == grammar.ROWS.unset
+    assert f"storybook: {drawn['rows'].default}; unsplash_data: all" == grammar.ROWS.unset
     assert str(drawn["seed"].default) == grammar.SEED.unset
+    fetched = inspect.signature(fetch_unsplash).parameters
+    assert fetched["rows"].default is None
+    assert str(fetched["width"].default) == grammar.WIDTH.unset
+    assert str(fetched["workers"].default) == grammar.WORKERS.unset
     shown = notebook.ThanosqlMagics.image_limit.default_value
     assert grammar.LIMIT.unset == f"all; in a notebook {shown}"
 

@@ -31,6 +31,7 @@ GIVEN: list[tuple[str, str, Any, str, Any]] = [
     ("mode", "rwc", "rwc", "mode", "rwc"),
     ("cache_bytes", "1000", 1000, "cache_bytes", 1000),
     ("cache_bytes", "0", 0, "cache_bytes", 0),
+    ("max_image_pixels", "1000", 1000, "max_image_pixels", 1000),
     *(
         (name, word, value, attribute, value)
         for name, attribute in (
@@ -54,6 +55,8 @@ WRONG = [
     ("device", "gpu", "takes cpu, cuda, cuda:1 or mps; got 'gpu'"),
     ("cache_bytes", "4GB", "takes a number of bytes; got '4GB'"),
     ("cache_bytes", "-1", "takes 0 or more bytes; got '-1'"),
+    ("max_image_pixels", "0", "takes 1 or more pixels; got '0'"),
+    ("max_image_pixels", "-1", "takes 1 or more pixels; got '-1'"),
     ("progress", "maybe", "takes true or false; got 'maybe'"),
     ("offline", "maybe", "takes true or false; got 'maybe'"),
     ("network", "2", "takes true or false; got '2'"),
@@ -167,7 +170,7 @@ def test_a_wrong_value_is_refused_everywhere_in_the_same_words(
         with pytest.raises(SystemExit, match="2"):
             cli.main([f"{folder}/x.db", "SELECT 1", f"{option.flag}={text}"])
         assert message in capsys.readouterr().err
-    value: Any = int(text) if text == "-1" else text
+    value: Any = int(text) if text in ("0", "-1") else text
     is_of_the_type = option.metavar is not None and text != "4GB"
     in_python = re.escape(message) if is_of_the_type else f"{name} must be "
     with pytest.raises(ValueError if is_of_the_type else TypeError, match=in_python):

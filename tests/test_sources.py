@@ -71,7 +71,7 @@ def written(tmp_path: Path, content: object) -> Path:
 
 def test_the_built_in_catalog() -> None:
     catalog = load_catalog()
-    assert list(catalog.datasets) == ["storybook"]
+    assert list(catalog.datasets) == ["storybook", "unsplash_data"]
     assert catalog.dataset("STORYBOOK").source == "builtin:storybook"
     assert {"storybook_clip", "tutorial_search_clip", "clip", "clip_en"} <= catalog.models.keys()
     for name in ("tutorial_search_clip", "clip", "clip_en"):
@@ -576,6 +576,32 @@ def serve(server, files: dict[str, bytes]) -> None:
         for revision in ("main", COMMIT):
             path = f"/{REPO}/resolve/{revision}/{name}"
             server.routes[path] = server.reply(body, headers=headers)
+
+
+def test_a_model_that_lies_deeper_on_the_hub(hub_server, clip_folder: Path, tmp_path: Path) -> None:
+    """As sentence-transformers has it."""
+    hub_server.routes.clear()
+    files = {f"0_CLIPModel/{name}": body for name, body in content_of(clip_folder).items()}
+    serve(hub_server, {**files, "modules.json": b"[]", "1_Other/config.json": b"{}"})
+    entry, place = Entry("m", f"hf:{REPO}"), tmp_path / "m"
+    for offline in (False, True):
+        fetch_model(entry, place, overwrite=True, offline=offline, progress=SILENT)
+        assert content_of(place) == content_of(clip_folder)
+
+
+@pytest.mark.parametrize("kind", ["folder", "archive"])
+def test_a_model_that_lies_deeper(clip_folder: Path, tmp_path: Path, kind: str) -> None:
+    """As sentence-transformers has it."""
+    source = tmp_path / "download"
+    shutil.copytree(clip_folder, source / "0_CLIPModel")
+    (source / "modules.json").write_text("[]")
+    (source / "1_Other").mkdir()
+    (source / "1_Other" / "config.json").write_text("{}")
+    if kind == "archive":
+        source = Path(shutil.make_archive(str(source), "zip", source))
+    place = tmp_path / "m"
+    fetch_model(Entry("m", str(source)), place, progress=SILENT)
+    assert content_of(place) == content_of(clip_folder)
 
 
 @pytest.mark.parametrize("revision", ["", "@main", f"@{COMMIT}"])

@@ -1,24 +1,24 @@
 """The tutorial "search images by text", statement by statement as it is printed.
 
-``tutorial/search_image_by_text.txt`` holds its code cells; catalog and files come from a
-loopback server.
+``tutorial/search_image_by_text.txt`` holds its code cells. The catalog is the built-in one; what it
+names comes from loopback servers that speak as Unsplash's and the hub's do.
 """
 
 from __future__ import annotations
 
-import csv
 import io
-import json
 import random
-import tarfile
-import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from loopback import Hub, Unsplash
 from PIL import Image
 
 import thanosql
+from thanosql_dbapi.sources.catalog import load_catalog
+from thanosql_dbapi.sources.hub import parse_source
 
 CELLS = (
     (Path(__file__).parent / "tutorial" / "search_image_by_text.txt")
@@ -29,54 +29,50 @@ STATEMENTS = [cell.partition("\n")[2] for cell in CELLS if cell.startswith("%%th
 ROWS = 40
 COLUMNS = ["photo_id", "image_path", "photo_image_url", "photo_description", "ai_description"]
 VECTOR = "tutorial_search_clip_clipen"
+GET_WARNS = pytest.mark.filterwarnings(
+    "ignore::thanosql.LicenseWarning", "ignore:data set 'unsplash_data'.*:thanosql.MediaWarning"
+)
+
+
+def picture(number: int) -> bytes:
+    out = io.BytesIO()
+    color = tuple(random.Random(number).randrange(256) for _ in range(3))
+    Image.new("RGB", (64, 48), color).save(out, "JPEG")
+    return out.getvalue()
 
 
 @pytest.fixture
-def catalog_url(http_server, clip_folder: Path) -> str:
-    """A catalog on the loopback server: a small unsplash_data, and a model that knows nothing."""
-    random.seed(3)
-    table = io.StringIO()
-    writer = csv.writer(table)
-    writer.writerow(COLUMNS)
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
-        for number in range(ROWS):
-            name = f"photo{number:06}"
-            picture = io.BytesIO()
-            color = tuple(random.randrange(256) for _ in range(3))
-            Image.new("RGB", (64, 48), color).save(picture, "JPEG")
-            archive.writestr(f"{name}.jpg", picture.getvalue())
-            described = "" if number % 3 else f"A picture of {color}"
-            path = f"thanosql-dataset/unsplash_data/{name}.jpg"
-            writer.writerow([name, path, f"https://images.example/{name}", described, "a colour"])
-        archive.writestr("unsplash.csv", table.getvalue())
-    model = io.BytesIO()
-    with tarfile.open(fileobj=model, mode="w:gz") as archive:
-        archive.add(clip_folder, "clip")
-    http_server.routes |= {
-        "/unsplash.zip": data.getvalue(),
-        "/clip.tar.gz": model.getvalue(),
-        "/catalog.json": json.dumps(
-            {
-                "datasets": {"unsplash_data": {"source": f"{http_server.url}/unsplash.zip"}},
-                "models": {
-                    "tutorial_search_clip": {
-                        "source": f"{http_server.url}/clip.tar.gz",
-                        "base": "clipen",
-                    }
-                },
-            }
-        ).encode(),
-    }
-    return f"{http_server.url}/catalog.json"
+def servers(
+    clip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[list[str]]:
+    """Unsplash with a few photos, and a hub whose model knows nothing; the ids of the photos."""
+    for name in ("THANOSQL_CATALOG", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    unsplash, hub = Unsplash(ROWS + 1, picture), Hub()
+    unsplash.gone = {7}
+    source = parse_source(load_catalog().model("tutorial_search_clip").source)
+    hub.add(
+        source.repo,
+        source.revision,
+        {path.name: path.read_bytes() for path in clip_folder.iterdir()},
+    )
+    for name, value in unsplash.variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    ids = [row["photo_id"] for row in unsplash.rows]
+    yield [each for number, each in enumerate(ids) if number not in unsplash.gone]
+    unsplash.close()
+    hub.close()
 
 
 def test_there_are_thirteen_statements() -> None:
     assert len(STATEMENTS) == 13
 
 
-def test_in_a_cursor(tmp_path: Path, catalog_url: str) -> None:
-    connection = thanosql.connect(tmp_path / "t.db", catalog=catalog_url, progress=False)
+@GET_WARNS
+def test_in_a_cursor(tmp_path: Path, servers: list[str]) -> None:
+    connection = thanosql.connect(tmp_path / "t.db", progress=False)
     cursor = connection.cursor()
     answers = []
     for statement in STATEMENTS:
@@ -88,6 +84,7 @@ def test_in_a_cursor(tmp_path: Path, catalog_url: str) -> None:
     assert select[0] == COLUMNS
     assert len(select[1]) == 5
     assert select[1][1][3] is None
+    assert select[1][0][3] == 'A "picture",\nnumber\t0'
     assert paths == (["image_path"], [(row[1],) for row in select[1]])
     assert convert[0] == [*COLUMNS, VECTOR]
     assert len(convert[1]) == ROWS
@@ -95,7 +92,7 @@ def test_in_a_cursor(tmp_path: Path, catalog_url: str) -> None:
     assert look[0] == convert[0]
     assert len(look[1]) == 5
     assert search[0] == [*COLUMNS, VECTOR, f"{VECTOR}_similarity1"]
-    assert [row[0] for row in search[1]] == [f"photo{number:06}" for number in range(ROWS)]
+    assert [row[0] for row in search[1]] == servers
     assert top[0] == ["image_path", f"{VECTOR}_similarity1"]
     best = sorted(((row[1], row[-1]) for row in search[1]), key=lambda row: -row[1])[:5]
     assert [row[0] for row in top[1]] == [row[0] for row in best]
@@ -104,15 +101,18 @@ def test_in_a_cursor(tmp_path: Path, catalog_url: str) -> None:
     connection.close()
 
 
+@GET_WARNS
 def test_in_ipython(
-    tmp_path: Path, catalog_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    tmp_path: Path,
+    servers: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
 ) -> None:
     """Every cell as it is printed; what the tutorial shows under each is looked for."""
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.utils.capture import capture_output
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("THANOSQL_CATALOG", catalog_url)
     for name in ("THANOSQL_WORKSPACE", "THANOSQL_DATABASE"):
         monkeypatch.delenv(name, raising=False)
     InteractiveShell.clear_instance()

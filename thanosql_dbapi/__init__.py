@@ -47,6 +47,7 @@ from .errors import (
     IntegrityError,
     InterfaceError,
     InternalError,
+    LicenseWarning,
     MediaError,
     MediaWarning,
     ModelError,
@@ -61,6 +62,8 @@ from .errors import (
 )
 from .explanation import Explanation
 from .opening import explain
+from .planning.convert_report import ConvertReport
+from .planning.report import Report, Skipped
 from .progress import ProgressSetting
 from .settings import OPTIONS
 from .sqlite3_compat import is_foreign, options_of, relay, with_abilities_of
@@ -83,6 +86,7 @@ def connect(
     network: bool | None = None,
     allowed_hosts: Iterable[str] | None = None,
     cache_bytes: int | None = None,
+    max_image_pixels: int | None = None,
     confine_attach: bool | None = None,
     mode: str | None = None,
     **sqlite3_options: Any,
@@ -109,6 +113,8 @@ def connect(
         cache_bytes: Most bytes of memory for the vectors of one column, which a search keeps
             rounded to one byte a number; with more, every row of the table is read. Default:
             4 GiB; 0 keeps none.
+        max_image_pixels: Most pixels of an image to decode; a JPEG of more is read at a half, a
+            quarter or an eighth of its size, other images are not read. Default: 178,956,970.
         confine_attach: Refuse ``ATTACH`` and ``VACUUM INTO`` of files outside the workspace.
         mode: ``"ro"`` writes nothing, neither the database nor anything beside it; ``"rw"`` creates
             no file; ``"rwc"`` is the default.
@@ -204,6 +210,7 @@ __all__ = [
     "STRING",
     "Binary",
     "Connection",
+    "ConvertReport",
     "ConvertWarning",
     "Cursor",
     "DataError",
@@ -216,6 +223,7 @@ __all__ = [
     "IntegrityError",
     "InterfaceError",
     "InternalError",
+    "LicenseWarning",
     "MediaError",
     "MediaWarning",
     "ModelError",
@@ -224,7 +232,9 @@ __all__ = [
     "OperationalError",
     "PrepareProtocol",
     "ProgrammingError",
+    "Report",
     "Row",
+    "Skipped",
     "SourceError",
     "StatementError",
     "Time",

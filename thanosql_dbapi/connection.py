@@ -17,6 +17,7 @@ from .errors import Error, ProgrammingError, WorkspaceError, clip
 from .explanation import Explanation, indented
 from .language import parse
 from .plain_texts import UNSETTLED, PlainTexts
+from .planning.report import Report
 from .settings import OPTIONS, Settings
 from .sharing import CONNECTION, CURSOR, belongs_to_process, guarded
 from .sqlite3_compat import (
@@ -148,6 +149,11 @@ class Connection(sqlite3.Connection):
         """The folder where relative paths start, and where data sets and models are kept."""
         return self.settings.workspace.root
 
+    @property
+    def report(self) -> Report | None:
+        """What the last COPY or CONVERT that succeeded did, in numbers; None before the first."""
+        return self._state.report
+
     def cursor(self, factory: Any = Cursor) -> Any:
         """Return a new cursor; ``factory`` is as in sqlite3."""
         if factory is not Cursor and is_foreign(factory, Cursor, sqlite3.Cursor):
@@ -251,11 +257,11 @@ class Connection(sqlite3.Connection):
             sql = sql[tree.query.offset : tree.query.end]
         elif tree is not None and not isinstance(tree, (Query, Ranked)):
             raise ProgrammingError(f"explain takes a query, got {clip(sql)}; nothing was changed")
-        self._state.notes.clear()
+        self._state.answers.clear()
         cursor = self.cursor()
         cursor.row_factory = None
         plan = indented(cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall())
-        return Explanation(tuple(self._state.notes), plan)
+        return Explanation(tuple(self._state.answers), plan)
 
     def set_authorizer(self, *arguments: Any, **options: Any) -> None:
         """Call a function before each access; as in sqlite3. ``confine_attach`` stays in force."""

@@ -32,6 +32,8 @@ _OperationalError = sqlite3.OperationalError
 _SYNTAX = ": syntax error"
 
 _ALTER = re.compile(r"(?:[ \t\n\v\f\r\ufeff;]|--[^\n]*|/\*[\s\S]*?\*/)*alter\b", re.IGNORECASE)
+# How a text begins that begins with ALTER: the expression alone costs most texts more.
+_BEFORE_ALTER = frozenset("aA;-/ \t\n\v\f\r\ufeff")
 
 _ALTERS = re.compile(r"\balter\b", re.IGNORECASE)
 
@@ -129,7 +131,7 @@ class BaseCursor(sqlite3.Cursor):
         tree = None
         if sql.__class__ is not str or ("(" in sql and sqlite_may_accept(sql)):
             tree = _classify(sql)
-        elif _ALTER.match(sql) is not None:
+        elif sql[:1] in _BEFORE_ALTER and _ALTER.match(sql) is not None:
             return self._alter(sql, parameters)
         if tree is None:
             try:
@@ -144,7 +146,7 @@ class BaseCursor(sqlite3.Cursor):
                 except ProgrammingError as refused:
                     raise refused from None  # not "while handling" SQLite's syntax error
                 if tree is None:
-                    if (refusal := self.connection._refusal()) is not None:
+                    if (refusal := self._refusal()) is not None:
                         raise refusal from error
                     if error.__class__ is _OperationalError and str(error).endswith(_SYNTAX):
                         raise _hinted(error, sql) from error.__cause__
@@ -261,13 +263,18 @@ class BaseCursor(sqlite3.Cursor):
         if connection is not None:
             connection.check_process()
 
+    def _refusal(self) -> WorkspaceError | None:
+        # As in _check_process.
+        connection: Owner | None = self.connection
+        return None if connection is None else connection._refusal()
+
     def _run_script(self, script: Any) -> None:
         """Run a script of plain SQL, which may drop columns of vectors."""
         if not isinstance(script, str) or _ALTERS.search(script) is None:
             try:
                 super().executescript(script)
             except Error as error:
-                if (refusal := self.connection._refusal()) is not None:
+                if (refusal := self._refusal()) is not None:
                     raise refusal from error
                 raise
             return

@@ -50,6 +50,7 @@ __all__ = [
     "IntegrityError",
     "InterfaceError",
     "InternalError",
+    "LicenseWarning",
     "MediaError",
     "MediaWarning",
     "ModelError",
@@ -160,8 +161,12 @@ class ConvertWarning(UserWarning):
     """A CONVERT whose vectors are not stored: without a table, or of rows that have changed."""
 
 
+class LicenseWarning(UserWarning):
+    """The terms of what a GET is about to download, and where they are."""
+
+
 class MediaWarning(UserWarning):
-    """Images that a CONVERT could not read: how many, and why the first ones."""
+    """Images that a CONVERT could not read, a GET not find, a COPY left out: how many, and why."""
 
 
 class ModelWarning(UserWarning):

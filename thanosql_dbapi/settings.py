@@ -20,6 +20,9 @@ from .workspace import StrPath, Workspace, with_home
 DEFAULT_CACHE_BYTES = 4 * 2**30
 """For some 8 million vectors of 512 numbers."""
 
+DEFAULT_IMAGE_PIXELS = 178_956_970
+"""Twice Pillow's own mark for a suspicious image: above what most cameras make."""
+
 _TRUE = ("true", "yes", "on", "y", "t", "1")
 _FALSE = ("false", "no", "off", "n", "f", "0")
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
@@ -123,6 +126,16 @@ def _read_bytes(text: str) -> int:
         raise ValueError from None  # without int's own message
     if number < 0:
         raise ValueError("0 or more bytes")
+    return number
+
+
+def _read_pixels(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise ValueError from None  # without int's own message
+    if number < 1:
+        raise ValueError("1 or more pixels")
     return number
 
 
@@ -276,6 +289,17 @@ OPTIONS: Mapping[str, Option] = {
             metavar="N",
         ),
         Option(
+            "max_image_pixels",
+            "a number of pixels",
+            _read_pixels,
+            lambda value: type(value) is int,
+            DEFAULT_IMAGE_PIXELS,
+            "most pixels of an image to decode; a larger JPEG is read at a half, a quarter or an"
+            " eighth; default: 178,956,970",
+            "--max-image-pixels",
+            metavar="N",
+        ),
+        Option(
             "confine_attach",
             "true or false",
             read_boolean,
@@ -314,6 +338,7 @@ class Settings:
         network: Whether rows and queries may name images by http(s) URL.
         allowed_hosts: Hosts that they may name although their addresses are not public.
         cache_bytes: Most bytes of memory for the vectors of one column.
+        max_image_pixels: Most pixels of an image to decode.
         confine_attach: Whether ATTACH and VACUUM INTO are kept inside the workspace.
         mode: How the file is opened, as in SQLite's URIs, or None.
         is_read_only: Whether nothing may be written: not the database, and nothing beside it.
@@ -327,6 +352,7 @@ class Settings:
     network: bool = False
     allowed_hosts: tuple[str, ...] = ()
     cache_bytes: int = DEFAULT_CACHE_BYTES
+    max_image_pixels: int = DEFAULT_IMAGE_PIXELS
     confine_attach: bool = False
     mode: str | None = None
     is_read_only: bool = False

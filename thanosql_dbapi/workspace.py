@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Union
+from unicodedata import normalize
 
 from .errors import WorkspaceError, clip
 from .openfile import OpenFile
@@ -32,6 +33,7 @@ class Workspace:
     Attributes:
         root: The workspace, absolute, symbolic links resolved.
         allowed_directories: The further folders, likewise.
+        linked: Where the folders of models and data sets are, if the user has made links of them.
 
     Example:
         >>> Workspace("/photos").locate("2026/cat.jpg").as_posix()
@@ -45,6 +47,9 @@ class Workspace:
         self.allowed_directories = tuple(
             absolute(self.root, os.fspath(folder)) for folder in allowed_directories
         )
+        # A link that comes later may be somebody else's.
+        own = (absolute(self.root, name) for name in (MODELS, DATASETS))
+        self.linked = tuple(each for each in own if not each.is_relative_to(self.root))
 
     @property
     def datasets(self) -> Path:
@@ -70,14 +75,25 @@ class Workspace:
         full = absolute(self.root, text)
         if self.holds(full):
             return full
-        raise WorkspaceError(
+        raise self._outside(text, full)
+
+    def _outside(self, text: str, full: Path) -> WorkspaceError:
+        return WorkspaceError(
             f"path {clip(text)} lies outside the workspace {str(self.root)!r}"
             f" (it is {str(full)!r}); move it there, or open the connection with"
             f" allowed_directories=[{str(full.parent)!r}]"
         )
 
     def holds(self, full: Path) -> bool:
-        """Return whether a resolved path lies in the workspace or an allowed directory."""
+        """Return whether a resolved path may be read.
+
+        It lies in the workspace or an allowed directory, or where the folder of models or data
+        sets was a link to when the workspace was opened.
+        """
+        return self.owns(full) or any(full.is_relative_to(each) for each in self.linked)
+
+    def owns(self, full: Path) -> bool:
+        """Return whether files may be written at a resolved path."""
         return any(full.is_relative_to(each) for each in (self.root, *self.allowed_directories))
 
     def open(self, path: StrPath) -> OpenFile:
@@ -104,7 +120,18 @@ class Workspace:
         Raises:
             WorkspaceError: The parent is a link to outside.
         """
-        return self.locate(folder.parent) / folder.name
+        return self.writable(folder.parent) / folder.name
+
+    def writable(self, folder: Path) -> Path:
+        """Return a folder in which files may be written, links resolved.
+
+        Raises:
+            WorkspaceError: It lies, or is a link to, outside.
+        """
+        full = absolute(self.root, os.fspath(folder))
+        if not self.owns(full):
+            raise self._outside(os.fspath(folder), full)
+        return full
 
 
 def is_folder(path: Path) -> bool:
@@ -133,8 +160,11 @@ def absolute(root: Path, text: str) -> Path:
     try:
         full = (root / with_home(text)).resolve()
         full.stat()
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        pass  # it need not be there; opening it says what is wrong
+    except (FileNotFoundError, NotADirectoryError):
+        # It need not be there; opening it says what is wrong.
+        full = full if full is None or text.isascii() else _written_otherwise(full)
+    except PermissionError:
+        pass
     except UnicodeError as error:
         raise WorkspaceError(
             f"path {clip(text)} has characters that no file name has: {error}"
@@ -149,6 +179,29 @@ def absolute(root: Path, text: str) -> Path:
         raise WorkspaceError(f"path {clip(text)} cannot be looked up: {reason}") from error
     assert full is not None
     return full
+
+
+def _written_otherwise(missing: Path) -> Path:
+    """Return a path that is there and differs in how its accents are written, or the path itself.
+
+    Macs write é as e and an accent, other systems as one character, and a list of files and the
+    files may come from two of them. The names that are there are left as they are.
+    """
+    found = Path(missing.anchor)
+    for name in missing.parts[1:]:
+        spellings = dict.fromkeys((name, normalize("NFC", name), normalize("NFD", name)))
+        try:
+            there = (found / each for each in spellings if os.path.lexists(found / each))
+            step = next(there, None)
+        except (OSError, ValueError):
+            step = None
+        if step is None:
+            return missing
+        found = step
+    try:
+        return found.resolve()
+    except (OSError, RuntimeError):
+        return missing
 
 
 def with_home(text: str) -> str:

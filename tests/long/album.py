@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-os.environ.setdefault("THANOSQL_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of torch would wait for one another
 
@@ -76,7 +75,8 @@ def convert(table: str, column: str, where: str = "1") -> str:
 
 def connect(file: Path, **options: Any) -> thanosql_dbapi.Connection:
     """Open a database that lies in the workspace of its folder; nothing begins by itself."""
-    return thanosql_dbapi.connect(file, progress=False, isolation_level=None, **options)
+    settings = {"progress": False, "isolation_level": None, "offline": True, **options}
+    return thanosql_dbapi.connect(file, **settings)
 
 
 def query_vector(folder: Path) -> bytes:

@@ -76,7 +76,7 @@ def search(file: Path, end: float, timeout: float, counts: Counts, seed: int) ->
             if is_inside:
                 connection.execute("BEGIN")
             rows = connection.execute(sql).fetchall()
-            way = connection._state.notes[-1].way
+            way = connection._state.answers[-1].way
             if is_inside:
                 connection.execute("COMMIT")
             counts["searches"] += 1

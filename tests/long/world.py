@@ -19,7 +19,7 @@ from album import MODEL, TEXT, connect, convert, copy_database, vector
 import thanosql_dbapi
 from thanosql_dbapi.planning.answer import Way
 from thanosql_dbapi.statements import topk
-from thanosql_dbapi.stores.sqlite.topk import matrices
+from thanosql_dbapi.stores.sqlite.topk import best, matrices
 
 warnings.simplefilter("ignore")
 _numbers = itertools.count()
@@ -29,6 +29,7 @@ Error = (sqlite3.Error, OverflowError)
 
 def lower_thresholds() -> None:
     """Let tables of fifty rows take every path."""
+    best.MOST_CHANGES = 12
     matrices.MOST_CHANGES, matrices.LONGEST_LOG, matrices.FEWEST_FILED = 12, 60, 30
     topk.FEWEST_ROWS = 16
 
@@ -107,7 +108,7 @@ def compare(connection: thanosql_dbapi.Connection, search: list[Any]) -> str:
 
 
 def _way(connection: thanosql_dbapi.Connection) -> str:
-    notes = connection._state.notes
+    notes = connection._state.answers
     return "matrix" if notes and notes[-1].way is Way.MATRIX else "scan"
 
 

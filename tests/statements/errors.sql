@@ -92,7 +92,7 @@ CONVERT USING m OPTIONS (batch_size=1e999) AS SELECT 1
 CONVERT USING m OPTIONS (batch_size=12abc) AS SELECT 1
 --^ 1:39 CONVERT: expected ',' or ')' after the value of batch_size, found 'abc'
 CONVERT USING m OPTIONS (batch=1) AS SELECT 1
---^ 1:26 CONVERT: unknown option 'batch'; did you mean 'batch_size'? CONVERT takes image_col, text_col, convert_type, table_name, result_col, batch_size, if_exists, overwrite, on_error
+--^ 1:26 CONVERT: unknown option 'batch'; did you mean 'batch_size'? CONVERT takes image_col, text_col, convert_type, table_name, result_col, batch_size, if_exists, overwrite, on_error, base_dir, verify
 CONVERT t USING m AS SELECT 1
 --^ 1:9 CONVERT: expected USING and a model, found 't'
 CONVERT USING m AS DELETE FROM t

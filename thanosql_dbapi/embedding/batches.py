@@ -20,6 +20,7 @@ import numpy as np
 from ..errors import MediaError, ModelError, ProgrammingError, WorkspaceError, clip
 from ..models.protocol import AnyEncoder, Pixels, Vectors
 from ..models.tokens import text_problem
+from .known import KNOWS_NOTHING, Known
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -52,28 +53,45 @@ class Failure(Generic[K]):
 
 @dataclass
 class Batch(Generic[K]):
-    """What became of some consecutive rows; each is in exactly one of the lists.
+    """What became of some consecutive rows; each is in exactly one of the first four lists.
 
     Attributes:
-        keys: The rows that were embedded.
+        keys: The rows that have a vector now.
         vectors: float32 array (n, dimension), unit length, row i is ``keys[i]``.
         failures: The rows that could not be read.
         empty: The rows whose source is NULL.
+        unchanged: The rows that have the vector of their content already.
+        contents: The rows' contents, as far as they are known.
+        made: Contents and the vectors that the model made of them; the other vectors were known.
+        reused: How many rows got a vector that was known.
     """
 
     keys: list[K]
     vectors: Vectors
     failures: list[Failure[K]] = field(default_factory=list)
     empty: list[K] = field(default_factory=list)
+    unchanged: list[K] = field(default_factory=list)
+    contents: dict[K, bytes] = field(default_factory=dict)
+    made: list[tuple[bytes, bytes]] = field(default_factory=list)
+    reused: int = 0
 
     def __len__(self) -> int:
-        return len(self.keys) + len(self.failures) + len(self.empty)
+        return len(self.keys) + len(self.failures) + len(self.empty) + len(self.unchanged)
+
+
+@dataclass
+class _Read:
+    """What reading a source gave: pixels, unless all of its rows can do without."""
+
+    content: bytes | None = None
+    vector: bytes | None = None
+    pixels: Pixels | None = None
 
 
 @dataclass
 class _Pending(Generic[K]):
     rows: list[tuple[K, object]]
-    jobs: dict[int, Future[Pixels]]  # position of the first row with a source → its decoding
+    jobs: dict[int, Future[_Read]]  # position of the first row with a source → its reading
     same: dict[int, int]  # position of a row → position of the first row with its source
 
 
@@ -84,6 +102,7 @@ def embed_rows(
     read: Callable[[Any], Image],
     batch_size: int | None = None,
     workers: int | None = None,
+    known: Known = KNOWS_NOTHING,
 ) -> Generator[Batch[K], None, None]:
     """Embed the images that rows name, batch after batch, in the rows' order.
 
@@ -96,6 +115,7 @@ def embed_rows(
         read: Gives the RGB image of a source; runs in several threads at once.
         batch_size: Rows a batch, 1 or more; None picks for the device.
         workers: Decoding threads; None is one a core, 16 at most.
+        known: What is known of sources by their content; what it knows is not decoded.
 
     Yields:
         A batch for each ``batch_size`` rows; the last may be shorter.
@@ -105,7 +125,7 @@ def embed_rows(
         ModelError: The model is damaged.
     """
     size = _checked_size(batch_size, encoder.default_batch_size())
-    return _embed_rows(encoder, iter(rows), read, size, workers or _cores())
+    return _embed_rows(encoder, iter(rows), read, size, workers or _cores(), known)
 
 
 def _embed_rows(
@@ -114,9 +134,20 @@ def _embed_rows(
     read: Callable[[Any], Image],
     size: int,
     workers: int,
+    known: Known,
 ) -> Generator[Batch[K], None, None]:
-    def decode(source: object) -> Pixels:
-        return encoder.prepare(read(source))
+    def look(source: object, keys: list[K]) -> _Read:
+        content = known.content(source)
+        if content is None:
+            return _Read(pixels=encoder.prepare(read(source)))
+        if all(known.has(key, content.key) for key in keys):
+            return _Read(content.key)
+        vector = known.vector(content.key)
+        if vector is not None and len(vector) == 4 * encoder.dimension:
+            return _Read(content.key, vector)
+        pixels = encoder.prepare(read(source))
+        # A file that was written meanwhile may have given other pixels.
+        return _Read(content.key if known.is_still(source, content) else None, pixels=pixels)
 
     decoders = ThreadPoolExecutor(workers, thread_name_prefix="thanosql-decode")
     model = ThreadPoolExecutor(1, thread_name_prefix="thanosql-model")
@@ -127,7 +158,7 @@ def _embed_rows(
         parts = _parts(rows, size)
         while True:
             while len(ahead) <= READ_AHEAD and (part := next(parts, None)):
-                ahead.append(model.submit(_finish, encoder, _submit(decoders, decode, part)))
+                ahead.append(model.submit(_finish, encoder, _submit(decoders, look, part), known))
             if not ahead:
                 return
             yield ahead.popleft().result()
@@ -155,31 +186,31 @@ def _parts(
 
 
 def _submit(
-    pool: ThreadPoolExecutor, decode: Callable[[object], Pixels], rows: list[tuple[K, object]]
+    pool: ThreadPoolExecutor,
+    look: Callable[[object, list[K]], _Read],
+    rows: list[tuple[K, object]],
 ) -> _Pending[K]:
-    """Start the decoding of a batch, of each source once."""
-    jobs: dict[int, Future[Pixels]] = {}
+    """Start the reading of a batch, of each source once."""
     same: dict[int, int] = {}
     first: dict[object, int] = {}
-    for position, (_, source) in enumerate(rows):
+    keys: dict[int, list[K]] = {}
+    for position, (key, source) in enumerate(rows):
         if source is None:
             continue
-        known = isinstance(source, (str, bytes))
-        same[position] = first.setdefault(source, position) if known else position
-        if same[position] == position:
-            jobs[position] = pool.submit(decode, source)
+        is_plain = isinstance(source, (str, bytes))
+        same[position] = first.setdefault(source, position) if is_plain else position
+        keys.setdefault(same[position], []).append(key)
+    jobs = {at: pool.submit(look, rows[at][1], sharing) for at, sharing in keys.items()}
     return _Pending(rows, jobs, same)
 
 
-def _finish(encoder: AnyEncoder, pending: _Pending[K]) -> Batch[K]:
-    """Wait for the decoding of a batch, and embed it."""
-    pixels: list[Pixels] = []
-    place: dict[int, int] = {}  # position of the first row with a source → its row in pixels
+def _finish(encoder: AnyEncoder, pending: _Pending[K], known: Known) -> Batch[K]:
+    """Wait for the reading of a batch, and embed it."""
+    found: dict[int, _Read] = {}
     errors: dict[int, ReadError] = {}
     for position, job in pending.jobs.items():
         try:
-            pixels.append(job.result())
-            place[position] = len(pixels) - 1
+            found[position] = job.result()
         except (MediaError, WorkspaceError) as exc:
             errors[position] = exc
         except ModelError:
@@ -191,18 +222,46 @@ def _finish(encoder: AnyEncoder, pending: _Pending[K]) -> Batch[K]:
             error.__cause__ = exc
             errors[position] = error
     batch: Batch[K] = Batch([], np.empty((0, encoder.dimension), np.float32))
-    picked: list[int] = []
+    vectors = _vectors(encoder, found, batch)
+    picked: list[int] = []  # the position of each key's vector
     for position, (key, source) in enumerate(pending.rows):
         if source is None:
             batch.empty.append(key)
-        elif (origin := pending.same[position]) in place:
-            batch.keys.append(key)
-            picked.append(place[origin])
-        else:
+            continue
+        origin = pending.same[position]
+        if origin in errors:
             batch.failures.append(Failure(key, source, errors[origin]))
-    if pixels:
-        batch.vectors = encoder.embed_pixels(pixels)[picked]
+            continue
+        content = found[origin].content
+        if content is not None:
+            batch.contents[key] = content
+            if known.has(key, content):
+                batch.unchanged.append(key)
+                continue
+        batch.keys.append(key)
+        picked.append(origin)
+        batch.reused += found[origin].vector is not None
+    if picked:
+        batch.vectors = np.stack([vectors[origin] for origin in picked])
     return batch
+
+
+def _vectors(encoder: AnyEncoder, found: dict[int, _Read], batch: Batch[K]) -> dict[int, Any]:
+    """Return the vectors of what was read by position, and note which the model has made."""
+    places = [position for position, each in found.items() if each.pixels is not None]
+    pixels = [each.pixels for each in found.values() if each.pixels is not None]
+    vectors: dict[int, Any] = {
+        position: np.frombuffer(each.vector, "<f4")
+        for position, each in found.items()
+        if each.vector is not None
+    }
+    if pixels:
+        for position, vector in zip(places, encoder.embed_pixels(pixels), strict=True):
+            vectors[position] = vector
+            content = found[position].content
+            if content is not None:
+                batch.made.append((content, vector.tobytes()))
+    return vectors
 
 
 def embed_texts_rows(
@@ -210,6 +269,7 @@ def embed_texts_rows(
     rows: Iterable[tuple[K, object]],
     *,
     batch_size: int | None = None,
+    known: Known = KNOWS_NOTHING,
 ) -> Generator[Batch[K], None, None]:
     """Embed the texts of rows, batch after batch, in the rows' order.
 
@@ -217,6 +277,7 @@ def embed_texts_rows(
         encoder: Turns texts into vectors.
         rows: Pairs of a key and a text; a number stands for its digits, None for no text.
         batch_size: Rows a batch, 1 or more; None picks.
+        known: What is known of texts; what it knows is not embedded.
 
     Yields:
         A batch for each ``batch_size`` rows; a BLOB is one of its failures.
@@ -226,28 +287,51 @@ def embed_texts_rows(
         ModelError: The model is damaged.
     """
     size = _checked_size(batch_size, max(TEXT_BATCH, encoder.default_batch_size()))
-    return _embed_texts_rows(encoder, iter(rows), size)
+    return _embed_texts_rows(encoder, iter(rows), size, known)
 
 
 def _embed_texts_rows(
-    encoder: AnyEncoder, rows: Iterable[tuple[K, object]], size: int
+    encoder: AnyEncoder, rows: Iterable[tuple[K, object]], size: int, known: Known
 ) -> Generator[Batch[K], None, None]:
     for part in _parts(rows, size):
         batch: Batch[K] = Batch([], np.empty((0, encoder.dimension), np.float32))
-        texts: list[str] = []
+        texts: dict[str, bytes | None] = {}  # those to embed, and their contents
+        vectors: dict[str, Any] = {}
+        picked: list[str] = []
         for key, value in part:
             if value is None:
                 batch.empty.append(key)
                 continue
+            text = str(value)
             is_text = isinstance(value, (str, int, float))
-            problem = text_problem(str(value)) if is_text else f"expected a text, got {clip(value)}"
+            problem = text_problem(text) if is_text else f"expected a text, got {clip(value)}"
             if problem:
                 batch.failures.append(Failure(key, value, MediaError(problem)))
-            else:
-                batch.keys.append(key)
-                texts.append(str(value))
+                continue
+            told = known.content(text)
+            content = None if told is None else told.key
+            if content is not None:
+                batch.contents[key] = content
+                if known.has(key, content):
+                    batch.unchanged.append(key)
+                    continue
+            batch.keys.append(key)
+            picked.append(text)
+            if text not in texts and text not in vectors:
+                vector = None if content is None else known.vector(content)
+                if vector is not None and len(vector) == 4 * encoder.dimension:
+                    vectors[text] = np.frombuffer(vector, "<f4")
+                else:
+                    texts[text] = content
+            batch.reused += text in vectors
         if texts:
-            batch.vectors = encoder.embed_texts(texts)
+            for text, vector in zip(texts, encoder.embed_texts(list(texts)), strict=True):
+                vectors[text] = vector
+                content = texts[text]
+                if content is not None:
+                    batch.made.append((content, vector.tobytes()))
+        if picked:
+            batch.vectors = np.stack([vectors[text] for text in picked])
         yield batch
 
 

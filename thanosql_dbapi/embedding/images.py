@@ -1,25 +1,25 @@
 """Images out of files, URLs and bytes that nobody vouches for, as RGB pictures.
 
-Only formats that Pillow decodes itself are tried, never one that starts another program, and the
-size in the header is checked before a pixel is decoded. The result is what
-``transformers.image_utils.load_image`` gives: turned upright, transparency dropped, RGB; save that
-16-bit and floating-point pictures are scaled to 8 bits instead of cut off at white.
+Finds and opens the file, and says what is wrong with it; ``decoding`` reads the picture, and
+``formats`` knows the kinds of pictures. The size in the header is checked before a pixel is
+decoded.
 """
 
 from __future__ import annotations
 
 import io
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from ..errors import MediaError, SourceError, clip
-from ..models.forking import Lock
+from ..errors import MediaError, MediaWarning, SourceError, clip, warn_user
 from ..openfile import OpenFile
+from ..settings import DEFAULT_IMAGE_PIXELS
+from .decoding import NeedsExtraError, Reading, TooLargeError, UnknownKindError, decode
+from .formats import is_ours, kind_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,58 +28,53 @@ Source = str | bytes | bytearray | memoryview
 Locate = Callable[[str], Path]
 Fetch = Callable[[str], bytes]
 
-# Twice Pillow's own mark for a suspicious image: 179 megapixels, above any camera's.
-PIXELS_LIMIT = 178_956_970
-# Images above this are decoded one at a time, so that a pool of threads needs no tenfold memory.
-PIXELS_LARGE = 50_000_000
-FORMATS = (
-    *("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000"),
-    *("MPO", "PNG", "PPM", "QOI", "TIFF", "WEBP"),
-)
-_LOOKS_LIKE = (
-    (b"<!doctype html", "an HTML page"),
-    (b"<html", "an HTML page"),
-    (b"<svg", "an SVG drawing"),
-    (b"<?xml", "XML"),
-    (b"%pdf", "a PDF"),
-    (b"version https://git-lfs", "a Git LFS pointer, not the file itself"),
-)
-_large = Lock()
-_quiet = Lock()
+
+def _warn(text: str) -> None:
+    warn_user(text, MediaWarning)
 
 
 def open_image(
-    source: Source, *, locate: Locate, fetch: Fetch | None, least_side_px: int | None = None
+    source: Source,
+    *,
+    locate: Locate,
+    fetch: Fetch | None,
+    least_side_px: int | None = None,
+    max_pixels: int = DEFAULT_IMAGE_PIXELS,
+    remark: Callable[[str], None] = _warn,
 ) -> Image:
-    """Return an image as an upright RGB picture, decoded.
+    """Return an image as an upright RGB picture in sRGB, decoded.
 
     Args:
         source: A path, a ``file:`` or http(s) URL, or the bytes of an image file.
         locate: Gives the file that a path means, its links resolved, or raises
             (``Workspace.locate``).
         fetch: Gives the bytes of an http(s) URL; None where the network is off.
-        least_side_px: A JPEG is decoded at half its size, which takes half as long, where its
-            short side keeps this length then; None is whole.
+        least_side_px: A JPEG is decoded at half its size, a quarter or an eighth, which takes half
+            as long or less, where its short side keeps this length then; None is whole.
+        max_pixels: Most pixels to decode; a JPEG of more is decoded at a half, quarter or eighth.
+        remark: Gets what is to be said of a picture that is there in part, the image named; a
+            MediaWarning where it is not given. Give one in threads.
 
     Raises:
         MediaError: The image is missing, damaged, of an unknown format or too large.
         WorkspaceError: ``locate`` refuses the path, or a link stands on the one that it gives.
     """
+    reading = Reading(max_pixels, least_side_px, remark)
     if isinstance(source, (bytes, bytearray, memoryview)):
         content = bytes(source)
         name = f"image of {len(content)} bytes"
-        return _decode(io.BytesIO(content), name, "", least_side_px)
+        return _decode(io.BytesIO(content), name, "", "", reading)
     if not isinstance(source, str):
         raise MediaError(f"an image is a path, a URL or bytes, got {clip(source)}")
     scheme = source[:8].lower()
     if scheme.startswith(("http://", "https://")):
         content = _fetched(source, fetch)
-        return _decode(io.BytesIO(content), f"image {clip(source)}", "", least_side_px)
+        return _decode(io.BytesIO(content), f"image {clip(source)}", "", "", reading)
     path = _local_path(source) if scheme.startswith("file:") else source
-    return _open_file(source, locate(path), least_side_px)
+    return _open_file(source, locate(path), reading)
 
 
-def _open_file(source: str, path: Path, least_side_px: int | None) -> Image:
+def _open_file(source: str, path: Path, reading: Reading) -> Image:
     name = f"image {clip(source)}"
     place = "" if str(path) == source else f" (looked for at {str(path)!r})"
     try:
@@ -89,7 +84,7 @@ def _open_file(source: str, path: Path, least_side_px: int | None) -> Image:
             if not opened.is_file:
                 raise MediaError(f"{name} is not a regular file{place}")
             with opened.reader() as file:
-                return _decode(file, name, place, least_side_px)
+                return _decode(file, name, place, path.suffix, reading)
     except IsADirectoryError as exc:
         raise MediaError(f"{name} is a folder, expected a file{place}") from exc
     except (FileNotFoundError, NotADirectoryError) as exc:
@@ -122,37 +117,33 @@ def _fetched(url: str, fetch: Fetch | None) -> bytes:
         raise MediaError(f"image {clip(url)}: {exc}") from exc
 
 
-def _decode(file: Any, name: str, place: str, least_side_px: int | None) -> Image:
+def _decode(file: Any, name: str, place: str, suffix: str, reading: Reading) -> Image:
+    """Return the picture of an open file; every error of it becomes a MediaError."""
     head = file.read(64)
     file.seek(0)
     if not head:
         raise MediaError(f"{name} is empty (0 bytes){place}")
-    from PIL import Image, UnidentifiedImageError
+    kind = kind_of(head)
+    remarks: list[str] = []
+    from PIL.Image import DecompressionBombError
 
-    Image.init()
-    formats = [name for name in FORMATS if name in Image.OPEN]
     try:
-        with _no_warnings():
-            image: Image.Image = Image.open(file, formats=formats)
-        if image.width * image.height > PIXELS_LIMIT:
-            raise Image.DecompressionBombError
-        if not all(image.size):
-            raise MediaError(f"{name} has no pixels: it is {image.width} × {image.height}{place}")
-        if least_side_px is not None and min(image.size) >= 2 * least_side_px:
-            # Does nothing but to JPEGs.
-            image.draft(image.mode, (image.width // 2, image.height // 2))
-        with _large if image.width * image.height > PIXELS_LARGE else nullcontext():
-            image.load()
-            return _upright(_rgb(image), _orientation(image))
-    except MediaError:
-        raise
-    except Image.DecompressionBombError as exc:
+        image = decode(file, head, suffix, replace(reading, remark=remarks.append))
+    except NeedsExtraError as exc:
+        raise MediaError(f"{name} looks like {exc}{place}") from exc
+    except TooLargeError as exc:
         raise MediaError(
-            f"{name} is larger than the limit of {PIXELS_LIMIT:,} pixels, and was not"
-            f" decoded{place}"
+            f"{name} is larger than the limit of {reading.max_pixels:,} pixels: it has {exc}, and"
+            " was not decoded; it may be a good picture: open the connection with a larger"
+            f" max_image_pixels{place}"
         ) from exc
-    except UnidentifiedImageError as exc:
-        raise MediaError(f"{name} {_no_image(head)}{place}") from exc
+    except DecompressionBombError as exc:
+        raise MediaError(
+            f"{name} is larger than Pillow itself decodes, and was not decoded; it may be a good"
+            f" picture: set PIL.Image.MAX_IMAGE_PIXELS ({exc}){place}"
+        ) from exc
+    except UnknownKindError as exc:
+        raise MediaError(f"{name} {_no_image(head, kind, _reason(exc))}{place}") from exc
     except MemoryError as exc:  # which says nothing about the picture
         raise MediaError(
             f"{name} could not be decoded: there is not enough memory now; it may be a good picture"
@@ -161,79 +152,30 @@ def _decode(file: Any, name: str, place: str, least_side_px: int | None) -> Imag
     # Pillow lets many kinds of error through from damaged files: OSError, SyntaxError, ValueError,
     # struct.error, zlib.error, IndexError, …
     except Exception as exc:
-        raise MediaError(
-            f"{name} is damaged or cut short: {str(exc) or type(exc).__name__}{place}"
-        ) from exc
+        begins = f"it begins as {kind}; " if kind else ""
+        raise MediaError(f"{name} is damaged or cut short: {begins}{_reason(exc)}{place}") from exc
+    for remark in remarks:  # a filter may make an error of a warning
+        reading.remark(f"{name} {remark}{place}")
+    return image
 
 
-def _no_image(head: bytes) -> str:
-    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    kind = next((kind for mark, kind in _LOOKS_LIKE if start.startswith(mark)), None)
-    if head[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypheif"):
-        kind = "HEIF, which needs converting to JPEG first"
+def _reason(error: Exception) -> str:
+    """Return what a decoder says, on one line."""
+    said = error.args[0] if error.args else ""
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(error)
+    text = " ".join(text.split())
+    return text[:200] or ("" if isinstance(error, UnknownKindError) else type(error).__name__)
+
+
+def _no_image(head: bytes, kind: str | None, reason: str) -> str:
+    if is_ours(kind):
+        why = f": {reason}" if reason else ""
+        return (
+            f"cannot be opened: it begins as {kind}, and is damaged, cut short or of a variety that"
+            f" Pillow does not read{why}"
+        )
     looks = f": it looks like {kind}" if kind else ""
     return (
         f"is no image of a known format{looks}; its first bytes are {head[:12]!r}, expected JPEG,"
-        " PNG, WebP, GIF, TIFF, BMP, AVIF …"
+        " PNG, WebP, GIF, TIFF, BMP, AVIF, HEIC …"
     )
-
-
-@contextmanager
-def _no_warnings() -> Iterator[None]:
-    """Keep Pillow's warnings on odd headers from users' screens, and from becoming errors.
-
-    The filters belong to the whole process, so only headers are read in here, one at a time.
-    """
-    with _quiet, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        yield
-
-
-def _orientation(image: Image) -> int:
-    """Return the EXIF orientation, 1 to 8; read after ``load``, as PNG may have it at the end."""
-    try:
-        with _no_warnings():
-            return int(image.getexif().get(0x0112, 1))
-    except Exception:  # a damaged EXIF block says nothing about the picture
-        return 1
-
-
-def _upright(image: Image, orientation: int) -> Image:
-    from PIL.Image import Transpose
-
-    turn = {
-        2: Transpose.FLIP_LEFT_RIGHT,
-        3: Transpose.ROTATE_180,
-        4: Transpose.FLIP_TOP_BOTTOM,
-        5: Transpose.TRANSPOSE,
-        6: Transpose.ROTATE_270,
-        7: Transpose.TRANSVERSE,
-        8: Transpose.ROTATE_90,
-    }.get(orientation)
-    return image if turn is None else image.transpose(turn)
-
-
-def _rgb(image: Image) -> Image:
-    if image.mode == "RGB":
-        return image
-    if image.mode.startswith(("I", "F")):
-        return _scaled(image)
-    if image.mode == "P" and "transparency" in image.info:
-        # Straight to RGB, Pillow would warn of transparency it cannot express.
-        image = image.convert("RGBA")
-    return image.convert("RGB")
-
-
-def _scaled(image: Image) -> Image:
-    """Bring 16-bit and floating-point greys to 8 bits; Pillow would cut them off at 255."""
-    import numpy as np
-    from PIL import Image as Images
-
-    values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0.0, neginf=0.0)
-    top = float(values.max(initial=0.0))
-    if image.mode == "F":
-        scale = 255.0 if top <= 1.0 else 1.0
-    else:
-        scale = 1.0 if top <= 255.0 and not image.mode.startswith("I;16") else 255.0 / 65535.0
-    grey = np.clip(values * scale + 0.5, 0, 255).astype(np.uint8)
-    return Images.fromarray(grey).convert("RGB")

@@ -81,7 +81,15 @@ class StatementSpec(NamedTuple):
 OVERWRITE = flag("overwrite")
 IF_EXISTS = choice("if_exists", ("fail", "replace", "append"), "fail")
 
-ROWS = integer("rows", None, "2000", minimum=1)
+COPY_IF_EXISTS = choice("if_exists", ("fail", "replace", "append", "sync"), "fail")
+EXCLUDE = value("exclude", "none")
+RECURSIVE = flag("recursive", True)
+EXIF = flag("exif")
+ALLOW_EMPTY = flag("allow_empty")
+
+ROWS = integer("rows", None, "storybook: 2000; unsplash_data: all", minimum=1)
+WIDTH = integer("width", None, "640", minimum=16)
+WORKERS = integer("workers", None, "16", minimum=1)
 SEED = integer("seed", None, "0", minimum=0)
 MODEL_NAME = text("model_name", None, "the model's name")
 FRAMEWORK = choice("framework", ("pytorch",), "pytorch")
@@ -93,6 +101,8 @@ TABLE_NAME = text("table_name", None, "none: nothing is stored")
 VECTOR_COL = text("result_col", None, "`{model}_{base algorithm}`", older=("column_name",))
 BATCH_SIZE = integer("batch_size", None, "the driver's choice for the device", minimum=1)
 ON_ERROR = choice("on_error", ("null", "fail"), "null")
+VERIFY = flag("verify")
+BASE_DIR = text("base_dir", None, "none")
 
 LATER_SIMILARITY_COL = "search_result"
 """The default of ``SIMILARITY_COL`` in the later form of SEARCH."""
@@ -110,7 +120,6 @@ THRESHOLD = number("threshold", None, "all")
 SEARCH_BY = choice("search_by", ("text", "image"), None, older=("search_input_type",))
 SEARCH_INPUT = value("search_input")
 
-BASE_DIR = text("base_dir", None, "none")
 LIMIT = integer("limit", None, "all; in a notebook 100", minimum=0)
 AUDIO_COL = text("audio_col", "audio_path", older=("audio_column",))
 VIDEO_COL = text("video_col", "video_path", older=("video_column",))
@@ -248,7 +257,7 @@ def subquery_pattern() -> str:
 register(
     StatementSpec(
         ("GET", "THANOSQL", "DATASET"), "GetDataset", Shape.ACTION, "the name of a data set",
-        {"SUBJECT": "name"}, options=(OVERWRITE, ROWS, SEED),
+        {"SUBJECT": "name"}, options=(OVERWRITE, ROWS, SEED, WIDTH, WORKERS),
     ),
     StatementSpec(
         ("GET", "THANOSQL", "MODEL"), "GetModel", Shape.ACTION, "the name of a model",
@@ -256,12 +265,12 @@ register(
     ),
     StatementSpec(
         ("COPY",), "Copy", Shape.ACTION, "a table", {"SUBJECT": "table", "FROM": "source"},
-        options=(IF_EXISTS, OVERWRITE),
+        options=(COPY_IF_EXISTS, OVERWRITE, EXCLUDE, RECURSIVE, EXIF, ALLOW_EMPTY),
     ),
     StatementSpec(
         ("CONVERT",), "Convert", Shape.QUERY, "", _USING_AS, options=(
             IMAGE_COL, TEXT_COL, CONVERT_TYPE, TABLE_NAME, VECTOR_COL, BATCH_SIZE, IF_EXISTS,
-            OVERWRITE, ON_ERROR,
+            OVERWRITE, ON_ERROR, BASE_DIR, VERIFY,
         ),
     ),
     _search("image"),

@@ -69,9 +69,9 @@ def text(
     return OptionSpec(name, Kind.TEXT, default, unset, older=older)
 
 
-def flag(name: str) -> OptionSpec[bool]:
-    """Declare an option that is True or False, and False where it is not given."""
-    return OptionSpec(name, Kind.FLAG, False)
+def flag(name: str, default: bool = False) -> OptionSpec[bool]:
+    """Declare an option that is True or False."""
+    return OptionSpec(name, Kind.FLAG, default)
 
 
 def integer(
@@ -93,6 +93,6 @@ def choice(
     return OptionSpec(name, Kind.CHOICE, default, choices=choices, older=older)
 
 
-def value(name: str) -> OptionSpec[Any]:
+def value(name: str, unset: str = "") -> OptionSpec[Any]:
     """Declare an option that takes a value of any type, or a list."""
-    return OptionSpec(name, Kind.VALUE, None)
+    return OptionSpec(name, Kind.VALUE, None, unset)

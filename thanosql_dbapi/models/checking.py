@@ -11,7 +11,8 @@ from pathlib import Path
 from ..errors import ModelError, clip
 from .families.protocol import Numbers
 from .families.registry import read_family
-from .files import CONFIG, TOKENIZER, open_file, read_json, weight_files
+from .files import CONFIG, TOKENIZER, looks_like, open_file, read_json, weight_files
+from .folder import require_tokenizer
 from .numbers import check_config
 from .preprocessing import load_preparation
 
@@ -43,7 +44,7 @@ def _check_weights(folder: Path, numbers: Numbers) -> None:
         # What a header can say wrong is more than the library has a name for.
         except (SafetensorError, OSError, ValueError, TypeError) as exc:
             raise ModelError(
-                f"weights {str(path)!r} are damaged: {exc}; get the model again"
+                f"weights {str(path)!r} are damaged: {exc}{looks_like(path)}; get the model again"
             ) from exc
     for key, shape in family.tensors(numbers):
         if shapes.get(key) != shape:
@@ -57,6 +58,7 @@ def _check_weights(folder: Path, numbers: Numbers) -> None:
 
 def _check_words(folder: Path, vocabulary: int) -> None:
     """Check that the tokenizer can be read, and has no token beyond the model's vocabulary."""
+    require_tokenizer(folder, read_family(folder))
     file = folder / TOKENIZER
     if file.is_file():
         from tokenizers import Tokenizer

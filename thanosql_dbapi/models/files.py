@@ -129,8 +129,42 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
         raise ModelError(f"{str(path)!r} cannot be read: {exc.strerror or exc}") from exc
     except (ValueError, RecursionError) as exc:
         raise ModelError(
-            f"{str(path)!r} cannot be read as JSON: {clip(str(exc))}; get the model again"
+            f"{str(path)!r} cannot be read as JSON: {clip(str(exc))}{looks_like(path)}; get the"
+            " model again"
         ) from exc
     if not isinstance(content, dict):
         raise ModelError(f"{str(path)!r} must hold a JSON object, got {clip(content)}")
     return content
+
+
+def looks_like(path: Path) -> str:
+    """Return what a damaged file of a model seems to be, to be put behind a message, or ``""``."""
+    try:
+        with open_file(path.parent, path.name) as opened, opened.reader() as file:
+            head, size = file.read(64), opened.size
+            length = int.from_bytes(head[:8], "little")
+            is_header = path.suffix == ".safetensors" and head[8:9] == b"{" and length < 1 << 27
+            header = head[8:] + file.read(length) if is_header else b""
+    except (OSError, WorkspaceError):
+        return ""
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not size:
+        return "; it is empty"
+    if start.startswith(b"version https://git-lfs"):
+        return "; it is a Git LFS pointer, not the file itself: `git lfs pull` gets that"
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "; it is an HTML page, such as a site gives instead of the file"
+    if is_header:
+        wanted = 8 + length + _data_bytes(header[:length])
+        if size < wanted:
+            return f"; it is cut short: it has {size:,} of {wanted:,} bytes"
+    return ""
+
+
+def _data_bytes(header: bytes) -> int:
+    """Return the length of what follows the header of a safetensors file, 0 if it is not known."""
+    try:
+        each = json.loads(header).values()
+        return max(int(tensor["data_offsets"][1]) for tensor in each if "data_offsets" in tensor)
+    except (ValueError, AttributeError, TypeError, KeyError, IndexError):
+        return 0

@@ -8,11 +8,12 @@ are turned into safetensors by ``weights``.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError, clip
+from ..errors import ModelError, WorkspaceError, clip
 from .families.protocol import Family
 from .families.registry import read_family
 from .files import (
@@ -76,7 +77,7 @@ def inspect_folder(folder: Path) -> ModelFacts:
             f"model folder {str(folder)!r} has no weights: expected {WEIGHTS}{but};"
             " get the model again, or copy its weights there"
         )
-    _check_tokenizer(folder, family)
+    require_tokenizer(folder, family)
     read_processor(folder, family)
     numbers = check_config(folder)
     return ModelFacts(
@@ -88,6 +89,44 @@ def inspect_folder(folder: Path) -> ModelFacts:
         max_tokens=family.max_tokens(numbers),
         size_bytes=sum(path.stat().st_size for path in weights),
     )
+
+
+def inner_folder(folder: Path) -> Path:
+    """Return the folder with the model: the one given, or the only one in it that has one.
+
+    sentence-transformers writes the model to ``0_CLIPModel``, beside its own ``modules.json``.
+    """
+    if not folder.is_dir() or (folder / CONFIG).exists():
+        return folder
+    found = [each for each in folder.iterdir() if not each.is_symlink() and _is_model(each)]
+    return found[0] if len(found) == 1 else folder
+
+
+def raise_inner_folder(folder: Path) -> None:
+    """Make a folder that has its model in an inner folder that model's own folder."""
+    inner = inner_folder(folder)
+    if inner == folder:
+        return
+    waiting = folder / f".{inner.name}.inner"
+    inner.rename(waiting)
+    for each in folder.iterdir():
+        if each.is_dir() and not each.is_symlink() and each != waiting:
+            shutil.rmtree(each)
+        elif each != waiting:
+            each.unlink()
+    for each in waiting.iterdir():
+        each.rename(folder / each.name)
+    waiting.rmdir()
+
+
+def _is_model(folder: Path) -> bool:
+    if not (folder / CONFIG).is_file():
+        return False
+    try:
+        read_family(folder)
+    except (ModelError, WorkspaceError):
+        return False
+    return True
 
 
 def read_processor(folder: Path, family: Family) -> dict[str, Any]:
@@ -134,7 +173,12 @@ def fingerprint(folder: Path) -> str:
     return total.hexdigest()
 
 
-def _check_tokenizer(folder: Path, family: Family) -> None:
+def require_tokenizer(folder: Path, family: Family) -> None:
+    """Check that a folder has the files of its family's tokenizer.
+
+    Raises:
+        ModelError: It has not.
+    """
     sets = family.tokenizer_sets
     if any(all((folder / name).is_file() for name in names) for names in sets):
         return

@@ -18,7 +18,7 @@ from .protocol import Pixels
 
 LIMIT = 4096
 # Part of every key: another number forgets all vectors, e.g. when images are prepared otherwise.
-VERSION = 1
+VERSION = 2
 
 
 class Store(Protocol):

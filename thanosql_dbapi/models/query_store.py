@@ -54,7 +54,7 @@ class QueryStore:
                 ).fetchone()
         except (sqlite3.Error, OSError):
             return None
-        if row is None or not isinstance(row[0], bytes) or row[1] != _checksum(key, row[0]):
+        if row is None or not isinstance(row[0], bytes) or row[1] != checksum(key, row[0]):
             return None
         return row[0]
 
@@ -86,7 +86,7 @@ class QueryStore:
             database.execute(_VECTORS)
             database.execute(
                 "INSERT OR REPLACE INTO vectors (key, vector, checksum) VALUES (?, ?, ?)",
-                (key, vector, _checksum(key, vector)),
+                (key, vector, checksum(key, vector)),
             )
             database.execute(
                 "DELETE FROM vectors WHERE id <= (SELECT max(id) FROM vectors) - ?", (self.limit,)
@@ -98,5 +98,6 @@ class QueryStore:
         return sqlite3.connect(uri, uri=True, timeout=TIMEOUT_S, isolation_level=None)
 
 
-def _checksum(key: bytes, vector: bytes) -> bytes:
+def checksum(key: bytes, vector: bytes) -> bytes:
+    """Return what tells that a key and its vector are as they were written, 8 bytes."""
     return hashlib.blake2b(key + vector, digest_size=8).digest()

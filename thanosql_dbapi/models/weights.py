@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import ModelError, clip
 from .families.protocol import Family
 from .families.registry import read_family
-from .files import WEIGHTS, open_file, pickle_files, read_config, weight_files
+from .files import WEIGHTS, looks_like, open_file, pickle_files, read_config, weight_files
 from .forking import in_sound_thread
 from .numbers import check_config
 
@@ -92,11 +92,11 @@ def _load_pickle(path: Path) -> Any:
                 " alone, or as safetensors"
             ) from exc
         raise ModelError(
-            f"weights {str(path)!r} are damaged, or no state dict; get them again"
+            f"weights {str(path)!r} are damaged, or no state dict{looks_like(path)}; get them again"
         ) from exc
     except Exception as exc:
         raise ModelError(
-            f"weights {str(path)!r} cannot be read: {exc}; expected a file that"
+            f"weights {str(path)!r} cannot be read: {exc}{looks_like(path)}; expected a file that"
             " torch.save(model.state_dict(), …) wrote"
         ) from exc
 

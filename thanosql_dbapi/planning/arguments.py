@@ -124,11 +124,15 @@ class Arguments:
             )
         return read(value)
 
-    def if_exists(self, statement: Statement) -> str:
-        """Return what becomes of a table that is there: ``"fail"``, ``"replace"``, ``"append"``."""
+    def if_exists(self, statement: Statement, spec: OptionSpec[str] = grammar.IF_EXISTS) -> str:
+        """Return what becomes of a table that is there, such as ``"replace"``.
+
+        Args:
+            statement: The statement.
+            spec: The option, with the words that the statement takes.
+        """
         overwrites = self.option(statement, grammar.OVERWRITE)
-        default = "replace" if overwrites else grammar.IF_EXISTS.default
-        return self.option(statement, grammar.IF_EXISTS, default)
+        return self.option(statement, spec, "replace" if overwrites else spec.default)
 
     def several(self, value: Value) -> list[Any]:
         """Return a value as a list: a bound list, tuple or one-dimensional array is its items."""

@@ -8,8 +8,8 @@ A catalog is a JSON file, on disk or at a URL::
                            "languages": ["ko", "en"]}}}
 
 ``source`` is one of ``hf:org/name[@revision]`` (models), an http(s) URL or a path of a zip or tar
-archive, a path of a folder, ``builtin:storybook`` and ``builtin:storybook_clip``. Relative paths
-start at the catalog.
+archive, a path of a folder, ``unsplash:RELEASE`` (data sets), ``builtin:storybook`` and
+``builtin:storybook_clip``. Relative paths start at the catalog.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from urllib.parse import urljoin
 
 from ..errors import SourceError, clip
 from ..workspace import with_home
-from .network import fetch_bytes, is_url, refuse_offline
+from .network import fetch_bytes, is_url, refuse_offline, shown_url
 
 BUILT_IN = Path(__file__).with_name("catalog.json")
 SIZE_LIMIT_BYTES = 16 << 20
@@ -76,6 +76,11 @@ class Entry:
     languages: tuple[str, ...] = ()
     kind: str = MODEL
     catalog: str = ""
+
+    @property
+    def shown_source(self) -> str:
+        """The source for messages and records: without a login, if it is a URL that has one."""
+        return shown_url(self.source)
 
 
 @dataclass(frozen=True)
@@ -132,14 +137,14 @@ def load_catalog(
         return ours
     place = os.fspath(location)
     if is_url(place):
-        refuse_offline(offline, f"catalog {place!r}")
+        refuse_offline(offline, f"catalog {shown_url(place)!r}")
         content = fetch(place) if fetch else fetch_bytes(place, limit_bytes=SIZE_LIMIT_BYTES)
     else:
         place, content = _read(place)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
-        raise SourceError(f"catalog {place!r} is not UTF-8 text: {exc}") from exc
+        raise SourceError(f"catalog {shown_url(place)!r} is not UTF-8 text: {exc}") from exc
     user = _parse(text, place)
     return Catalog({**ours.datasets, **user.datasets}, {**ours.models, **user.models})
 
@@ -165,27 +170,28 @@ def _read(place: str) -> tuple[str, bytes]:
 
 
 def _parse(text: str, place: str) -> Catalog:
+    shown = shown_url(place)
     try:
         content = json.loads(text, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as exc:
-        raise SourceError(f"catalog {place!r} is not JSON: {exc}") from exc
+        raise SourceError(f"catalog {shown!r} is not JSON: {exc}") from exc
     parts: dict[str, dict[str, Entry]] = {"datasets": {}, "models": {}}
     if not isinstance(content, dict):
         raise SourceError(
-            f'catalog {place!r}: expected an object with "datasets" and "models", got'
+            f'catalog {shown!r}: expected an object with "datasets" and "models", got'
             f" {clip(content)}"
         )
     for key, kind in (("datasets", DATASET), ("models", MODEL)):
         entries = content.pop(key, {})
         if not isinstance(entries, dict):
             raise SourceError(
-                f'catalog {place!r}: "{key}" must be an object, entries by name, got'
+                f'catalog {shown!r}: "{key}" must be an object, entries by name, got'
                 f" {clip(entries)}"
             )
         parts[key] = {name: _entry(kind, name, value, place) for name, value in entries.items()}
     for key in content:
         if near := difflib.get_close_matches(key, parts, 1):
-            raise SourceError(f'catalog {place!r}: unknown "{key}"; did you mean "{near[0]}"?')
+            raise SourceError(f'catalog {shown!r}: unknown "{key}"; did you mean "{near[0]}"?')
     return Catalog(parts["datasets"], parts["models"])
 
 
@@ -199,7 +205,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _entry(kind: str, name: str, value: Any, place: str) -> Entry:
-    where = f"catalog {place!r}: {kind} {clip(name)}"
+    where = f"catalog {shown_url(place)!r}: {kind} {clip(name)}"
     if problem := name_problem(name):
         raise SourceError(f"{where}: {problem}")
     if not isinstance(value, dict):
@@ -226,7 +232,7 @@ def _entry(kind: str, name: str, value: Any, place: str) -> Entry:
         )
     texts["sha256"] = texts["sha256"].lower()
     texts["source"] = _resolve(texts["source"], kind, where, place)
-    return Entry(kind=kind, name=name, catalog=place, **texts)
+    return Entry(kind=kind, name=name, catalog=shown_url(place), **texts)
 
 
 def _text(value: dict[str, Any], field: str, where: str) -> str:
@@ -276,10 +282,17 @@ def _resolve(source: str, kind: str, where: str, place: str) -> str:
                 " give the URL of a zip or tar archive"
             )
         return source
+    if source.startswith("unsplash:"):
+        if kind != DATASET or not re.fullmatch(r"unsplash:[\w.-]+(/[\w.-]+)*", source):
+            raise SourceError(
+                f'{where}: "source" {clip(source)}: expected a data set and unsplash:RELEASE, as'
+                " in unsplash:lite/latest"
+            )
+        return source
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", source):
         raise SourceError(
             f'{where}: "source" must be hf:org/name[@revision], an http(s) URL, a path of an'
-            f" archive or folder, or builtin:…, got {clip(source)}"
+            f" archive or folder, unsplash:RELEASE, or builtin:…, got {clip(source)}"
         )
     if is_url(place):
         try:

@@ -7,16 +7,16 @@ the very end; a failure before leaves everything as it was. ``installation`` has
 from __future__ import annotations
 
 import shutil
+import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import Error, ModelError, SourceError, clip
+from ..errors import ModelError, SourceError, clip
 from ..models.files import PICKLE_SUFFIXES
-from ..models.folder import ModelFacts, inspect_folder
+from ..models.folder import ModelFacts, inner_folder, inspect_folder
 from ..models.provenance import Receipt, write_receipt
 from ..openfile import OpenFile
 from ..progress import Progress
@@ -24,10 +24,18 @@ from ..workspace import Workspace, is_folder
 from .archive import check_sha256, file_sha256, unpack
 from .catalog import DATASET, Entry
 from .hub import fetch_snapshot
-from .installation import Installation, exists, flush_folder
+from .installation import Installation, flush_folder
 from .network import download, is_url, refuse_offline
+from .publishing import continuing, publishing, refuse_existing, working
+from .unsplash import SCHEME as UNSPLASH
+from .unsplash import fetch_unsplash
 
-STORYBOOK_OPTIONS = ("rows", "seed")
+_ANY = sys.maxsize
+# What the data sets of a source take besides overwrite, with the least and the greatest value.
+OPTIONS: Mapping[str, Mapping[str, tuple[int, int]]] = {
+    "builtin:storybook": {"rows": (1, _ANY), "seed": (0, _ANY)},
+    UNSPLASH: {"rows": (1, _ANY), "width": (16, 8192), "workers": (1, 64)},
+}
 _MODEL_SUFFIXES = (".json", ".txt", ".model", ".safetensors", ".md", *PICKLE_SUFFIXES)
 _NOT_CONTENT = ("__MACOSX", ".DS_Store", "Thumbs.db")
 
@@ -49,7 +57,8 @@ def fetch_dataset(
         destination: Its folder.
         overwrite: Replace the folder if it exists.
         offline: The network may not be used.
-        options: ``rows`` and ``seed`` for storybook; other data sets take none.
+        options: ``rows`` and ``seed`` for storybook; ``rows``, ``width`` and ``workers`` for
+            Unsplash's; other data sets take none.
         progress: Shows what is done.
         allowed_hosts: Hosts that redirects may lead to although their addresses are not public.
 
@@ -58,9 +67,21 @@ def fetch_dataset(
             or the source is missing, damaged or cannot be reached. Nothing was changed then.
     """
     given = {key: value for key, value in (options or {}).items() if value is not None}
+    settings = _settings_of(entry, given)
+    if entry.source.startswith(UNSPLASH):
+        refuse_offline(offline, f"data set {entry.name!r}")
+        with continuing(entry, destination, overwrite) as folder:
+            fetch_unsplash(
+                entry,
+                folder,
+                destination,
+                progress=progress,
+                allowed_hosts=allowed_hosts,
+                **settings,
+            )
+        return
     is_storybook = entry.source == "builtin:storybook"
-    settings = _storybook_settings(entry, given) if is_storybook else _no_settings(entry, given)
-    with _publishing(entry, destination, overwrite) as folder:
+    with publishing(entry, destination, overwrite) as folder:
         if is_storybook:
             _draw_storybook(entry, folder, settings, progress)
         else:
@@ -99,7 +120,7 @@ def fetch_model(
             Nothing was changed then.
         WorkspaceError: A link in the source leads outside. Nothing was changed then.
     """
-    with _publishing(entry, destination, overwrite) as folder:
+    with publishing(entry, destination, overwrite) as folder:
         return _make_model(entry, folder, destination, offline, progress, within, allowed_hosts)
 
 
@@ -137,13 +158,13 @@ def prepare_model(
         ModelError: As for :func:`fetch_model`.
         WorkspaceError: As for :func:`fetch_model`.
     """
-    _refuse_existing(entry, destination, overwrite)
-    with _working(entry, destination, model=name, database=database) as work:
+    refuse_existing(entry, destination, overwrite)
+    with working(entry, destination, model=name, database=database) as work:
         try:
             facts = _make_model(
                 entry, work.partial, destination, offline, progress, within, allowed_hosts
             )
-            write_receipt(work.partial, Receipt(entry.source, facts.fingerprint))
+            write_receipt(work.partial, Receipt(entry.shown_source, facts.fingerprint))
             flush_folder(work.partial)
             work.finish()
             return work, facts
@@ -165,7 +186,9 @@ def _make_model(
         source = _storybook_clip().resolve()
         _copy_model(source, folder, entry, Workspace(source))
     elif entry.source.startswith("hf:"):
-        fetch_snapshot(entry.source, folder, offline=offline, progress=progress)
+        fetch_snapshot(
+            entry.source, folder, offline=offline, progress=progress, allowed_hosts=allowed_hosts
+        )
     else:
         _bring(entry, folder, offline, progress, within, allowed_hosts)
     _adopt(folder)
@@ -174,67 +197,15 @@ def _make_model(
 
 def _adopt(folder: Path) -> None:
     from ..models.checking import check_content
+    from ..models.folder import raise_inner_folder
     from ..models.numbers import check_config
     from ..models.weights import adopt_weights
 
+    raise_inner_folder(folder)
     check_config(folder)
     if not (folder / "model.safetensors").is_file():
         adopt_weights(folder)
     check_content(folder)
-
-
-def _refuse_existing(entry: Entry, destination: Path, overwrite: bool) -> None:
-    if exists(destination) and not overwrite:
-        raise SourceError(
-            f"{entry.kind} {entry.name!r}: {str(destination)!r} exists already; to replace it, say"
-            " OPTIONS (overwrite=True)"
-        )
-
-
-@contextmanager
-def _publishing(entry: Entry, destination: Path, overwrite: bool) -> Iterator[Path]:
-    """Give an empty folder beside the destination that takes its place at the end.
-
-    Raises:
-        SourceError: The destination exists and may not be replaced, or the disk says no.
-    """
-    _refuse_existing(entry, destination, overwrite)
-    with _working(entry, destination) as work:
-        try:
-            yield work.partial
-            if exists(destination):  # on the disk before the old one goes
-                flush_folder(work.partial)
-            work.finish()
-            work.publish()
-        finally:
-            work.clear()
-
-
-@contextmanager
-def _working(
-    entry: Entry, destination: Path, *, model: str = "", database: str = ""
-) -> Iterator[Installation]:
-    """Begin an installation, and name the entry in what goes wrong.
-
-    Raises:
-        SourceError: The disk says no.
-    """
-    what = f"{entry.kind} {entry.name!r}"
-    work = None
-    try:
-        work = Installation.begin(destination, model=model, database=database)
-        work.partial.mkdir()
-        yield work
-    except Error as exc:  # add to the message, keep the class
-        is_folder = entry.kind != DATASET and Path(entry.source).is_dir()
-        shown = entry.source if is_folder else str(destination)
-        message = str(exc).replace(str(work.partial) if work else "\0", shown)
-        raise type(exc)(f"{what}: {message}; nothing was changed") from exc
-    except OSError as exc:
-        raise SourceError(
-            f"{what}: {str(destination)!r} cannot be written: {exc.strerror or exc}; nothing was"
-            " changed"
-        ) from exc
 
 
 def _bring(
@@ -246,7 +217,7 @@ def _bring(
     allowed_hosts: Sequence[str] = (),
 ) -> None:
     """Fill the folder from an archive or a folder, by URL or path."""
-    what = f"archive {entry.source!r}"
+    what = f"archive {entry.shown_source!r}"
     if is_url(entry.source):
         refuse_offline(offline, what)
         archive = folder.with_name(f"{folder.name}.download")
@@ -271,7 +242,8 @@ def _bring(
         if entry.kind == DATASET:
             _copy_tree(source, folder, Workspace(source))
         else:
-            _copy_model(source, folder, entry, within or Workspace(_repository(source)))
+            within = within or Workspace(_repository(source))
+            _copy_model(inner_folder(source), folder, entry, within)
     elif path.is_file():
         with OpenFile(path.resolve()) as opened:
             check_sha256(file_sha256(opened) if entry.sha256 else "", entry.sha256, what)
@@ -351,29 +323,25 @@ def _storybook_clip() -> Path:
     return MODEL_FOLDER
 
 
-def _storybook_settings(entry: Entry, options: dict[str, Any]) -> dict[str, int]:
-    for name in options:
-        if name not in STORYBOOK_OPTIONS:
+def _settings_of(entry: Entry, options: dict[str, Any]) -> dict[str, int]:
+    """Return the options of a data set, checked."""
+    scheme = entry.source.partition(":")[0] + ":"
+    takes = OPTIONS.get(entry.source, OPTIONS.get(scheme, {}))
+    for name, value in options.items():
+        if name not in takes:
+            other = " and ".join(takes) or "none"
             raise SourceError(
-                f"{entry.kind} {entry.name!r} has no option {clip(name)}; it has rows and seed"
+                f"{entry.kind} {entry.name!r} has no option {clip(name)}; it has {other}"
             )
-    for name, least in (("rows", 1), ("seed", 0)):
-        value = options.get(name, least)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        least, most = takes[name]
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        if not is_number or not least <= value <= most:
+            span = f"{least} or more" if most == _ANY else f"{least} to {most}"
             raise SourceError(
-                f"{entry.kind} {entry.name!r}: {name} must be a whole number, {least} or more,"
-                f" got {clip(value)}"
+                f"{entry.kind} {entry.name!r}: {name} must be a whole number, {span}, got"
+                f" {clip(value)}"
             )
     return options
-
-
-def _no_settings(entry: Entry, options: dict[str, Any]) -> dict[str, int]:
-    if options:
-        raise SourceError(
-            f"{entry.kind} {entry.name!r} has no option {clip(min(options))}; rows and seed are"
-            " storybook's"
-        )
-    return {}
 
 
 def _draw_storybook(

@@ -5,7 +5,8 @@ what it is for, and its lock says that a process is still at work. ``settle_all`
 that nobody has locked and brings each to its end:
 
 * a data set's partial folder is removed; if the destination had been moved to ``.NAME.ID.old``,
-  it is moved back;
+  it is moved back. One with the file ``UNFINISHED`` in it, which takes long to fill, is kept, with
+  its journal, for the statement that goes on with it;
 * a model's partial folder is removed too; once it is whole it is called ``.NAME.ID.whole``, and
   takes the destination's place if the database has committed its fingerprint;
 * a deleted model's folder is removed if the database has committed the deletion.
@@ -22,6 +23,7 @@ import os
 import re
 import shutil
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,11 +31,17 @@ from pathlib import Path
 
 from ..errors import Error
 from ..models.provenance import read_receipt
+from .journal import Journal, locked
 
 Registered = Callable[[Path, str], "str | None"]
 """Return the fingerprint that a database file has committed for a model, or None; it raises
 ``sqlite3.Error`` or OSError where it cannot tell."""
 
+UNFINISHED = ".unfinished"
+"""The file in a partial folder that makes it one to go on with."""
+
+_MANY_FILES = 500
+_LOOK_S = 0.5
 _HIDDEN = re.compile(
     r"\.(.+)\.([0-9a-f]{8})\.(?:journal|partial|whole|old|trash|partial\.download)"
 )
@@ -50,7 +58,7 @@ class Installation:
         removes: Whether the destination is to be removed.
     """
 
-    def __init__(self, destination: Path, ident: str, journal: _Journal) -> None:
+    def __init__(self, destination: Path, ident: str, journal: Journal) -> None:
         self.destination = destination
         self._ident = ident
         self._journal = journal
@@ -77,7 +85,7 @@ class Installation:
         while journal is None:  # another process may look at a new journal before it is locked
             ident = uuid.uuid4().hex[:8]
             path = _hidden(destination, ident, "journal")
-            journal = _locked(path)
+            journal = locked(path)
         try:
             # Relative, so that a workspace may be moved with its databases.
             relative = os.path.relpath(database, destination.parent) if database else ""
@@ -88,6 +96,31 @@ class Installation:
             path.unlink(missing_ok=True)
             journal.close()
             raise
+
+    @classmethod
+    def resume(cls, destination: Path) -> Installation | None:
+        """Take up what a process has begun for a destination and left to go on with.
+
+        Returns:
+            None where there is nothing of that kind.
+
+        Raises:
+            BlockingIOError: A process is at work on it.
+            OSError: The disk says no.
+        """
+        for other, ident in _left(destination.parent):
+            if other != destination or not _is_unfinished(destination, ident):
+                continue
+            path = _hidden(destination, ident, "journal")
+            end = time.monotonic() + _LOOK_S  # another's settle_all has it for a moment
+            while (journal := locked(path)) is None:
+                if time.monotonic() > end:
+                    raise BlockingIOError(errno.EAGAIN, "another process is getting it")
+                time.sleep(0.02)
+            if _is_unfinished(destination, ident):  # still
+                return cls(destination, ident, journal)
+            journal.close()
+        return None
 
     @property
     def partial(self) -> Path:
@@ -107,6 +140,18 @@ class Installation:
         """
         self.partial.rename(self.whole)
 
+    def publish_unfinished(self) -> None:
+        """Put the partial folder in the destination's place, without the mark that keeps it.
+
+        Killed in the middle, it leaves either the whole of it to be gone on with, or a hidden file.
+
+        Raises:
+            OSError: The disk says no, and the destination is as it was.
+        """
+        self._publish(self.partial)
+        with suppress(OSError):
+            (self.destination / UNFINISHED).unlink(missing_ok=True)
+
     def publish(self) -> None:
         """Put the whole folder in the destination's place.
 
@@ -116,13 +161,16 @@ class Installation:
         Raises:
             OSError: The disk says no, and the destination is as it was.
         """
+        self._publish(self.whole)
+
+    def _publish(self, folder: Path) -> None:
         if not exists(self.destination):
-            self.whole.rename(self.destination)
-        elif not _exchange(self.whole, self.destination):
+            folder.rename(self.destination)
+        elif not _exchange(folder, self.destination):
             old = _hidden(self.destination, self._ident, "old")
             self.destination.rename(old)
             try:
-                self.whole.rename(self.destination)
+                folder.rename(self.destination)
             except OSError:
                 old.rename(self.destination)
                 raise
@@ -140,6 +188,8 @@ class Installation:
         old = _hidden(self.destination, self._ident, "old")
         if exists(old) and not exists(self.destination):
             old.rename(self.destination)
+        if _is_unfinished(self.destination, self._ident):
+            return
         receipt = read_receipt(self.whole)
         if fingerprint is not None and receipt and receipt.fingerprint == fingerprint:
             self.publish()
@@ -183,7 +233,7 @@ def settle_all(parent: Path, registered: Registered) -> None:
     """
     for destination, ident in _left(parent):
         with suppress(OSError):
-            journal = _locked(_hidden(destination, ident, "journal"))
+            journal = locked(_hidden(destination, ident, "journal"))
             if journal is None:
                 continue  # a process is at work
             work = Installation(destination, ident, journal)
@@ -207,7 +257,11 @@ def whole_folder(folder: Path, fingerprint: str) -> Path | None:
 
 def flush_folder(folder: Path) -> None:
     """Wait until the disk has a folder's files, so that no power cut takes them."""
-    for directory, _, names in os.walk(folder):
+    tree = list(os.walk(folder))
+    if sys.platform == "linux" and sum(len(names) for *_, names in tree) > _MANY_FILES:
+        os.sync()  # Linux waits for it; a call for each file takes much longer
+        return
+    for directory, _, names in tree:
         for name in names:
             path = Path(directory, name)
             if path.is_file() and not path.is_symlink():
@@ -256,11 +310,17 @@ def _hidden(destination: Path, ident: str, suffix: str) -> Path:
     return destination.with_name(f".{destination.name}.{ident}.{suffix}")
 
 
+def _is_unfinished(destination: Path, ident: str) -> bool:
+    folder = _hidden(destination, ident, "partial")
+    # Whoever may write to the workspace may have put a link there.
+    return not folder.is_symlink() and exists(folder / UNFINISHED)
+
+
 def _escaped(name: str) -> str:
     return re.sub(r"([*?[])", r"[\1]", name)
 
 
-def _read(journal: _Journal) -> tuple[str, str, int]:
+def _read(journal: Journal) -> tuple[str, str, int]:
     """Return a journal's database, model and inode; those of nothing where it is damaged."""
     try:
         database, model, inode = json.loads(journal.read())
@@ -275,77 +335,6 @@ def _remove(path: Path) -> None:
             path.unlink(missing_ok=True)
     elif exists(path):
         shutil.rmtree(path, ignore_errors=True)
-
-
-class _Journal:
-    """An open file, locked until it is closed or collected."""
-
-    def __init__(self, path: Path) -> None:
-        self._number: int | None = None
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-        self._number = os.open(path, flags, 0o644)
-        self.is_locked = _lock(self._number)
-
-    def __del__(self) -> None:
-        self.close()
-
-    def close(self) -> None:
-        number, self._number = self._number, None
-        if number is not None:
-            with suppress(OSError):
-                os.close(number)
-
-    def inode(self) -> int:
-        return os.fstat(self._fileno()).st_ino
-
-    def read(self) -> bytes:
-        with open(self._fileno(), "rb", closefd=False) as file:
-            file.seek(0)
-            return file.read()
-
-    def write(self, content: bytes) -> None:
-        with open(self._fileno(), "wb", closefd=False) as file:
-            file.write(content)
-        os.fsync(self._fileno())
-
-    def _fileno(self) -> int:
-        assert self._number is not None
-        return self._number
-
-
-def _locked(path: Path) -> _Journal | None:
-    """Open and lock a file, made if need be; None where another one has it locked."""
-    while True:
-        journal = _Journal(path)
-        if not journal.is_locked:
-            journal.close()
-            return None
-        # Whoever had it locked may have removed it meanwhile.
-        with suppress(FileNotFoundError):
-            if path.stat().st_ino == journal.inode():
-                return journal
-        journal.close()
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(number: int) -> bool:
-        try:
-            msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _lock(number: int) -> bool:
-        try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
 
 
 def _exchange(one: Path, other: Path) -> bool:

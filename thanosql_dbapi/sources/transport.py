@@ -18,6 +18,9 @@ import httpx
 
 from .addresses import Reach, UnknownHostError
 
+KEPT_S = 20.0
+"""How long an idle connection is kept: less than servers keep theirs."""
+
 
 class Deadline:
     """A moment after which nothing is waited for.
@@ -63,13 +66,13 @@ class Transport(httpx.BaseTransport):
     def __init__(self, reach: Reach, deadline: Deadline) -> None:
         self._reach = reach
         self._pool = httpcore.ConnectionPool(
-            ssl_context=_ssl_context(), network_backend=_Backend(reach, deadline)
+            ssl_context=ssl_context(), network_backend=_Backend(reach, deadline)
         )
         self._proxies: dict[str, httpx.HTTPTransport] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request, and return the answer as far as its headers."""
-        if proxy := _proxy_of(request.url):
+        if proxy := proxy_of(request.url):
             return self._by_proxy(request, proxy)
         url = httpcore.URL(
             scheme=request.url.raw_scheme,
@@ -77,7 +80,7 @@ class Transport(httpx.BaseTransport):
             port=request.url.port,
             target=request.url.raw_path,
         )
-        with _errors_of_httpx():
+        with errors_of_httpx():
             answer = self._pool.handle_request(
                 httpcore.Request(
                     method=request.method,
@@ -99,7 +102,7 @@ class Transport(httpx.BaseTransport):
         with suppress(UnknownHostError):
             self._reach.addresses(url.host, url.port or (443 if url.scheme == "https" else 80))
         if proxy not in self._proxies:
-            self._proxies[proxy] = httpx.HTTPTransport(verify=_ssl_context(), proxy=proxy)
+            self._proxies[proxy] = httpx.HTTPTransport(verify=ssl_context(), proxy=proxy)
         return self._proxies[proxy].handle_request(request)
 
     def close(self) -> None:
@@ -114,7 +117,7 @@ class _Body(httpx.SyncByteStream):
         self._answer = answer
 
     def __iter__(self) -> Iterator[bytes]:
-        with _errors_of_httpx():
+        with errors_of_httpx():
             yield from self._answer.iter_stream()
 
     def close(self) -> None:
@@ -191,7 +194,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 @contextmanager
-def _errors_of_httpx() -> Iterator[None]:
+def errors_of_httpx() -> Iterator[None]:
     """Turn httpcore's errors into those of the same names in httpx."""
     try:
         yield
@@ -203,11 +206,12 @@ def _errors_of_httpx() -> Iterator[None]:
 
 
 @functools.cache
-def _ssl_context() -> ssl.SSLContext:
+def ssl_context(http2: bool = False) -> ssl.SSLContext:
+    """Return the context of all connections; httpcore writes the protocols that it offers to it."""
     return httpx.create_ssl_context()
 
 
-def _proxy_of(url: httpx.URL) -> str | None:
+def proxy_of(url: httpx.URL) -> str | None:
     """Return the proxy that the environment names for a URL, or None."""
     proxies = urllib.request.getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")

@@ -121,7 +121,7 @@ def _run(
     elif isinstance(tree, Ranked):
         _run_ranked(context, execute, arguments, tree)
     else:
-        context.state.notes.clear()
+        context.state.answers.clear()
         action = ACTIONS.get(type(tree))
         if action is None:
             raise _not_supported(tree)

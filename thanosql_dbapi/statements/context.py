@@ -77,7 +77,7 @@ class Context:
 
     def begin(self) -> None:
         """Forget what was noted of the last statement, and note what the database is like now."""
-        self.state.notes.clear()
+        self.state.answers.clear()
         self.moment = moment_of(self.database)
         self.state.read_version = None if self.moment is None else self.moment.data_version
 
@@ -172,12 +172,12 @@ class Context:
         folder = self.model_folder(model)
         return load_encoder(folder, device=self.settings.device, fingerprint=model.fingerprint)
 
-    def read_image(self, source: QueryValue, *, least_side_px: int | None = None) -> Image:
+    def read_image(self, source: QueryValue, **how: Any) -> Image:
         """Return the image that a path, URL or BLOB names, as RGB.
 
         Args:
             source: The path, URL or bytes.
-            least_side_px: See ``open_image``.
+            how: ``least_side_px`` and ``remark`` of ``open_image``.
         """
         from ..embedding.images import open_image
 
@@ -185,7 +185,8 @@ class Context:
             source,
             locate=self.workspace.locate,
             fetch=self.fetcher(),
-            least_side_px=least_side_px,
+            max_pixels=self.settings.max_image_pixels,
+            **how,
         )
 
     def fetcher(self) -> Callable[[str], bytes] | None:
@@ -268,10 +269,13 @@ class Context:
         def asked(content: str | Pixels) -> Query:
             return Query(model.fingerprint, model.dimension, self.settings.device, content)
 
-        # A folder elsewhere in the workspace is somebody's own; nothing is put beside it.
+        # A folder elsewhere in the workspace is somebody's own; nothing is put beside it. Where the
+        # folder of models is a link, the vectors are kept in the workspace itself.
+        is_linked = folder.parent in self.workspace.linked
+        place = self.workspace.root if is_linked else folder.parent
         store = (
-            QueryStore(folder.parent / NAME, can_write=not self.settings.is_read_only)
-            if folder.parent == self.workspace.models
+            QueryStore(place / NAME, can_write=not self.settings.is_read_only)
+            if is_linked or folder.parent == self.workspace.models
             else None
         )
         if kind == "text":

@@ -14,11 +14,15 @@ from ..language import grammar
 from ..language.names import quote_name, quote_text, same_name
 from ..language.outline import tables_read
 from ..language.tree import Convert, TableName
+from ..planning.convert_report import ConvertReport
 from ..stores.sqlite.compile import Compiler, Select
+from ..stores.sqlite.failures import Failures
 from ..stores.sqlite.registry import VectorColumn
 from . import inplace
+from .contents import Contents, open_store
 from .context import Context
-from .filling import EmbeddingPlan, add_watched_column
+from .embedding_plan import EmbeddingPlan, Tally
+from .filling import add_watched_column, warn_of
 from .resolve import Resolver
 from .staging import Staging
 from .tables import names_query, reads_pages, require_tables, table_key
@@ -83,11 +87,32 @@ def perform_convert(resolver: Resolver, statement: Convert, convert: ConvertPlan
     """
     plan, target, database = convert.embedding, convert.target, resolver.context.database
     if target is None:
-        return ConvertedRows(_convert_rows(resolver, statement, plan))
-    key = table_key(database, target)
-    if key is not None and names_query(database, statement.query, key):
-        return ConvertedRows(inplace.convert_in_place(resolver, statement, plan, target))
-    return ConvertedRows(_convert_into(resolver, convert, target))
+        sql, tally = _convert_rows(resolver, statement, plan)
+    else:
+        key = table_key(database, target)
+        if key is not None and names_query(database, statement.query, key):
+            sql, tally = inplace.convert_in_place(resolver, statement, plan, target)
+        else:
+            sql, tally = _convert_into(resolver, convert, target)
+    resolver.context.state.report = _report(plan, target, tally)
+    warn_of(resolver.context, plan, tally)
+    return ConvertedRows(sql)
+
+
+def _report(plan: EmbeddingPlan, target: TableName | None, tally: Tally) -> ConvertReport:
+    return ConvertReport(
+        "CONVERT",
+        target.name if target else "",
+        unchanged=tally.unchanged,
+        converted=tally.embedded,
+        reused=tally.reused,
+        failed=len(tally.failures),
+        empty=tally.empty,
+        column=plan.column,
+        model=plan.model.name,
+        device=tally.device,
+        dtype=tally.dtype,
+    )
 
 
 def _converted(compiler: Compiler, plan: ConvertedRows) -> str:
@@ -97,9 +122,16 @@ def _converted(compiler: Compiler, plan: ConvertedRows) -> str:
 def _function_form(compiler: Compiler, plan: ConvertPlan) -> str:
     """Return the SELECT for a view or trigger: it embeds whenever it runs, row by row."""
     embedding = plan.embedding
-    call = f"embed_{embedding.kind}({quote_text(embedding.model.name)}, q."
+    source = f"q.{quote_name(embedding.source)}"
+    if embedding.kind == "image" and embedding.base_dir:
+        folder = quote_text(embedding.base_dir.rstrip("/"))
+        is_relative = f"typeof({source}) = 'text' AND {source} NOT GLOB '/*'"
+        is_path = f"{source} NOT LIKE 'file:%' AND instr(substr({source}, 1, 8), '://') = 0"
+        placed = f"CASE WHEN {is_relative} AND {is_path} THEN {folder} || '/' || {source}"
+        source = f"{placed} ELSE {source} END"
+    call = f"embed_{embedding.kind}({quote_text(embedding.model.name)}, {source})"
     return (
-        f"SELECT q.*, {call}{quote_name(embedding.source)}) AS {quote_name(embedding.column)}"
+        f"SELECT q.*, {call} AS {quote_name(embedding.column)}"
         f" FROM ({compiler.parts(plan.node.query.parts)}\n) AS q"
     )
 
@@ -133,6 +165,8 @@ def _plan(resolver: Resolver, statement: Convert) -> tuple[EmbeddingPlan, TableN
         column=arguments.option(statement, grammar.VECTOR_COL, model.column),
         batch_size=arguments.option(statement, grammar.BATCH_SIZE),
         stops_on_error=arguments.option(statement, grammar.ON_ERROR) == "fail",
+        base_dir=arguments.option(statement, grammar.BASE_DIR),
+        verifies=arguments.option(statement, grammar.VERIFY),
     )
     if not name:
         return plan, None
@@ -141,11 +175,11 @@ def _plan(resolver: Resolver, statement: Convert) -> tuple[EmbeddingPlan, TableN
     return plan, TableName(name) if whole else TableName(table, schema)
 
 
-def _convert_rows(resolver: Resolver, statement: Convert, plan: EmbeddingPlan) -> str:
+def _convert_rows(resolver: Resolver, statement: Convert, plan: EmbeddingPlan) -> tuple[str, Tally]:
     """Return the rows with their vectors; nothing is stored but what the SQL around it stores."""
     query = resolver.compile_query(statement.query)
     staging = Staging.of_query(resolver.context, query, plan.column)
-    _fill_staging(resolver.context, plan, staging)
+    tally = _fill_staging(resolver.context, plan, staging)
     if resolver.verb == "SELECT" and resolver.is_whole:
         warn_user(
             "CONVERT without table_name: the vectors are returned and not stored; to keep them"
@@ -160,10 +194,10 @@ def _convert_rows(resolver: Resolver, statement: Convert, plan: EmbeddingPlan) -
             resolver.context.registry.add_vector_column(
                 VectorColumn("main", "", plan.column, *plan.facts())
             )
-    return staging.select()
+    return staging.select(), tally
 
 
-def _convert_into(resolver: Resolver, convert: ConvertPlan, target: TableName) -> str:
+def _convert_into(resolver: Resolver, convert: ConvertPlan, target: TableName) -> tuple[str, Tally]:
     """Store the rows with their vectors in another table than the one the query reads."""
     context, plan, if_exists = resolver.context, convert.embedding, convert.if_exists
     found = context.database.find_table(target.schema, target.name)
@@ -187,7 +221,8 @@ def _convert_into(resolver: Resolver, convert: ConvertPlan, target: TableName) -
         _require_columns(context.database.table_columns(schema, name), staging, target)
         _require_same_model(context, plan, schema, name)
     unfinished = Unfinished(context, plan, schema, name)
-    _fill_staging(context, plan, staging, unfinished)
+    tally = _fill_staging(context, plan, staging, unfinished)
+    failures = Failures(context.database, (schema, name, plan.column))
     with context.database.atomic():
         unfinished.forget()
         if found and if_exists == "replace":
@@ -198,16 +233,23 @@ def _convert_into(resolver: Resolver, convert: ConvertPlan, target: TableName) -
             f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {staging.table}"
         )
         add_watched_column(context, plan, schema, name)
+        if if_exists != "append":
+            failures.forget()
+        if tally.failures:
+            # The rows have no key that is known here: a NULL, and their source.
+            each = ((one.row_id, one.source, one.reason) for one in tally.failures)
+            failures.add("CASE WHEN ? THEN NULL END", each)
     unfinished.drop()
-    return staging.select()
+    return staging.select(), tally
 
 
 def _fill_staging(
     context: Context, plan: EmbeddingPlan, staging: Staging, unfinished: Unfinished | None = None
-) -> None:
+) -> Tally:
     staging.require(plan.source, f"CONVERT USING {plan.model.name}", plan.kind)
     staging.add_vector_column(plan.model.dimension)
-    fill_staging(context, plan, staging, unfinished)
+    with open_store(context) as store:
+        return fill_staging(context, plan, staging, Contents(context, plan, store), unfinished)
 
 
 def _require_same_model(context: Context, plan: EmbeddingPlan, schema: str, table: str) -> None:

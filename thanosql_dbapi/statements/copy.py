@@ -9,9 +9,11 @@ from itertools import chain, islice
 from pathlib import Path
 
 from ..errors import OperationalError, clip
+from ..language import grammar
 from ..language.names import quote_name, same_name
 from ..language.tree import Copy
 from ..planning.arguments import Arguments
+from ..planning.report import Report
 from ..progress import Advance
 from ..sources.tables import (
     Cell,
@@ -19,13 +21,13 @@ from ..sources.tables import (
     Row,
     Table,
     frame_table,
-    media_table,
     open_table,
     records_table,
 )
 from ..stores.sqlite.database import Database
 from ..workspace import is_folder
 from .context import Context
+from .folder import FolderCopy, copy_folder, folder_options, refuse_folder_options
 
 CHUNK = 1000
 
@@ -40,7 +42,7 @@ def copy(context: Context, arguments: Arguments, statement: Copy) -> None:
         WorkspaceError: It lies outside the workspace and the allowed directories.
     """
     database = context.database
-    if_exists = arguments.if_exists(statement)
+    if_exists = arguments.if_exists(statement, grammar.COPY_IF_EXISTS)
     name = statement.table
     found = database.find_table(name.schema or "main", name.name)
     if found and found[2] == "view":
@@ -54,13 +56,32 @@ def copy(context: Context, arguments: Arguments, statement: Copy) -> None:
         )
     schema, existing = (found[0], found[1]) if found else (name.schema or "main", name.name)
     target = _Target(
-        schema, existing, is_there=found is not None, is_replaced=if_exists != "append"
+        schema, existing, is_there=found is not None, is_replaced=if_exists == "replace"
     )
-    source = _open(context, arguments, statement)
+    is_sync = if_exists == "sync"
+    source = _open(context, arguments, statement, is_sync=is_sync)
+    if isinstance(source, Path):
+        stays = target.is_there and not target.is_replaced
+        declared = database.table_columns(schema, existing) if stays else []
+        copy_folder(
+            context,
+            FolderCopy(
+                source,
+                folder_options(arguments, statement),
+                existing,
+                target.table,
+                [column for column, _ in declared],
+                is_sync,
+                lambda table: _store(context, target, table),
+            ),
+        )
+        return
+    refuse_folder_options(arguments, statement, is_sync=is_sync)
     try:
-        _store(context, target, source)
+        added = _store(context, target, source)
     except RetypedError as error:
-        _store(context, target, error.table)
+        added = _store(context, target, error.table)
+    context.state.report = Report("COPY", existing, added)
 
 
 @dataclass(frozen=True)
@@ -77,8 +98,12 @@ class _Target:
         return quote_name(self.schema, self.name)
 
 
-def _store(context: Context, target: _Target, source: Table) -> None:
-    """Make the table where it is to be made, and insert the rows; all or nothing."""
+def _store(context: Context, target: _Target, source: Table) -> int:
+    """Make the table where it is to be made, and insert the rows; all or nothing.
+
+    Returns:
+        The number of rows.
+    """
     database = context.database
     columns, rows = list(source.columns), source.rows()
     if target.is_there and not target.is_replaced:
@@ -96,30 +121,35 @@ def _store(context: Context, target: _Target, source: Table) -> None:
                 for column, kind in zip(columns, source.types, strict=True)
             )
             database.execute(f"CREATE TABLE {target.table} ({definitions})")
-        _insert(database, target.table, columns, rows, advance)
+        return _insert(database, target.table, columns, rows, advance)
 
 
 def _insert(
     database: Database, table: str, columns: list[str], rows: Iterator[Row], advance: Advance
-) -> None:
+) -> int:
     """Insert rows, many a statement: a statement for each takes twice as long."""
     width = len(columns)
     row = f"({', '.join('?' * width)})"
     into = f"INSERT INTO {table} ({', '.join(map(quote_name, columns))}) VALUES "
     count = max(1, database.most_variables() // width)
-    many, size = into + ", ".join([row] * count), count * width
+    many, size, inserted = into + ", ".join([row] * count), count * width, 0
     while cells := list(chain.from_iterable(islice(rows, CHUNK))):
         whole = len(cells) - len(cells) % size
         database.execute_many(many, _parts(cells, 0, whole, size))
         database.execute_many(into + row, _parts(cells, whole, len(cells), width))
         advance(len(cells) // width)
+        inserted += len(cells) // width
+    return inserted
 
 
 def _parts(cells: list[Cell], begin: int, end: int, size: int) -> Iterator[list[Cell]]:
     return (cells[each : each + size] for each in range(begin, end, size))
 
 
-def _open(context: Context, arguments: Arguments, statement: Copy) -> Table:
+def _open(
+    context: Context, arguments: Arguments, statement: Copy, *, is_sync: bool
+) -> Table | Path:
+    """Return what stands after FROM: a table, or the path of a folder."""
     value = arguments.value(statement.source)
     if isinstance(value, Path):
         value = str(value)
@@ -133,9 +163,21 @@ def _open(context: Context, arguments: Arguments, statement: Copy) -> Table:
     if re.match(r"\s*[\[{]", value):
         return records_table(value)
     path = context.workspace.locate(value)
-    if is_folder(path):
-        return media_table(path, context.workspace.root)
+    # Only a folder can be gone and the statement go on.
+    if is_folder(path) or (is_sync and _is_missing(path)):
+        return path
     return open_table(path)
+
+
+def _is_missing(path: Path) -> bool:
+    """Return whether there is nothing of a name; what cannot be looked up may be there."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        pass
+    return False
 
 
 def _matching(existing: list[tuple[str, str]], columns: list[str], table: str) -> list[str]:

@@ -2,51 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Any, Union
 
-from ..errors import MediaWarning, clip, warn_user
+from ..errors import MediaWarning, ModelWarning, clip, warn_user
 from ..language.names import same_name
-from ..stores.sqlite.registry import Model, VectorColumn
+from ..stores.sqlite.files import Files
+from ..stores.sqlite.registry import VectorColumn
 from ..stores.sqlite.topk.change_log import draw_version, find_watch, watch
+from . import drawings
+from .contents import Contents
 from .context import Context
+from .embedding_plan import EmbeddingPlan, Failed, Tally
 
 if TYPE_CHECKING:
     from ..embedding.batches import Failure
+    from ..models.encoder import Encoder
 
 SHOWN_FAILURES = 5
 
 Batch = list[tuple[Union[bytes, None], int]]
 """Vector BLOB or None, and row id in the staging table."""
-Write = Callable[[Batch], None]
-
-
-@dataclass(frozen=True)
-class EmbeddingPlan:
-    """What a CONVERT embeds, with which model, and the column that gets the vectors.
-
-    Attributes:
-        model: The model that embeds.
-        kind: ``"image"`` or ``"text"``.
-        source: Column with the images or texts.
-        column: Column that gets the vectors.
-        batch_size: Images a forward pass, or None for what suits the device.
-        stops_on_error: Whether one unreadable image stops it all.
-    """
-
-    model: Model
-    kind: str
-    source: str
-    column: str
-    batch_size: int | None
-    stops_on_error: bool
-
-    def facts(self) -> tuple[str, str, int, str, str]:
-        """Return what the registry keeps of the column, in its order."""
-        model = self.model
-        return model.name, model.fingerprint, model.dimension, self.source, self.kind
+Write = Callable[[Batch, list[int]], None]
+"""Gets a batch, and the row ids of rows that have their vector already."""
 
 
 def add_watched_column(context: Context, plan: EmbeddingPlan, schema: str, table: str) -> int:
@@ -68,7 +47,8 @@ def fill(
     rows: Iterable[tuple[int, object]],
     total: int,
     write: Write,
-) -> None:
+    contents: Contents,
+) -> Tally:
     """Embed rows batch by batch and have each batch written.
 
     Args:
@@ -78,19 +58,18 @@ def fill(
         total: Number of rows, for the progress.
         write: Gets (vector BLOB or None, row id) for each row of a batch. None is for a row whose
             source is NULL or cannot be read.
+        contents: What is known of the rows; vectors that are made are kept there by content.
 
     Raises:
         MediaError: An image cannot be read and the plan stops on errors.
     """
-    from ..embedding.batches import embed_rows, embed_texts_rows
-
-    failures: list[Failure[int]] = []
     encoder = context.encoder(plan.model)
-    if plan.kind == "image":
-        read = partial(context.read_image, least_side_px=encoder.preparation.least_side_px)
-        batches = embed_rows(encoder, rows, read=read, batch_size=plan.batch_size)
-    else:
-        batches = embed_texts_rows(encoder, rows, batch_size=plan.batch_size)
+    tally = Tally(total=total, device=encoder.device, dtype=encoder.dtype)
+    if plan.kind == "text":
+        rows = _measured(context, plan, rows, tally.too_long)
+    elif drawings.is_of_concern(context, plan.model):
+        rows = drawings.looked_at(context, plan, rows, tally.no_drawings)
+    batches = _batches(context, plan, encoder, rows, contents, tally.remarks)
     with context.settings.progress.track(
         f"CONVERT USING {plan.model.name}", total, plan.kind
     ) as advance:
@@ -98,28 +77,142 @@ def fill(
             for batch in batches:
                 if batch.failures and plan.stops_on_error:
                     raise batch.failures[0].error
-                failures += batch.failures
+                failed = [_failed(each, contents) for each in batch.failures]
+                tally.failures += failed
+                tally.embedded += len(batch.keys) - batch.reused
+                tally.reused += batch.reused
+                tally.unchanged += len(batch.unchanged)
+                tally.empty += len(batch.empty)
+                contents.keys.update(batch.contents)
                 blobs: Batch = [
                     (vector.tobytes(), key)
                     for key, vector in zip(batch.keys, batch.vectors, strict=True)
                 ]
-                blobs += [(None, failure.key) for failure in batch.failures]
+                blobs += [(None, each.row_id) for each in failed if not each.stays]
                 blobs += [(None, key) for key in batch.empty]
-                write(blobs)
-                advance(len(blobs))
+                with context.database.atomic():
+                    write(blobs, batch.unchanged)
+                    # So COPY recognises a file that is moved later without reading it again.
+                    Files(context.database).add_digests(contents.take_digests())
+                contents.keep(batch.made)
+                advance(len(batch))
         finally:
             batches.close()
-    if failures:
-        warn_user(_summary(plan, failures, total), MediaWarning)
+    return tally
 
 
-def _summary(plan: EmbeddingPlan, failures: list[Failure[int]], total: int) -> str:
-    shown = "".join(
-        f"\n  {clip(failure.source)}: {failure.error}" for failure in failures[:SHOWN_FAILURES]
-    )
-    more = len(failures) - SHOWN_FAILURES
+def _remarks(plan: EmbeddingPlan, remarks: list[str], total: int) -> str:
+    shown = "".join(f"\n  {remark}" for remark in sorted(remarks)[:SHOWN_FAILURES])
+    more = len(remarks) - SHOWN_FAILURES
     return (
-        f"CONVERT USING {plan.model.name}: {len(failures):,} of {total:,} {plan.kind}s could not"
-        f" be read, their {clip(plan.column)} is NULL:{shown}"
+        f"CONVERT USING {plan.model.name}: {len(remarks):,} of {total:,} images are there in part,"
+        f" and have the vector of that part:{shown}"
         + (f"\n  and {more:,} more" if more > 0 else "")
+    )
+
+
+def _batches(
+    context: Context,
+    plan: EmbeddingPlan,
+    encoder: Encoder,
+    rows: Iterable[tuple[int, object]],
+    contents: Contents,
+    remarks: list[str],
+) -> Any:
+    from ..embedding.batches import embed_rows, embed_texts_rows
+
+    if plan.kind == "text":
+        return embed_texts_rows(encoder, rows, batch_size=plan.batch_size, known=contents)
+    least_side_px = encoder.preparation.least_side_px
+    read = partial(context.read_image, least_side_px=least_side_px, remark=remarks.append)
+    return embed_rows(
+        encoder,
+        rows,
+        read=lambda source: read(plan.place(source)),
+        batch_size=plan.batch_size,
+        known=contents,
+    )
+
+
+def _measured(
+    context: Context,
+    plan: EmbeddingPlan,
+    rows: Iterable[tuple[int, object]],
+    too_long: list[str],
+) -> Iterator[tuple[int, object]]:
+    """Yield the rows, and note the texts that are longer than the model reads."""
+    from ..models.tokens import text_problem, text_read
+
+    folder = context.model_folder(plan.model)
+    for row_id, source in rows:
+        text = str(source)
+        if isinstance(source, str) and not text_problem(text):
+            read = text_read(folder, plan.model.fingerprint, text)
+            if read is not None:
+                # The first is shown, the others are counted.
+                too_long.append("" if too_long else read)
+        yield row_id, source
+
+
+def _failed(failure: Failure[int], contents: Contents) -> Failed:
+    is_missing = isinstance(failure.error.__cause__, (FileNotFoundError, NotADirectoryError))
+    stays = failure.key in contents.away
+    return Failed(failure.key, clip(failure.source), str(failure.error), is_missing, stays)
+
+
+def warn_of(context: Context, plan: EmbeddingPlan, tally: Tally) -> None:
+    """Say what a user has to know of a CONVERT; the last thing, as a warning may be an error."""
+    what = f"CONVERT USING {plan.model.name}"
+    cleared = [each for each in tally.failures if not each.stays]
+    gone = [each for each in tally.failures if each.stays and each.is_missing]
+    unread = [each for each in tally.failures if each.stays and not each.is_missing]
+    column, of_all = clip(plan.column), f"of {tally.total:,} {plan.kind}s"
+    if cleared:
+        warn_user(
+            f"{what}: {len(cleared):,} {of_all} could not be read, their {column} is NULL:"
+            f"{_shown(cleared)}{_where(plan, cleared, tally.total)}",
+            MediaWarning,
+        )
+    if unread:
+        warn_user(
+            f"{what}: {len(unread):,} {of_all} cannot be read any more, their {column} of before"
+            f" stays:{_shown(unread)}",
+            MediaWarning,
+        )
+    if gone:
+        first = ", ".join(each.source for each in gone[:SHOWN_FAILURES])
+        more = " …" if len(gone) > SHOWN_FAILURES else ""
+        warn_user(
+            f"{what}: {len(gone):,} images are not there any more; their {column} of before stays:"
+            f" {first}{more}",
+            MediaWarning,
+        )
+    if tally.too_long:
+        warn_user(
+            f"{what}: {len(tally.too_long):,} {of_all} are longer than the model reads and were"
+            f" cut, the first after {clip(tally.too_long[0][-40:])}; put long texts into several"
+            " rows",
+            ModelWarning,
+        )
+    if tally.remarks:
+        warn_user(_remarks(plan, tally.remarks, tally.total), MediaWarning)
+    if tally.no_drawings:
+        drawings.tell(context, what, tally.no_drawings[0])
+
+
+def _shown(failures: list[Failed]) -> str:
+    shown = "".join(f"\n  {each.source}: {each.reason}" for each in failures[:SHOWN_FAILURES])
+    more = len(failures) - SHOWN_FAILURES
+    return shown + (f"\n  and {more:,} more" if more > 0 else "")
+
+
+def _where(plan: EmbeddingPlan, cleared: list[Failed], total: int) -> str:
+    """Return what to do where not one file is there."""
+    if len(cleared) < total or not all(each.is_missing for each in cleared):
+        return ""
+    if plan.base_dir:
+        return f"\n  none of them is there; is base_dir={plan.base_dir!r} the folder they lie in?"
+    return (
+        "\n  none of them is there; paths start at the workspace: where they start at another"
+        " folder, such as that of their CSV file, say OPTIONS (base_dir='…')"
     )

@@ -21,7 +21,8 @@ def get_dataset(context: Context, arguments: Arguments, statement: GetDataset) -
     overwrite = arguments.option(statement, grammar.OVERWRITE)
     context.require_writable("GET THANOSQL DATASET")
     options = {
-        spec.name: arguments.option(statement, spec) for spec in (grammar.ROWS, grammar.SEED)
+        spec.name: arguments.option(statement, spec)
+        for spec in (grammar.ROWS, grammar.SEED, grammar.WIDTH, grammar.WORKERS)
     }
     entry = context.catalog().dataset(statement.name)
     fetch_dataset(

@@ -1,44 +1,44 @@
 """CONVERT into the very table its query reads: the column is added or filled, nothing else moves.
 
-What each row's vector was made from is kept in ``thanosql_sources``, one small number a row, so
-that the same statement run again embeds only what is missing or has changed.
+What each row's vector was made from is kept in ``thanosql_sources``, so that the same statement run
+again embeds only what is missing or has another content.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from itertools import islice
 from typing import cast
 
-from ..errors import (
-    MediaWarning,
-    NotSupportedError,
-    OperationalError,
-    WorkspaceError,
-    clip,
-    warn_user,
-)
+from ..errors import NotSupportedError, OperationalError, clip
 from ..language.names import quote_name, same_name
 from ..language.outline import outline
 from ..language.select import common_names
 from ..language.tree import Convert, TableName
 from ..stores.sqlite.database import Database
+from ..stores.sqlite.failures import Failures
+from ..stores.sqlite.sources import make_sources
+from .contents import Contents, is_gone, is_same_name, open_store
 from .context import Context
-from .filling import EmbeddingPlan, add_watched_column, fill
+from .embedding_plan import EmbeddingPlan, Failed, Tally
+from .filling import add_watched_column, fill, warn_of
+from .renumbering import follow_vacuum
 from .resolve import Resolver
 from .staging import KEY, Staging, with_keys
 from .tables import table_key
-from .target import Target, Writer, make_sources, shown
+from .target import Target, Writer
 from .unfinished import Unfinished, fill_staging
 
 
 def convert_in_place(
     resolver: Resolver, statement: Convert, plan: EmbeddingPlan, table: TableName
-) -> str:
-    """Fill the vector column of the rows that the query selects, and return their SELECT."""
+) -> tuple[str, Tally]:
+    """Fill the vector column of the rows that the query selects.
+
+    Returns:
+        The SELECT of the rows, and what became of them.
+    """
     context = resolver.context
     target = _target(context, statement, plan, table)
     staging = _stage(resolver, statement, plan, target, table)
@@ -46,20 +46,47 @@ def convert_in_place(
         target = replace(target, source=None)
         staging = _stage(resolver, statement, plan, target, table)
     context.encoder(plan.model)  # what cannot be loaded is to fail before anything is changed
-    with context.database.atomic() if plan.stops_on_error else nullcontext():
+    with (
+        context.database.atomic() if plan.stops_on_error else nullcontext(),
+        open_store(context) as store,
+    ):
+        contents = Contents(context, plan, store)
         if _has_other_vectors(context, plan, target):
-            _replace_vectors(context, plan, target, staging)
+            tally = _replace_vectors(context, plan, target, staging, contents)
         else:
-            column_id = _prepare_column(context, plan, target)
-            _fill(context, plan, target, staging, column_id)
+            column_id = _prepare_column(context, plan, target, staging, contents)
+            tally = _fill(context, plan, target, staging, column_id, contents)
+        _note_failures(context, plan, target, staging, tally)
     columns = ", ".join(
         f"t.{quote_name(name)}" if name == plan.column else f"r.{quote_name(name)}"
         for name in staging.result_columns
     )
-    return (
+    sql = (
         f"SELECT {columns} FROM {staging.table} AS r LEFT JOIN {target.table} AS t"
         f" ON {target.matches()}"
     )
+    return sql, tally
+
+
+def _note_failures(
+    context: Context, plan: EmbeddingPlan, target: Target, staging: Staging, tally: Tally
+) -> None:
+    """Write down which rows could not be read, and forget what was said of the others."""
+    failures = Failures(context.database, (target.schema, target.name, plan.column))
+    if not tally.failures and not failures.are_noted:
+        return
+    key = target.row_key()
+    rows = f"row_key IN (SELECT {key} FROM {staging.table} AS r)"
+    if len(target.keys) == 1:
+        there = f"SELECT 1 FROM {target.table} AS t WHERE t.{target.keys[0]} = row_key"
+        rows += f" OR NOT EXISTS ({there})"
+    with context.database.atomic():
+        failures.forget(rows)
+        if tally.failures:
+            failures.add(
+                f"(SELECT {key} FROM {staging.table} AS r WHERE r.{staging.row_id} = ?)",
+                ((each.row_id, each.source, each.reason) for each in tally.failures),
+            )
 
 
 def _stage(
@@ -126,7 +153,9 @@ def _keys(database: Database, schema: str, name: str) -> list[str]:
     return [quote_name(column) for _, column in primary_key]
 
 
-def _prepare_column(context: Context, plan: EmbeddingPlan, target: Target) -> int:
+def _prepare_column(
+    context: Context, plan: EmbeddingPlan, target: Target, staging: Staging, contents: Contents
+) -> int:
     """Make sure the vector column is there and is this model's, and return its registry id."""
     database, column = context.database, quote_name(plan.column)
     declared = {
@@ -150,7 +179,9 @@ def _prepare_column(context: Context, plan: EmbeddingPlan, target: Target) -> in
                 f"UPDATE {target.table} SET {column} = NULL WHERE {column} IS NOT NULL"
             )
         make_sources(database)
-        return add_watched_column(context, plan, target.schema, target.name)
+        column_id = add_watched_column(context, plan, target.schema, target.name)
+        follow_vacuum(context, plan, target, staging, column_id, contents)
+        return column_id
 
 
 def _holds_other_data(database: Database, target: Target, column: str) -> bool:
@@ -177,8 +208,8 @@ def _has_other_vectors(context: Context, plan: EmbeddingPlan, target: Target) ->
 
 
 def _replace_vectors(
-    context: Context, plan: EmbeddingPlan, target: Target, staging: Staging
-) -> None:
+    context: Context, plan: EmbeddingPlan, target: Target, staging: Staging, contents: Contents
+) -> Tally:
     """Put one model's vectors in place of another's, in one transaction at the end.
 
     Vectors of two models do not compare, so that a column must never hold both, and the old ones
@@ -187,15 +218,13 @@ def _replace_vectors(
     database = context.database
     _require_all_rows(context, plan, target, staging)
     staging.add_vector_column(plan.model.dimension)
-    states: dict[int, int] = {}
     unfinished = Unfinished(context, plan, target.schema, target.name)
     count = staging.count()
-    made = fill_staging(
-        context, plan, staging, unfinished, lambda rows: _stated(context, plan, rows, states)
-    )
+    tally = fill_staging(context, plan, staging, contents, unfinished, takes_note=True)
     if not count:
-        return
-    if not made:
+        return tally
+    if not tally.embedded + tally.reused:
+        warn_of(context, plan, tally)
         raise OperationalError(
             f"CONVERT USING {plan.model.name}: none of the {count:,} {plan.kind}s could be"
             f" embedded, and column {clip(plan.column)} of table {clip(target.name)} holds vectors"
@@ -204,8 +233,8 @@ def _replace_vectors(
     with database.atomic():
         _require_all_rows(context, plan, target, staging)  # others may have added some
         unfinished.forget()
-        column_id = _prepare_column(context, plan, target)
-        writer = Writer(context, plan, target, staging, column_id, states)
+        column_id = _prepare_column(context, plan, target, staging, contents)
+        writer = Writer(context, plan, target, staging, column_id, contents)
         rows = staging.sources(plan.column)
         while batch := [
             (cast("bytes | None", blob), row_id) for row_id, blob in islice(rows, 1000)
@@ -213,6 +242,7 @@ def _replace_vectors(
             writer.write(batch)
         writer.finish()
     unfinished.drop()
+    return tally
 
 
 def _require_all_rows(
@@ -237,84 +267,46 @@ def _require_all_rows(
 
 
 def _fill(
-    context: Context, plan: EmbeddingPlan, target: Target, staging: Staging, column_id: int
-) -> None:
-    """Embed the rows whose vector is missing or was made from another source."""
-    # What is embedded already, in the state its source has now, is not embedded again.
+    context: Context,
+    plan: EmbeddingPlan,
+    target: Target,
+    staging: Staging,
+    column_id: int,
+    contents: Contents,
+) -> Tally:
+    """Embed the rows whose vector is missing or was made from another content."""
+    # What is embedded already, in the state its source has now, is not read again.
     done = context.database.stream(
-        f"SELECT r.{staging.row_id}, s.state, r.{quote_name(plan.source)} FROM {staging.table} AS r"
-        f" CROSS JOIN {target.table} AS t ON {target.matches()}"
+        f"SELECT r.{staging.row_id}, s.state, s.content, r.{quote_name(plan.source)}"
+        f" FROM {staging.table} AS r CROSS JOIN {target.table} AS t ON {target.matches()}"
         f" CROSS JOIN main.thanosql_sources AS s"
         f" ON s.column_id = ? AND s.row_key = {target.row_key()}"
         f" WHERE length(t.{quote_name(plan.column)}) = ?",
         (column_id, 4 * plan.model.dimension),
     )
-    current, kept = set[int](), dict[int, object]()
-    for row_id, state, source in done:
-        now = source_state(context, plan, source)
-        if now == state:
+    current, gone = set[int](), list[Failed]()
+    for row_id, state, content, source in done:
+        now = contents.state(source)
+        if now == state and not plan.verifies:
             current.add(row_id)
         elif is_gone(now, state) and not plan.stops_on_error:
             # A disk that is not plugged in must not cost the vectors of all its pictures.
-            kept[row_id] = source
-    states: dict[int, int] = {}
-    pending = (
-        row for row in staging.sources(plan.source) if row[0] not in current and row[0] not in kept
-    )
-    writer = Writer(context, plan, target, staging, column_id, states)
-    count = staging.count() - len(current) - len(kept)
-    fill(context, plan, _stated(context, plan, pending, states), count, writer.write)
+            gone.append(Failed(row_id, clip(source), "its file is not there", True, True))
+        else:
+            if content is not None:
+                contents.had[row_id] = content
+            if is_same_name(now, state):
+                contents.away.add(row_id)
+    left = current | {each.row_id for each in gone}
+    pending = (row for row in staging.sources(plan.source) if row[0] not in left)
+    writer = Writer(context, plan, target, staging, column_id, contents)
+    count = staging.count() - len(left)
+    tally = fill(context, plan, contents.stated(pending), count, writer.write, contents)
     writer.finish()
     Unfinished(context, plan, target.schema, target.name).drop()
-    if kept:
-        warn_user(
-            f"CONVERT USING {plan.model.name}: {len(kept):,} images are not there any more; their"
-            f" {clip(plan.column)} of before stays: {shown(list(kept.values()))}",
-            MediaWarning,
-        )
-
-
-def _stated(
-    context: Context,
-    plan: EmbeddingPlan,
-    rows: Iterable[tuple[int, object]],
-    states: dict[int, int],
-) -> Iterator[tuple[int, object]]:
-    """Yield the rows, and note what each source is when it is read.
-
-    One that changes later has another state next time.
-    """
-    for row_id, source in rows:
-        states[row_id] = source_state(context, plan, source)
-        yield row_id, source
-
-
-def source_state(context: Context, plan: EmbeddingPlan, source: object) -> int:
-    """Return a number that changes when the source does.
-
-    Its upper half stands for the model and the text, path or bytes, its lower half for the bytes
-    again or for the size and time of the path's file, 0 where there is none.
-    """
-    digest = hashlib.blake2b(digest_size=8)
-    digest.update(repr((plan.kind, plan.model.fingerprint)).encode())
-    if isinstance(source, bytes):
-        digest.update(source)
-    else:
-        digest.update(repr(source).encode("utf-8", "surrogatepass"))
-    state = digest.digest()
-    if plan.kind == "image" and isinstance(source, str):
-        try:
-            status = context.workspace.locate(source).stat()
-            digest.update(repr((status.st_size, status.st_mtime_ns)).encode())
-            state = state[:4] + digest.digest()[:4]
-        except (OSError, ValueError, WorkspaceError):
-            state = state[:4] + bytes(4)  # a URL, or a file that is gone: reading it says what
-    return int.from_bytes(state, "big", signed=True)
-
-
-def is_gone(now: int, before: int) -> bool:
-    """Return whether a source's file was there before and is not now, all else being equal."""
-    return now != before and now >> 32 == before >> 32 and not now & 0xFFFFFFFF
+    tally.unchanged += len(current)
+    tally.failures += gone
+    return tally
 
 
 def unclear(table: TableName) -> NotSupportedError:

@@ -23,7 +23,7 @@ def resolve_list(resolver: Resolver, statement: List) -> RowsPlan | TablesPlan:
             ("model_name", "base", "source", "license", "description", "languages", "size"),
             tuple(
                 (
-                    *(e.name, e.base or None, e.source, e.license, e.description),
+                    *(e.name, e.base or None, e.shown_source, e.license, e.description),
                     *(", ".join(e.languages) or None, e.size or None),
                 )
                 for e in catalog.models.values()
@@ -31,5 +31,7 @@ def resolve_list(resolver: Resolver, statement: List) -> RowsPlan | TablesPlan:
         )
     return RowsPlan(
         ("dataset_name", "source", "license", "description"),
-        tuple((e.name, e.source, e.license, e.description) for e in catalog.datasets.values()),
+        tuple(
+            (e.name, e.shown_source, e.license, e.description) for e in catalog.datasets.values()
+        ),
     )

@@ -119,12 +119,16 @@ def install(
     """
     settle_own(context)
     own = context.workspace.models / name
-    folder = context.workspace.place(own)
-    present = None if overwrite else read_receipt(folder)
-    if present is not None and present.source == entry.source and not Path(entry.source).is_dir():
+    present = None if overwrite else read_receipt(context.workspace.locate(own))
+    if (
+        present is not None
+        and present.source == entry.shown_source
+        and not Path(entry.source).is_dir()
+    ):
         # Another database of this workspace has fetched the very same.
-        facts = inspect_folder(folder)
+        facts = inspect_folder(context.workspace.locate(own))
     else:
+        folder = context.workspace.place(own)
         goes = any(work.removes and work.destination == folder for work in context.state.unsettled)
         work, facts = prepare_model(
             entry,
@@ -144,7 +148,7 @@ def install(
                 Model(
                     name=name,
                     base=entry.base or facts.base,
-                    source=entry.source,
+                    source=entry.shown_source,
                     folder=_relative(own, context.workspace.root),
                     fingerprint=facts.fingerprint,
                     dimension=facts.dimension,
@@ -201,7 +205,7 @@ def _settle(workspace: Workspace, parent: Path, own: Path | None) -> None:
     Its own connections will settle what it has left.
     """
     try:
-        parent = workspace.locate(parent)
+        parent = workspace.writable(parent)
     except WorkspaceError:
         return
 

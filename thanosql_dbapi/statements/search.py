@@ -13,6 +13,7 @@ from ..language.tree import Query, Search, Value
 from ..planning.plans import NamedPlan, Plan, QueryVector, SearchPlan
 from ..stores.sqlite.compile import Compiled, compile_plan
 from ..stores.sqlite.registry import Model, VectorColumn
+from . import drawings
 from .resolve import Resolver, does_work
 from .tables import require_tables, tables_behind
 
@@ -133,6 +134,10 @@ def _embed(
     # Errors inside an SQL function lose their message in SQLite; raised here, they arrive.
     vector = resolver.context.embed_query(kind, model.name, value)
     assert vector is not None
+    if kind == "image" and drawings.is_of_concern(resolver.context, model):
+        image = value if isinstance(value, str) else bytes(value)
+        if drawings.is_no_drawing(resolver.context, image):
+            drawings.tell(resolver.context, f"SEARCH USING {model.name}", image)
     return QueryVector(kind, value, isinstance(written, str), vector)
 
 
@@ -212,6 +217,8 @@ def _check_model(resolver: Resolver, query: Query, column: str, model: Model) ->
     ]
     own = tables_behind(context.database, query)
     read = [each for each in named if (each.schema_name.lower(), each.table_name.lower()) in own]
+    if drawings.is_of_concern(context, model):
+        drawings.check_searched(context, model, read)
     others = [each for each in read or named if each.fingerprint != model.fingerprint]
     if not others or (not read and len(others) < len(named)):
         return

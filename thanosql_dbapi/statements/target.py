@@ -1,29 +1,23 @@
 """The table that a CONVERT in place fills: which of its rows are meant, and how they are written.
 
 Invariant: a vector is written only to the row that its source was read from. What each row's vector
-was made from is kept in ``thanosql_sources``, one small number a row.
+was made from is kept in ``thanosql_sources``, a row each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..errors import ConvertWarning, clip, warn_user
 from ..language.names import quote_name
-from ..stores.sqlite.database import Database
+from ..stores.sqlite.sources import WRITE
 from ..stores.sqlite.topk.change_log import shorten
+from .contents import Contents, vector_check
 from .context import Context
-from .filling import SHOWN_FAILURES, Batch, EmbeddingPlan
+from .embedding_plan import EmbeddingPlan
+from .filling import SHOWN_FAILURES, Batch
 from .staging import KEY, Staging
-
-_SOURCES = """
-CREATE TABLE IF NOT EXISTS main.thanosql_sources (
-    column_id INTEGER NOT NULL,
-    row_key NOT NULL,
-    state INTEGER NOT NULL,
-    PRIMARY KEY (column_id, row_key)
-) WITHOUT ROWID"""
 
 MOST_ARGUMENTS = 100
 """Of an SQL function: 127 before SQLite 3.48. https://www.sqlite.org/limits.html"""
@@ -117,11 +111,6 @@ def exact(values: Iterable[str]) -> str:
     return " || ".join(["'x'", *arrays])
 
 
-def make_sources(database: Database) -> None:
-    """Make the table of the sources' states where there is none."""
-    database.execute(_SOURCES)
-
-
 class Writer:
     """Writes vectors of staging rows to the rows of the table that they were made from.
 
@@ -131,7 +120,7 @@ class Writer:
         target: The table.
         staging: The rows.
         column_id: The column's number in the registry.
-        states: Staging row id to the state of its source; what is written is taken out.
+        contents: What the rows hold; what is written is taken out.
     """
 
     def __init__(
@@ -141,10 +130,10 @@ class Writer:
         target: Target,
         staging: Staging,
         column_id: int,
-        states: dict[int, int],
+        contents: Contents,
     ) -> None:
         self._database, self._plan, self._target = context.database, plan, target
-        self._staging, self._column_id, self._states = staging, column_id, states
+        self._staging, self._column_id, self._contents = staging, column_id, contents
         self._left: list[int] = []
         table, row_id = staging.table, staging.row_id
         keys = ", ".join(target.keys)
@@ -153,9 +142,8 @@ class Writer:
             f"UPDATE {target.table} SET {quote_name(plan.column)} = ? WHERE ({keys}) ="
             f" (SELECT {values} FROM {table} AS r WHERE r.{row_id} = ?)"
         )
-        self._state_sql = (
-            "INSERT OR REPLACE INTO main.thanosql_sources (column_id, row_key, state)"
-            f" SELECT ?, {target.row_key()}, ? FROM {table} AS r WHERE r.{row_id} = ?"
+        self._state_sql = WRITE.format(
+            select=f"SELECT ?, {target.row_key()}, ?, ?, ? FROM {table} AS r WHERE r.{row_id} = ?"
         )
         self._there_sql = (
             f"SELECT r.{row_id} FROM {table} AS r CROSS JOIN {target.table} AS t"
@@ -167,24 +155,36 @@ class Writer:
             f" FROM {target.table} AS t WHERE {target.has_keys()}) WHERE r.{row_id} = ?"
         )
 
-    def write(self, batch: Batch) -> None:
-        """Write a batch in one transaction; rows that have changed meanwhile are left."""
-        row_ids = [row_id for _, row_id in batch]
+    def write(self, batch: Batch, unchanged: Sequence[int] = ()) -> None:
+        """Write a batch in one transaction; rows that have changed meanwhile are left.
+
+        Args:
+            batch: The vectors.
+            unchanged: Rows whose vector stays, of whose source the state has changed.
+        """
+        row_ids = [*(row_id for _, row_id in batch), *unchanged]
+        if not row_ids:
+            return
+        states, contents = self._contents.states, self._contents.keys
         with self._database.atomic():
             span = min(row_ids), max(row_ids)
             there = {row_id for (row_id,) in self._database.rows(self._there_sql, span)}
             known = [(blob, row_id) for blob, row_id in batch if row_id in there]
-            made = [
-                (self._column_id, self._states[row_id], row_id)
+            made: list[tuple[int, int, bytes | None, int | None, int]] = [
+                (self._column_id, states[row_id], contents.get(row_id), vector_check(blob), row_id)
                 for blob, row_id in known
                 if blob is not None
+            ]
+            made += [
+                (self._column_id, states[row_id], contents.get(row_id), None, row_id)
+                for row_id in unchanged
+                if row_id in there
             ]
             self._database.execute_many(self._vector_sql, known)
             self._database.execute_many(self._state_sql, made)
             if self._again_sql:
                 self._database.execute_many(self._again_sql, [(row_id,) for _, row_id in known])
-        for row_id in row_ids:
-            del self._states[row_id]
+        self._contents.forget(row_ids)
         self._left += [row_id for row_id in row_ids if row_id not in there]
 
     def finish(self) -> None:

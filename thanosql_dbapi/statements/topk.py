@@ -34,8 +34,10 @@ from ..planning.arguments import Arguments
 from ..planning.plans import UNRESTRICTED, Plan, SearchPlan, TopK
 from ..stores.sqlite.compile import Compiled, compile_parts, compile_plan, compile_probe
 from ..stores.sqlite.database import Database
+from ..stores.sqlite.similarity import COMPARING
 from ..stores.sqlite.state import SearchStats
-from ..stores.sqlite.topk.matrices import Current, Declined, best_rows
+from ..stores.sqlite.topk.best import best_rows
+from ..stores.sqlite.topk.matrices import Current, Declined
 from ..stores.sqlite.topk.quantized import products_problem
 from ..vectors import to_vector
 from .context import Context
@@ -203,7 +205,7 @@ class _Candidates:
                 "other connections may write meanwhile; a transaction would keep them out"
             )
         own = self.context.state.own_functions
-        if own and (called := own.intersection(words_of(self.arguments.sql))):
+        if own and (called := own.intersection(words_of(self.arguments.sql) | COMPARING)):
             raise Declined(f"{min(called)!r} is a function of the program, which may have a memory")
         if problem := products_problem():
             raise Declined(problem)
@@ -227,7 +229,7 @@ class _Candidates:
             raise
         self.restriction[best.key] = condition
         self.parameters[place] = json.dumps(rows)
-        self.context.state.notes.append(Answer(Way.MATRIX, len(current.matrix), len(rows)))
+        self.context.state.answers.append(Answer(Way.MATRIX, len(current.matrix), len(rows)))
 
     def _current(self, best: TopK) -> Current:
         table = best.narrowing.table.table
@@ -293,7 +295,7 @@ class _Candidates:
 def _stats(context: Context, arguments: Arguments) -> SearchStats:
     """Return what was learnt of the statement's n-th SELECT of the best rows."""
     state = context.state
-    key = arguments.sql, len(state.notes)
+    key = arguments.sql, len(state.answers)
     if key not in state.search_stats and len(state.search_stats) >= _MOST_STATS:
         state.search_stats.clear()
     return state.search_stats.setdefault(key, SearchStats())
@@ -320,13 +322,13 @@ def _noted(context: Context) -> Iterator[None]:
     try:
         yield
     except Declined as reason:
-        context.state.notes.append(Answer(Way.SCAN, reason=str(reason)))
+        context.state.answers.append(Answer(Way.SCAN, reason=str(reason)))
     except MemoryError:
-        context.state.notes.append(Answer(Way.SCAN, reason="there is no memory for the matrix"))
+        context.state.answers.append(Answer(Way.SCAN, reason="there is no memory for the matrix"))
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorname", "SQLITE_INTERRUPT") == "SQLITE_INTERRUPT" and (
             str(error) == "interrupted"
         ):
             raise
         # The scan fails likewise, or it does not need what failed.
-        context.state.notes.append(Answer(Way.SCAN, reason=str(error)))
+        context.state.answers.append(Answer(Way.SCAN, reason=str(error)))

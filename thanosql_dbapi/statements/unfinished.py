@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterable, Iterator
 from ..errors import MediaError, OperationalError, WorkspaceError
 from ..language.names import quote_name
 from ..stores.sqlite.database import Database
+from .contents import Contents
 from .context import Context
-from .filling import Batch, EmbeddingPlan, Write, fill
+from .embedding_plan import EmbeddingPlan, Tally
+from .filling import Batch, fill
 from .staging import Staging
 
 TABLE = "thanosql_unfinished"
@@ -30,7 +32,6 @@ _CHUNK = 256
 
 Rows = Iterable[tuple[int, object]]
 """Row id in the staging table, and source."""
-States = Callable[[Rows], Iterator[tuple[int, object]]]
 
 
 class Unfinished:
@@ -51,7 +52,7 @@ class Unfinished:
         self._keys: dict[int, bytes] = {}
         self._keeps = not self._database.connection.in_transaction and bool(self._database.file())
 
-    def restore(self, rows: Rows, write: Write) -> set[int]:
+    def restore(self, rows: Rows, write: Callable[[Batch], None]) -> set[int]:
         """Have the vectors that are kept written, and return the ids of their rows."""
         if not self._is_there() or not self._database.row(
             f"SELECT 1 FROM main.{TABLE} WHERE target = ?", (self._target,)
@@ -120,10 +121,10 @@ class Unfinished:
         if isinstance(source, bytes):
             digest.update(source)
         else:
-            digest.update(repr(source).encode("utf-8", "surrogatepass"))
+            digest.update(repr(plan.place(source)).encode("utf-8", "surrogatepass"))
         if plan.kind == "image" and isinstance(source, str):
             try:
-                status = self._context.workspace.locate(source).stat()
+                status = self._context.workspace.locate(plan.place(source)).stat()
                 digest.update(repr((status.st_size, status.st_mtime_ns)).encode())
             except (OSError, ValueError, WorkspaceError):
                 pass  # a URL, or a file that is gone: reading it says what
@@ -146,56 +147,58 @@ def fill_staging(
     context: Context,
     plan: EmbeddingPlan,
     staging: Staging,
+    contents: Contents,
     unfinished: Unfinished | None = None,
-    states: States = iter,
-) -> int:
+    *,
+    takes_note: bool = False,
+) -> Tally:
     """Embed all rows of a staging table into its own vector column.
 
     Args:
         context: The connection.
         plan: What to embed with.
         staging: The rows.
+        contents: What is known of the rows by their content.
         unfinished: Where vectors are kept that a killed process would lose, if anywhere.
-        states: Yields the rows, and notes of each what its source is when it is read.
-
-    Returns:
-        The number of vectors.
+        takes_note: Whether ``contents`` is to hold what was noted of all rows afterwards.
 
     Raises:
         MediaError: An image cannot be read and the plan stops on errors.
     """
     database, vector = context.database, quote_name(plan.column)
-    made = 0
+    stated: Callable[[Rows], Rows] = contents.stated if takes_note else iter
 
     def store(batch: Batch) -> None:
-        nonlocal made
-        made += sum(blob is not None for blob, _ in batch)
         database.execute_many(
             f"UPDATE {staging.table} SET {vector} = ? WHERE {staging.row_id} = ?", batch
         )
 
-    def write(batch: Batch) -> None:
+    def write(batch: Batch, unchanged: list[int]) -> None:
+        assert not unchanged, "no row of a temporary table has a vector before"
         with database.atomic():
             store(batch)
             if unfinished and len(batch) < count:
                 unfinished.keep(batch)
+        if not takes_note:
+            contents.forget(row_id for _, row_id in batch)
 
     def restore(batch: Batch) -> None:
         with database.atomic():
             store(batch)
 
     restored = set[int]()
-    if unfinished:
-        restored = unfinished.restore(states(staging.sources(plan.source)), restore)
-    pending = states(row for row in staging.sources(plan.source) if row[0] not in restored)
+    if unfinished and not plan.verifies:
+        restored = unfinished.restore(stated(staging.sources(plan.source)), restore)
+    pending = stated(row for row in staging.sources(plan.source) if row[0] not in restored)
     if unfinished:
         pending = unfinished.noted(pending)
     count = staging.count() - len(restored)
     try:
-        fill(context, plan, pending, count, write)
+        tally = fill(context, plan, pending, count, write, contents)
     except (MediaError, WorkspaceError):
         # With on_error='fail' nothing is to be left. After any other error the rest can go on.
         if unfinished:
             unfinished.drop()
         raise
-    return made
+    tally.reused += len(restored)
+    return tally

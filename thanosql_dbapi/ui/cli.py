@@ -1,4 +1,4 @@
-"""The command line: ``thanosql demo``, ``thanosql photos.db``, ``thanosql photos.db "SQL"``."""
+"""The command line: ``thanosql demo``, ``thanosql doctor``, ``thanosql photos.db "SQL"``."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _EPILOG = """\
 Without SQL the database opens in a small shell, or runs the statements on standard input.
 
   thanosql demo                      see it work: the tutorial on drawn pictures
+  thanosql doctor                    what is installed, and what is in its way
   thanosql photos.db                 a shell
   thanosql photos.db "LIST MODEL"    one statement
   thanosql photos.db "SELECT * FROM photos" --csv > photos.csv
@@ -37,14 +38,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What follows its name; None takes them from ``sys.argv``.
 
     Returns:
-        The exit status: 0, 1 for a statement that failed, 130 after Ctrl-C.
+        The exit status: 0, 1 for a statement that failed or a problem that ``doctor`` found, 130
+        after Ctrl-C.
 
     Raises:
         SystemExit: argparse's, with status 2, for arguments that make no sense.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _demo(given[1:]) if given[:1] == ["demo"] else _database(given)
+        if given[:1] == ["demo"]:
+            return _demo(given[1:])
+        return _doctor(given[1:]) if given[:1] == ["doctor"] else _database(given)
     except (sqlite3.Error, sqlite3.Warning, KeyboardInterrupt) as error:
         if is_interrupted(error):
             return _INTERRUPTED
@@ -168,6 +172,21 @@ def _demo(given: list[str]) -> int:
     options = parser.parse_args(given)
     run_demo(_terminal(), options.folder, rows=options.rows, device=options.device)
     return 0
+
+
+def _doctor(given: list[str]) -> int:
+    from .doctor import examine
+
+    argparse.ArgumentParser(
+        prog="thanosql doctor",
+        description="Say what is installed here, which devices there are, and what is wrong.",
+    ).parse_args(given)
+    is_well = True
+    for finding in examine():
+        is_well = is_well and not finding.is_problem
+        mark = "!" if finding.is_problem else " "
+        print(f"{mark} {finding.what}: {finding.text}")
+    return int(not is_well)
 
 
 def _at_least_one(text: str) -> int:

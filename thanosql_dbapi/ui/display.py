@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import category
 
 from ..connection import Connection
 from ..errors import Error, ProgrammingError
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 WIDTH_PX = 240
 SHARP_WIDTH_PX = 2 * WIDTH_PX  # what a screen of two pixels to the point shows at that width
 _QUALITY = 85
+# Control characters, halves of characters, separators of lines and paragraphs.
+_COMMANDS = ("Cc", "Cs", "Zl", "Zp")
+# What changes the direction of the letters after it.
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _TALLEST = 6  # heights per width; a picture taller than this is shown narrower
 
 
@@ -127,7 +132,28 @@ def cell(value: object) -> str:
         numbers: Any = value
         head = ", ".join(f"{number:.3f}" for number in numbers[:3].tolist())
         return f"[{head}, … {len(numbers)}]" if len(numbers) > 3 else f"[{head}]"
-    return " ".join(str(value).splitlines())
+    return visible(" ".join(str(value).splitlines()))
+
+
+def visible(text: str) -> str:
+    r"""Return a text that a terminal shows and does not obey: control characters are escaped.
+
+    A file's name may hold a sequence that renames the window, clears the screen, or turns the rest
+    of the line around. Line feeds and tabs stay.
+
+    Example:
+        >>> print(visible("\x1b[2J\u202egpj.exe"))
+        \x1b[2J\u202egpj.exe
+    """
+    if text.isprintable():
+        return text
+    return "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    if character in "\n\t" or not (category(character) in _COMMANDS or character in _TURNS):
+        return character
+    return character.encode("unicode_escape").decode()
 
 
 def is_vector(value: object) -> bool:

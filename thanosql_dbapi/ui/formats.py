@@ -6,16 +6,21 @@ import base64
 import csv
 import json
 import math
+import re
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from .display import is_vector
+from .display import is_vector, visible
+
+# What JSON lets stand in a text although a terminal obeys it, or no file can hold it.
+_COMMANDS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def write_csv(file: TextIO, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     r"""Write a result as CSV with a line of names, by RFC 4180.
 
-    NULL is an empty field, a BLOB is base64, a vector a list in JSON.
+    NULL is an empty field, a BLOB is base64, a vector a list in JSON. A terminal gets control
+    characters escaped, a file as they are.
 
     Args:
         file: Opened with ``newline=""``: lines end with ``\r\n``.
@@ -25,9 +30,10 @@ def write_csv(file: TextIO, names: Sequence[str], rows: Sequence[Sequence[Any]])
     Source: https://www.rfc-editor.org/rfc/rfc4180
     """
     writer = csv.writer(file, lineterminator="\r\n")
-    writer.writerow(names)
+    shown = _shown if file.isatty() else _field
+    writer.writerow(map(shown, names))
     for row in rows:
-        writer.writerow(map(_field, row))
+        writer.writerow(map(shown, row))
 
 
 def write_json(file: TextIO, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -46,13 +52,23 @@ def write_json(file: TextIO, names: Sequence[str], rows: Sequence[Sequence[Any]]
     for index, row in enumerate(rows):
         file.write(",\n " if index else "\n ")
         item = dict(zip(keys, map(_item, row), strict=True))
-        file.write(json.dumps(item, ensure_ascii=False, allow_nan=False))
+        text = json.dumps(item, ensure_ascii=False, allow_nan=False)
+        file.write(_COMMANDS.sub(_escaped, text))
     file.write("\n]\n" if rows else "]\n")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def _field(value: Any) -> Any:
     value = _item(value)
     return json.dumps(value) if isinstance(value, list) else value
+
+
+def _shown(value: Any) -> Any:
+    value = _field(value)
+    return visible(value) if isinstance(value, str) else value
 
 
 def _item(value: Any) -> Any:

@@ -127,6 +127,8 @@ class ThanosqlMagics(Magics):
             print("Searching...", flush=True)  # noqa: T201
         with brief_warnings(_show_warning):
             outcome = run(connection, sql, parameters)
+        if outcome.report:
+            print(outcome.report, file=sys.stderr)  # noqa: T201
         if outcome.names is None:
             print("Success")  # noqa: T201
             return None

@@ -9,9 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..connection import Connection
-from ..errors import ConvertWarning, MediaWarning, ModelWarning, OperationalError
+from ..errors import (
+    ConvertWarning,
+    LicenseWarning,
+    MediaWarning,
+    ModelWarning,
+    OperationalError,
+)
 from ..language import grammar, parse, split_script
 from ..language.tree import Print, Search
+from ..planning.convert_report import ConvertReport
+from ..planning.report import Report
 
 if TYPE_CHECKING:
     from ..stores.sqlite.database import Parameters
@@ -41,12 +49,14 @@ class Outcome:
         names: Names of the result's columns; None where the statement returns no rows.
         rows: The rows, vectors as arrays.
         print_options: The options of a PRINT; None for another statement.
+        report: What a COPY or CONVERT did, as one sentence; ``""`` for another statement.
     """
 
     sql: str
     names: list[str] | None
     rows: list[tuple[Any, ...]]
     print_options: PrintOptions | None = None
+    report: str = ""
 
     @property
     def is_print(self) -> bool:
@@ -60,7 +70,7 @@ def run(connection: Connection, sql: str, parameters: Mapping[str, Any] | None =
     Raises:
         sqlite3.Error: As ``Cursor.execute``.
     """
-    bound = parameters or ()
+    bound, before = parameters or (), connection.report
     cursor = connection.cursor()
     cursor.row_factory = None
     try:
@@ -71,7 +81,31 @@ def run(connection: Connection, sql: str, parameters: Mapping[str, Any] | None =
         cursor.close()
     tree = parse(sql)
     options = _print_options(sql, tree, bound) if isinstance(tree, Print) else None
-    return Outcome(sql, names, rows, options)
+    report = connection.report
+    said = sentence(report) if report is not None and report is not before else ""
+    return Outcome(sql, names, rows, options, said)
+
+
+_COUNTS = (
+    *("added", "updated", "moved", "removed"),
+    *("converted", "reused", "unchanged", "failed", "empty"),
+)
+
+
+def sentence(report: Report) -> str:
+    """Return what a COPY or CONVERT did, in one sentence.
+
+    Example:
+        >>> sentence(Report("COPY", "photos", added=1200, unchanged=3))
+        'COPY photos: 1,200 added, 3 unchanged.'
+    """
+    counts = {name: getattr(report, name, 0) for name in _COUNTS}
+    counts["skipped"] = sum(each.count for each in report.skipped)
+    shown = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    where = ""
+    if isinstance(report, ConvertReport) and report.converted:
+        where = f", on {report.device} ({report.dtype})"
+    return f"{f'{report.statement} {report.table}'.rstrip()}: {shown or 'no rows'}{where}."
 
 
 def _print_options(sql: str, statement: Print, parameters: Parameters) -> PrintOptions:
@@ -126,7 +160,7 @@ def is_interrupted(error: BaseException) -> bool:
 @contextmanager
 def brief_warnings(show: Callable[[str, str], None]) -> Iterator[None]:
     """Give the driver's warnings to ``show(category_name, message)``, without file and line."""
-    ours = (MediaWarning, ConvertWarning, ModelWarning)
+    ours = (MediaWarning, ConvertWarning, ModelWarning, LicenseWarning)
     with warnings.catch_warnings():
         others = warnings.showwarning
         for category in ours:

@@ -75,6 +75,8 @@ class Shell:
         with brief_warnings(self.terminal.warn):
             outcome = run(self.connection, sql)
         self.terminal.show(self.connection, outcome)
+        if outcome.report:
+            self.terminal.note(outcome.report)
 
     def command(self, line: str) -> None:
         """Obey a line that begins with a dot.

@@ -70,6 +70,7 @@ class Terminal:
 
     def say(self, text: str, style: str = "") -> None:
         """Print one text as it is."""
+        text = display.visible(text)
         self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def say_code(self, code: str, lexer: Lexer | None = None) -> None:
@@ -77,10 +78,15 @@ class Terminal:
         from pygments import highlight
         from pygments.formatters import TerminalFormatter
 
+        code = display.visible(code)
         if self.console.color_system:
             # Not rich's own way with code, which cuts off what is wider than the terminal.
             code = str(highlight(code, lexer or sql_lexer(), TerminalFormatter())).rstrip("\n")
         print(code, file=self.console.file)
+
+    def note(self, text: str) -> None:
+        """Print what is no part of a result to standard error."""
+        self.errors.print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
 
     def warn(self, what: str, message: str) -> None:
         """Print a warning to standard error."""
@@ -91,9 +97,8 @@ class Terminal:
         self._complain(type(error).__name__, str(error), "red")
 
     def _complain(self, what: str, message: str, style: str) -> None:
-        self.errors.print(
-            f"{what}: {message}", style=style, markup=False, highlight=False, soft_wrap=True
-        )
+        text = display.visible(f"{what}: {message}")
+        self.errors.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
@@ -113,7 +118,12 @@ def table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
         values = [row[index] for row in rows if row[index] is not None]
         is_number = bool(values) and all(isinstance(value, (int, float)) for value in values)
         made.add_column(
-            Text(name, style="bold", no_wrap=True, overflow="ellipsis"),
+            Text(
+                display.visible(" ".join(name.splitlines())),
+                style="bold",
+                no_wrap=True,
+                overflow="ellipsis",
+            ),
             justify="right" if is_number else "left",
             # A number with an ellipsis would be another number.
             min_width=max(len(display.cell(value)) for value in values) if is_number else None,

@@ -1,4 +1,4 @@
-"""What COPY reads: files, folders of media, JSON records and data frames, as tables.
+"""What COPY reads: files, JSON records and data frames, as tables. Folders are in ``folder``.
 
 No SQL and no connection here, and no rule about which paths may be read: the caller asks the
 workspace first, for a path without links. A file is opened once, however often it is read. pyarrow,
@@ -19,7 +19,6 @@ from .arrow import parquet_table
 from .delimited import delimited_table
 from .files import describe, reading
 from .frame import frame_table
-from .media import media_table
 from .records import json_table, lines_table, records_table
 from .table import Cell, RetypedError, Row, Table
 from .workbook import workbook_table
@@ -31,7 +30,6 @@ __all__ = [
     "Row",
     "Table",
     "frame_table",
-    "media_table",
     "open_table",
     "records_table",
 ]

@@ -30,7 +30,6 @@ class Table:
             belongs to the iterator: it is closed at the end, by ``close()``, or when the
             iterator is dropped. Where ``total`` is None it may raise RetypedError.
         total: Number of rows, or None when it is not known beforehand.
-        skipped: Media files of a folder that got no row, being of another kind than the column.
 
     Example:
         >>> Table(("id",), ("INTEGER",), lambda: iter([(1,), (2,)]), 2).columns
@@ -41,7 +40,6 @@ class Table:
     types: tuple[str, ...]
     rows: Callable[[], Iterator[Row]]
     total: int | None
-    skipped: int = 0
 
 
 class RetypedError(Exception):

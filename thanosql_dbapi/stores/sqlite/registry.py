@@ -18,6 +18,7 @@ from typing import Any
 from ...errors import ModelError, clip
 from ...language.names import same_name
 from .database import Database
+from .sources import forgetting
 from .topk.change_log import unwatching, watched_columns
 
 PREFIX = "thanosql_"
@@ -230,10 +231,7 @@ class Registry:
             names = (known.schema_name, known.table_name, known.column_name)
             if tuple(name.lower() for name in names) == wanted:
                 statements += unwatching(self.database, number)
-                if self.database.table_columns("main", "thanosql_sources"):
-                    statements.append(
-                        f"DELETE FROM main.thanosql_sources WHERE column_id = {number}"
-                    )
+                statements += forgetting(self.database, number)
                 statements.append(f"DELETE FROM main.thanosql_vectors WHERE id = {number}")
         return statements
 

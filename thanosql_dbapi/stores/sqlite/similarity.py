@@ -5,6 +5,12 @@ from __future__ import annotations
 SHORTEST, LONGEST = 1e-12, 1e12
 """Lengths of vectors whose squares float32 sums without underflow or overflow."""
 
+COMPARING = frozenset(
+    {"cosine_similarity", "vec_distance_cosine", "vec_distance_l2"}
+    | {"length", "max", "min", "typeof", "zeroblob"}
+)
+"""Lower-case names of the SQL functions of the expression, which a program may have replaced."""
+
 
 def similarity(column: str, dimension: int, query_vector: str) -> str:
     """Return the SQL expression of a row's similarity to a query vector.

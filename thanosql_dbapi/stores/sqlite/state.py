@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...planning.answer import Answer
+from ...planning.report import Report
 from .memory import Memory
 
 if TYPE_CHECKING:
@@ -50,11 +51,14 @@ class State:
         memory: What was read of the database at the last moment.
         model_folders: The folders of models that were used, by what the registry says of them and
             their fingerprints.
-        notes: What answers each search of the last statement, and why.
+        answers: What answers each search of the last statement, and why.
         file_identity: Device and inode of the file that was opened, or None where unknown.
         unsettled: Model folders that wait for the end of a transaction.
         warned: What a warning was given of that is given once: a model, and a script it lacks.
         is_blind: Whether the connection can change vectors without running triggers.
+        report: What the last COPY or CONVERT did.
+        is_told_of_drawings: Whether a warning has said that the model knows drawings only.
+        known_drawings: The columns of vectors that were asked for it.
     """
 
     temporary: list[str] = field(default_factory=list)
@@ -66,8 +70,11 @@ class State:
     own_functions: set[str] = field(default_factory=set)
     memory: Memory = field(default_factory=Memory)
     model_folders: dict[tuple[str, str], KnownFolder] = field(default_factory=dict)
-    notes: list[Answer] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
     file_identity: tuple[int, int] | None = None
     unsettled: list[Installation] = field(default_factory=list)
     warned: set[tuple[str, str]] = field(default_factory=set)
     is_blind: bool = False
+    report: Report | None = None
+    is_told_of_drawings: bool = False
+    known_drawings: set[tuple[str, str, str]] = field(default_factory=set)

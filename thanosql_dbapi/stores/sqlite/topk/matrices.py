@@ -15,7 +15,6 @@ All facts of one statement are read in one snapshot.
 
 from __future__ import annotations
 
-import math
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -39,7 +38,7 @@ from .matrix import Column, Matrix, most_rows, read_matrix
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .quantized import Floats, Products
+    from .quantized import Products
 
 MOST_CHANGES = 1000
 """Changed rows that every search compares too; with more, the matrix is patched."""
@@ -51,8 +50,6 @@ FEWEST_FILED = 2000
 # One matrix serves all connections of a process, for as long as one of them uses it.
 _Key = tuple[str, Union[tuple[int, int], None], int, int, int]
 _shared: WeakValueDictionary[_Key, Matrix] = WeakValueDictionary()
-
-Probe = Callable[[list[int], int], list[float]]
 
 
 class Declined(Exception):  # noqa: N818 - no error: the scan answers
@@ -372,43 +369,3 @@ def _find_column(database: Database, table: TableName, name: str, dimension: int
     own = [each for each, _ in database.table_columns("main", found[1]) if same_name(each, name)]
     row_id = database.row_id("main", found[1])
     return Column(found[1], own[0], row_id, dimension) if own and row_id else None
-
-
-def best_rows(
-    current: Current, query: Floats, wanted: int, first: int, probe: Probe
-) -> tuple[list[int], list[float], int]:
-    """Return rows that include the top k of a statement.
-
-    Args:
-        current: The column.
-        query: float32 array (dimension,).
-        wanted: Rows that the statement asks for, >= 1.
-        first: How many of the best rows to begin with, >= wanted: a WHERE may drop some.
-        probe: ``probe(row ids, n)`` runs the statement over these rows alone and returns its
-            greatest n similarities, best first.
-
-    Returns:
-        The row ids, the statement's greatest similarities, one more than wanted where there is,
-        and how many of the best rows they had to be.
-
-    Raises:
-        Declined: A scan is quicker.
-    """
-    matrix, changed = current.matrix, current.changed
-    norm = float(np.linalg.norm(query.astype(np.float64)))
-    if not 0 < norm < math.inf:
-        raise Declined("the vector that rows are compared with has no direction")
-    if len(matrix.outliers) > MOST_CHANGES:
-        raise Declined(f"{len(matrix.outliers):,} vectors are zero or not finite")
-    # To look a row up by its id costs some five times what a scan takes to pass it.
-    asked, most = first, max(len(matrix) // 5, 500) + len(changed)
-    is_expensive = False
-    for rows, floor in matrix.candidates(query, changed, first, current.products):
-        if len(rows) > most:
-            break
-        values = probe(rows, wanted + 1)
-        if len(values) >= wanted and values[wanted - 1] >= floor:
-            return rows, values, asked
-        asked, most = asked * 8, max(len(matrix) // 50, 500) + len(changed)
-        is_expensive = True
-    raise Declined("too many rows would have to be compared one by one", is_expensive=is_expensive)

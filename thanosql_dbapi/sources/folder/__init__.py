@@ -1,0 +1,37 @@
+"""A folder of media: what is in it, what has changed since, and what the pictures' headers say.
+
+No SQL and no connection here. Which paths may be read, and which formats of pictures there are,
+the caller says. Pillow is imported only where suffixes are looked up and headers are read.
+"""
+
+from __future__ import annotations
+
+from .changes import Changes, Known, Rows, additions, all_changes
+from .digest import content_digest
+from .exclusion import Exclusion
+from .headers import COLUMNS as HEADER_COLUMNS
+from .headers import file_facts, read_headers
+from .suffixes import COLUMNS, column_of
+from .walk import File, Listing, Reason, Rules, file_of, sort_naturally, walk
+
+__all__ = [
+    "COLUMNS",
+    "HEADER_COLUMNS",
+    "Changes",
+    "Exclusion",
+    "File",
+    "Known",
+    "Listing",
+    "Reason",
+    "Rows",
+    "Rules",
+    "additions",
+    "all_changes",
+    "column_of",
+    "content_digest",
+    "file_facts",
+    "file_of",
+    "read_headers",
+    "sort_naturally",
+    "walk",
+]

@@ -1,0 +1,307 @@
+"""The media files in a folder, and why each other entry is left out.
+
+One entry that cannot be read never stops the rest. A link to a folder is followed where the
+statement may read its target, after all folders that lie there themselves; no folder is read
+twice, so that links cannot make a circle.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import NamedTuple
+
+from ...errors import SourceError
+from ...planning.report import Skipped
+from .exclusion import Exclusion, is_system_folder
+from .suffixes import COLUMNS, OTHER_PICTURES, RAW
+
+_DIGITS = re.compile("[0-9]+")
+_EXAMPLES = 3
+_SIGNED = 2**63
+
+LATEST_NS = _SIGNED - 1
+"""The latest time that SQLite can store in nanoseconds, in the year 2262; later ones become it."""
+
+
+class Reason(str, Enum):
+    """Why an entry got no row."""
+
+    UNREADABLE = "cannot be read"
+    NAME = "name is not UTF-8"
+    LINK = "link that is broken or leads to where statements may not read"
+    LOOP = "link to a folder that is read already"
+    RAW = "RAW picture"
+    PICTURE = "picture of a kind that is not read"
+    MEDIUM = "audio or video beside pictures"
+    OTHER = "no picture, audio or video"
+    SPECIAL = "not a regular file"
+    SYSTEM = "kept by a system or a program for itself"
+    HIDDEN = "hidden"
+    EXCLUDED = "excluded by the options"
+
+
+class File(NamedTuple):
+    """A media file.
+
+    Attributes:
+        path: As its row has it: relative to the workspace where it lies inside, with ``/``.
+        size: Bytes.
+        mtime_ns: Time of the last change, in nanoseconds since 1970.
+        inode: Its number in the file system; 0 where that has none.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+class Skips:
+    """Counts what is left out, by reason and suffix."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Reason, str], tuple[int, tuple[str, ...]]] = {}
+
+    def add(self, reason: Reason, suffix: str, example: str) -> None:
+        """Count one entry."""
+        count, examples = self._found.get((reason, suffix), (0, ()))
+        if len(examples) < _EXAMPLES:
+            examples += (example,)
+        self._found[reason, suffix] = count + 1, examples
+
+    def all(self) -> tuple[Skipped, ...]:
+        """Return what was counted, in the order of the reasons, the most frequent first."""
+        order = list(Reason)
+        found = sorted(
+            self._found.items(), key=lambda item: (order.index(item[0][0]), -item[1][0], item[0][1])
+        )
+        return tuple(
+            Skipped(reason.value, suffix, count, examples)
+            for (reason, suffix), (count, examples) in found
+        )
+
+
+@dataclass
+class Listing:
+    """What is in a folder.
+
+    Attributes:
+        files: The media files by column, as they were found.
+        skips: What is left out.
+    """
+
+    files: dict[str, list[File]] = field(default_factory=lambda: {each: [] for each in COLUMNS})
+    skips: Skips = field(default_factory=Skips)
+
+    @property
+    def column(self) -> str | None:
+        """The first column that has a file, or None."""
+        return next((column for column in COLUMNS if self.files[column]), None)
+
+    def take(self, column: str) -> list[File]:
+        """Return the files of one column; those of the others are skipped."""
+        for other in COLUMNS:
+            if other != column:
+                for file in self.files[other]:
+                    self.skips.add(Reason.MEDIUM, suffix_of(file.path), file.path)
+                self.files[other] = []
+        return self.files[column]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is read of a folder.
+
+    Attributes:
+        columns: The column for a file's path, by its suffix in lower case.
+        may_read: Whether statements may read a path whose links are resolved.
+        exclusion: What the user leaves out.
+        is_recursive: Whether folders in the folder are read.
+    """
+
+    columns: Mapping[str, str]
+    may_read: Callable[[Path], bool]
+    exclusion: Exclusion = field(default_factory=Exclusion)
+    is_recursive: bool = True
+
+
+def walk(folder: Path, relative_to: Path, rules: Rules) -> Listing:
+    """Return the media files under a folder.
+
+    Args:
+        folder: The folder, absolute, its links resolved.
+        relative_to: Paths inside this folder are relative to it; others are absolute.
+        rules: What is read.
+
+    Raises:
+        SourceError: The folder itself is missing or cannot be read.
+    """
+    return _Walk(folder, relative_to, rules).run()
+
+
+def file_of(path: str, status: os.stat_result) -> File:
+    """Return a file as a path and the operating system say that it is."""
+    time = max(-LATEST_NS, min(status.st_mtime_ns, LATEST_NS))
+    return File(path, status.st_size, time, _signed(status.st_ino))
+
+
+def suffix_of(name: str) -> str:
+    """Return a file's suffix in lower case, with the dot."""
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - a Path a file takes a second more
+
+
+def sort_naturally(files: list[File]) -> None:
+    """Sort files as people count: folder by folder, 2.jpg before 10.jpg, case aside."""
+    files.sort(key=lambda file: file.path)
+    files.sort(key=lambda file: _natural(file.path))
+
+
+def _natural(path: str) -> str:
+    """Return a sort key: the end of a name, then numbers by value, then letters."""
+    return _DIGITS.sub(_number, path.casefold()).replace("/", "\0")
+
+
+def _number(digits: re.Match[str]) -> str:
+    number = digits[0].lstrip("0")
+    return f"\1{chr(len(number))}{number}"
+
+
+class _Walk:
+    def __init__(self, folder: Path, relative_to: Path, rules: Rules) -> None:
+        is_inside = folder.is_relative_to(relative_to)
+        path = (folder.relative_to(relative_to) if is_inside else folder).as_posix()
+        self._start = "" if path == "." else f"{path.rstrip('/')}/"
+        self._folder, self._rules = folder, rules
+        self._listing = Listing()
+        self._skip = self._listing.skips.add
+        self._seen: set[tuple[int, int] | str] = set()
+        self._folders: list[tuple[str, str]] = []
+        self._links: list[tuple[str, str]] = []
+
+    def run(self) -> Listing:
+        try:
+            # A link to a folder around this one is a loop too.
+            self._seen = {_identity(str(each)) for each in self._folder.parents}
+            self._read(str(self._folder), "")
+        except OSError as error:
+            raise SourceError(
+                f"folder {str(self._folder)!r} cannot be read: {error.strerror or error}"
+            ) from error
+        while self._folders or self._links:
+            is_link = not self._folders
+            full, inside = self._links.pop(0) if is_link else self._folders.pop()
+            try:
+                self._read(full, inside)
+            except OSError as error:
+                self._unreadable(inside, error, "/")
+        return self._listing
+
+    def _read(self, full: str, inside: str) -> None:
+        """Read one folder; ``inside`` is its path in the folder that is read, with a final /."""
+        identity = _identity(full)
+        if identity in self._seen:
+            self._skip(Reason.LOOP, "/", self._start + inside)
+            return
+        self._seen.add(identity)
+        with os.scandir(full) as entries:
+            for entry in _readable(entries, lambda error: self._unreadable(inside, error, "/")):
+                try:
+                    self._examine(entry, inside)
+                except (OSError, ValueError) as error:
+                    self._unreadable(inside + entry.name, error, suffix_of(entry.name))
+
+    def _examine(self, entry: os.DirEntry[str], inside: str) -> None:
+        name = entry.name
+        path = inside + name
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            self._skip(Reason.NAME, suffix_of(_shown(name)), _shown(self._start + path))
+            return
+        is_link = entry.is_symlink()
+        is_folder = entry.is_dir()
+        suffix = f"{name}/" if is_folder else suffix_of(name)
+        if reason := self._left_out(name, path, inside, is_folder=is_folder):
+            self._skip(reason, suffix, self._start + path)
+        elif is_link and self._is_refused(entry, suffix, is_folder=is_folder):
+            self._skip(Reason.LINK, suffix, self._start + path)
+        elif is_folder:
+            (self._links if is_link else self._folders).append((entry.path, f"{path}/"))
+        else:
+            self._examine_file(entry, path, suffix)
+
+    def _examine_file(self, entry: os.DirEntry[str], path: str, suffix: str) -> None:
+        column = self._rules.columns.get(suffix)
+        if column is None:
+            self._skip(_kind(suffix), suffix, self._start + path)
+        elif not entry.is_file():
+            self._skip(Reason.SPECIAL, suffix, self._start + path)
+        else:
+            file = file_of(self._start + path, entry.stat())
+            self._listing.files[column].append(file)
+
+    def _left_out(self, name: str, path: str, inside: str, *, is_folder: bool) -> Reason | None:
+        if is_folder:
+            parent = inside.rstrip("/").rpartition("/")[2] or self._folder.name
+            if is_system_folder(name, parent):
+                return Reason.SYSTEM
+        if name.startswith("."):
+            return Reason.HIDDEN
+        is_deep = is_folder and not self._rules.is_recursive
+        if is_deep or self._rules.exclusion.excludes(path, is_folder=is_folder):
+            return Reason.EXCLUDED
+        return None
+
+    def _is_refused(self, entry: os.DirEntry[str], suffix: str, *, is_folder: bool) -> bool:
+        """Return whether a link is broken, or leads to media that statements may not read."""
+        try:
+            target = Path(entry.path).resolve(strict=True)
+        except (OSError, RuntimeError):  # a circle is a RuntimeError before Python 3.13
+            return True
+        is_wanted = is_folder or suffix in self._rules.columns
+        return is_wanted and not self._rules.may_read(target)
+
+    def _unreadable(self, inside: str, error: Exception, suffix: str) -> None:
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        self._skip(Reason.UNREADABLE, suffix, f"{_shown(self._start + inside)}: {why}")
+
+
+def _kind(suffix: str) -> Reason:
+    if suffix in RAW:
+        return Reason.RAW
+    return Reason.PICTURE if suffix in OTHER_PICTURES else Reason.OTHER
+
+
+def _readable(
+    entries: Iterator[os.DirEntry[str]], fail: Callable[[OSError], None]
+) -> Iterator[os.DirEntry[str]]:
+    """Yield the entries up to the first error of the file system."""
+    while True:
+        try:
+            entry = next(entries, None)
+        except OSError as error:
+            fail(error)
+            return
+        if entry is None:
+            return
+        yield entry
+
+
+def _identity(path: str) -> tuple[int, int] | str:
+    status = os.stat(path)  # noqa: PTH116 - one call a folder, and no Path is at hand
+    return (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
+
+
+def _signed(number: int) -> int:
+    """Return a number as SQLite can store it: some file systems count beyond 63 bits."""
+    return (number + _SIGNED) % (2 * _SIGNED) - _SIGNED
+
+
+def _shown(path: str) -> str:
+    r"""Return a path with \xe4 for each byte that is not UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -1,0 +1,201 @@
+"""What the rows of a CONVERT hold: by name, size and time without reading, by digest with reading.
+
+Two facts are kept of a vector. Its source's *state* is one number, which costs a ``stat``: the same
+state means that nothing has changed. Its source's *content* is a digest of the model and the bytes,
+which costs a read: the same content means the same vector, whatever the file is called and when it
+was written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ..embedding.known import Content
+from ..errors import WorkspaceError
+from ..models.vector_store import NAME, VectorStore
+from ..openfile import OpenFile
+from ..sources.folder.digest import content_digest
+from .context import Context
+from .embedding_plan import EmbeddingPlan
+
+VERSION = 1
+"""Part of every content: another number forgets all of them, e.g. when images are prepared
+otherwise."""
+
+# A larger file is no picture; it is read by the decoder alone, which looks at its first bytes.
+_MOST_BYTES = 1 << 31
+
+
+class Contents:
+    """The sources of a CONVERT's rows, by row id in the staging table; implements ``Known``.
+
+    Args:
+        context: The connection.
+        plan: What they are embedded with.
+        store: The vectors of the workspace.
+
+    Attributes:
+        states: The states of the rows' sources when they were read.
+        keys: The contents, as far as they are known.
+        had: The contents that the rows' own vectors were made from.
+        away: Rows whose own vector stays if their source cannot be read.
+    """
+
+    def __init__(self, context: Context, plan: EmbeddingPlan, store: VectorStore) -> None:
+        self._workspace, self._plan, self._store = context.workspace, plan, store
+        self._head = "\0".join((str(VERSION), plan.kind, plan.model.fingerprint)).encode()
+        self.states: dict[int, int] = {}
+        self.keys: dict[int, bytes] = {}
+        self.had: dict[int, bytes] = {}
+        self.away: set[int] = set()
+        self._files: dict[str, tuple[os.stat_result, bytes]] = {}
+
+    def stated(self, rows: Iterable[tuple[int, object]]) -> Iterator[tuple[int, object]]:
+        """Yield the rows, and note the state of each source when it is read.
+
+        One that changes later has another state next time.
+        """
+        for row_id, source in rows:
+            self.states[row_id] = self.state(source)
+            yield row_id, source
+
+    def state(self, source: object) -> int:
+        """Return a number that changes when the source does.
+
+        Its upper half stands for the model and the text, path or bytes, its lower half for the
+        bytes again or for the size and time of the path's file, 0 where there is none. The inode
+        is no part of it: some file systems number files anew each time they are mounted.
+        """
+        digest = self._named(source)
+        state = digest.digest()
+        if self._is_path(source):
+            try:
+                status = self._workspace.locate(self._plan.place(source)).stat()
+                digest.update(repr((status.st_size, status.st_mtime_ns)).encode())
+                state = state[:4] + digest.digest()[:4]
+            except (OSError, ValueError, WorkspaceError):
+                state = state[:4] + bytes(4)  # a URL, or a file that is gone: reading it says what
+        return int.from_bytes(state, "big", signed=True)
+
+    def name(self, source: object) -> int:
+        """Return the upper half of the state."""
+        return int.from_bytes(self._named(source).digest()[:4], "big", signed=True)
+
+    def _named(self, source: object) -> hashlib.blake2b:
+        digest = hashlib.blake2b(digest_size=8)
+        digest.update(repr((self._plan.kind, self._plan.model.fingerprint)).encode())
+        if isinstance(source, bytes):
+            digest.update(source)
+        else:
+            # As it is written: under another base_dir it is the same row's file, or not there.
+            digest.update(repr(source).encode("utf-8", "surrogatepass"))
+        return digest
+
+    def _is_path(self, source: object) -> bool:
+        return self._plan.kind == "image" and isinstance(source, str)
+
+    def content(self, source: object) -> Content | None:
+        """Return what a source holds; None for a URL, and for what cannot be read."""
+        if isinstance(source, bytes):
+            return Content(self._key(hashlib.sha256(source).digest()))
+        if not isinstance(source, str):
+            return None
+        if self._plan.kind == "text":
+            return Content(self._key(hashlib.sha256(source.encode()).digest()))
+        place = self._plan.place(source)
+        if not isinstance(place, str) or _is_url(place):
+            return None
+        try:
+            path = self._workspace.locate(place)
+            with OpenFile(path) as opened:
+                status = opened.status
+                if not opened.is_file or not 0 < status.st_size <= _MOST_BYTES:
+                    return None
+                digest = content_digest(opened)
+        except (OSError, ValueError, WorkspaceError):
+            return None  # the decoder says why
+        self._files[str(path)] = status, digest
+        return Content(self._key(digest), _stamp(status))
+
+    def is_still(self, source: object, content: Content) -> bool:
+        """Return whether the file of a source has the size and time that it had."""
+        if content.stamp is None:
+            return True
+        try:
+            place = self._plan.place(source)
+            return _stamp(self._workspace.locate(str(place)).stat()) == content.stamp
+        except (OSError, ValueError, WorkspaceError):
+            return False
+
+    def has(self, key: int, content: bytes) -> bool:
+        """Return whether a row's own vector was made from this content."""
+        return self.had.get(key) == content
+
+    def vector(self, content: bytes) -> bytes | None:
+        """Return the vector that the workspace knows of this content."""
+        return self._store.get(content)
+
+    def keep(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+        """Keep vectors by their contents."""
+        self._store.put(pairs)
+
+    def forget(self, row_ids: Iterable[int]) -> None:
+        """Forget what was noted of rows that are written."""
+        for row_id in row_ids:
+            self.states.pop(row_id, None)
+            self.keys.pop(row_id, None)
+            self.had.pop(row_id, None)
+            self.away.discard(row_id)
+
+    def take_digests(self) -> list[tuple[str, int, int, int, bytes]]:
+        """Return (path, size, mtime_ns, inode, digest) of the files read since the last call.
+
+        Paths are relative to the workspace inside it, as COPY of a folder writes them.
+        """
+        files, self._files = self._files, {}
+        root = self._workspace.root
+        return [
+            (_relative(Path(path), root), status.st_size, status.st_mtime_ns, status.st_ino, digest)
+            for path, (status, digest) in files.items()
+        ]
+
+    def _key(self, digest: bytes) -> bytes:
+        return hashlib.sha256(self._head + b"\0" + digest).digest()
+
+
+def open_store(context: Context) -> VectorStore:
+    """Return the vectors of the connection's workspace, by content; close it after use."""
+    models = context.workspace.models
+    # A link leads out of the workspace, where nothing is written.
+    can_write = not context.settings.is_read_only and not models.is_symlink()
+    return VectorStore(models / NAME, can_write=can_write)
+
+
+def is_gone(now: int, before: int) -> bool:
+    """Return whether a source's file was there before and is not now, all else being equal."""
+    return now != before and is_same_name(now, before) and not now & 0xFFFFFFFF
+
+
+def is_same_name(now: int, before: int) -> bool:
+    """Return whether two states are of one model and one path, text or BLOB."""
+    return now >> 32 == before >> 32
+
+
+def vector_check(vector: bytes) -> int:
+    """Return a number that tells a vector from others."""
+    return int.from_bytes(hashlib.blake2b(vector, digest_size=8).digest(), "big", signed=True)
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _is_url(text: str) -> bool:
+    return text[:8].lower().startswith(("http://", "https://", "file:"))
+
+
+def _relative(path: Path, root: Path) -> str:
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()

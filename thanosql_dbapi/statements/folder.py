@@ -1,0 +1,310 @@
+"""COPY of a folder: a row a file, kept in step with the folder by ``append`` and ``sync``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from ..embedding.formats import header_readers, picture_suffixes
+from ..errors import OperationalError, WorkspaceError, clip
+from ..language import grammar
+from ..language.names import same_name
+from ..language.tree import Copy
+from ..openfile import OpenFile
+from ..planning.arguments import Arguments
+from ..planning.report import Report, Skipped
+from ..sources.folder import (
+    COLUMNS,
+    HEADER_COLUMNS,
+    Changes,
+    Exclusion,
+    File,
+    Known,
+    Listing,
+    Rows,
+    Rules,
+    additions,
+    all_changes,
+    column_of,
+    content_digest,
+    file_facts,
+    read_headers,
+    sort_naturally,
+    walk,
+)
+from ..sources.tables import Row, Table
+from ..stores.sqlite.files import Files
+from ..workspace import is_folder
+from .context import Context
+from .folder_messages import nothing_found, nothing_left, warn_of_skipped
+from .folder_rows import PathColumn, PathRows, is_gone, is_under
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """The options that only a folder takes.
+
+    Attributes:
+        exclude: The patterns of what is left out.
+        is_recursive: Whether folders in the folder are read.
+        has_headers: Whether the columns with what pictures' headers say are wanted.
+        may_be_empty: Whether ``sync`` may find nothing, and remove all rows.
+    """
+
+    exclude: tuple[str, ...]
+    is_recursive: bool
+    has_headers: bool
+    may_be_empty: bool
+
+
+@dataclass(frozen=True)
+class FolderCopy:
+    """A COPY of a folder.
+
+    Attributes:
+        folder: The folder, its links resolved.
+        options: What is read of it.
+        name: The table's name, for messages.
+        table: Its qualified, quoted name.
+        declared: The columns of a table that is there and stays; empty where it is made.
+        is_sync: Whether rows follow the files.
+        store: Makes the table, or adds rows to it.
+    """
+
+    folder: Path
+    options: FolderOptions
+    name: str
+    table: str
+    declared: Sequence[str]
+    is_sync: bool
+    store: Callable[[Table], object]
+
+
+def folder_options(arguments: Arguments, statement: Copy) -> FolderOptions:
+    """Return the options that only a folder takes.
+
+    Raises:
+        StatementError: One has a value of another type.
+    """
+    patterns: list[str] = []
+    given = statement.option(grammar.EXCLUDE.name)
+    for each in [] if given is None else arguments.several(given.value):
+        if not isinstance(each, (str, type(None))):
+            raise arguments.error(
+                f"option 'exclude' must be a pattern or a list of patterns, got {clip(each)}",
+                given or statement,
+                "e.g. exclude=['*.tmp', 'private/']",
+            )
+        patterns += [each] if each else []
+    return FolderOptions(
+        tuple(patterns),
+        arguments.option(statement, grammar.RECURSIVE),
+        arguments.option(statement, grammar.EXIF),
+        arguments.option(statement, grammar.ALLOW_EMPTY),
+    )
+
+
+def refuse_folder_options(arguments: Arguments, statement: Copy, *, is_sync: bool) -> None:
+    """Raise where an option is given that only a folder takes.
+
+    Raises:
+        StatementError: One is given.
+    """
+    of_folders = (grammar.EXCLUDE, grammar.RECURSIVE, grammar.EXIF, grammar.ALLOW_EMPTY)
+    given = next((each.name for each in of_folders if statement.option(each.name)), None)
+    if given is not None or is_sync:
+        what = "if_exists='sync'" if given is None else f"option {given!r}"
+        raise arguments.error(
+            f"COPY: {what} is for folders, and FROM names no folder; nothing was changed",
+            statement.option(given or "if_exists") or statement,
+        )
+
+
+def copy_folder(context: Context, copied: FolderCopy) -> None:
+    """Make a table of a folder's files, or bring one in step with them; all or nothing.
+
+    Raises:
+        SourceError: The folder is missing, cannot be read, or has no media file.
+        OperationalError: The table has no column for paths.
+    """
+    listing = _listing(context, copied)
+    column = _column(copied, listing)
+    files = listing.take(column)
+    skipped = listing.skips.all()
+    may_be_empty = copied.is_sync and (copied.declared or copied.options.may_be_empty)
+    if not files and not may_be_empty:
+        raise nothing_found(copied.folder, skipped)
+    database = context.database
+    with database.atomic():
+        if copied.declared:
+            changes, known = _bring_in_step(context, copied, column, files, skipped)
+        else:
+            changes, known = Changes(added=files), {}
+        sort_naturally(changes.added)
+        if changes.added or not copied.declared:
+            copied.store(_table(context, copied.options, column, changes.added))
+        if not context.settings.is_read_only:
+            _remember(context, changes, known)
+    context.state.report = Report(
+        "COPY",
+        copied.name,
+        len(changes.added),
+        len(changes.updated),
+        len(changes.moved),
+        len(changes.removed),
+        len(changes.unchanged),
+        skipped,
+    )
+    # The last: where warnings are errors, all is done.
+    warn_of_skipped(copied.folder, copied.name, skipped)
+
+
+def _listing(context: Context, copied: FolderCopy) -> Listing:
+    if not is_folder(copied.folder):
+        return Listing()
+    rules = Rules(
+        column_of([each for each, extra in picture_suffixes().items() if extra is None]),
+        context.workspace.holds,
+        Exclusion(copied.options.exclude),
+        copied.options.is_recursive,
+    )
+    return walk(copied.folder, context.workspace.root, rules)
+
+
+def _column(copied: FolderCopy, listing: Listing) -> str:
+    """Return the column for the paths: that of the table where there is one."""
+    if not copied.declared:
+        return listing.column or COLUMNS[0]
+    known = [each for each in COLUMNS if any(same_name(each, name) for name in copied.declared)]
+    if not known:
+        raise OperationalError(
+            f"COPY: table {clip(copied.name)} has no column {clip(listing.column or COLUMNS[0])}"
+            f" (it has {', '.join(copied.declared)}); nothing was changed"
+        )
+    return listing.column if listing.column in known else known[0]
+
+
+def _opener(context: Context) -> Callable[[str], OpenFile]:
+    """Return what opens the file of a path, checked anew: a link may have been changed."""
+    workspace = context.workspace
+    # Absolute, so that no name stands for one's own home.
+    return lambda path: workspace.open(workspace.root / path)
+
+
+def _table(context: Context, options: FolderOptions, column: str, files: Sequence[File]) -> Table:
+    """Return the rows of files; what the headers say is read as they are asked for."""
+
+    def rows() -> Iterator[Row]:
+        if not options.has_headers:
+            return ((file.path,) for file in files)
+        return _with_headers(context, files)
+
+    columns, types = [column], ["TEXT"]
+    if options.has_headers:
+        columns += HEADER_COLUMNS.keys()
+        types += HEADER_COLUMNS.values()
+    return Table(tuple(columns), tuple(types), rows, len(files))
+
+
+def _with_headers(context: Context, files: Sequence[File]) -> Iterator[Row]:
+    headers = read_headers(files, _opener(context), header_readers())
+    return ((file.path, *header) for file, header in zip(files, headers, strict=True))
+
+
+def _bring_in_step(
+    context: Context,
+    copied: FolderCopy,
+    column: str,
+    files: Sequence[File],
+    skipped: Sequence[Skipped],
+) -> tuple[Changes, Mapping[str, Known]]:
+    """Change the rows that are there; new files get no row yet.
+
+    Returns:
+        What has changed, and what was known of the files by path.
+    """
+    root = str(context.workspace.root)
+    rows = PathColumn(context.database, copied.table, column, root)
+    facts = ("file_size", "modified_at")
+    with_facts = copied.options.has_headers and all(
+        any(same_name(fact, name) for name in copied.declared) for fact in facts
+    )
+    found = rows.read(with_facts=with_facts)
+    known = _known(context, copied, found, files)
+    if copied.is_sync:
+        if not files and not copied.options.may_be_empty:
+            raise nothing_left(copied.folder, copied.name, len(known.inside), skipped)
+        changes = all_changes(
+            known, files, is_gone(root, files), lambda file: _digest(context, file)
+        )
+    else:
+        changes = additions(known, files)
+    spelled = found.spelled
+    rows.remove(text for path in changes.removed for text in spelled[path])
+    rows.move({text: new.path for old, new in changes.moved.items() for text in spelled[old]})
+    if copied.options.has_headers:
+        rows.add_header_columns(copied.declared)
+        _update_headers(context, rows, found, changes)
+    return changes, known.known
+
+
+def _known(context: Context, copied: FolderCopy, found: PathRows, files: Sequence[File]) -> Rows:
+    """Return the rows that matter, with what is remembered of their files."""
+    relative = _start(copied.folder, context.workspace.root)
+    is_inside = is_under(relative, is_recursive=copied.options.is_recursive)
+    inside = {path for path in found.spelled if is_inside(path)}
+    new = {file[1:] for file in files if file.inode and file.path not in inside}
+    known: dict[str, Known] = {}
+    outside = set()
+    for path, facts in Files(context.database).all():
+        if path in inside:
+            known[path] = facts
+        elif copied.is_sync and facts[:3] in new and path in found.spelled:
+            known[path] = facts
+            outside.add(path)
+    return Rows(inside, outside, known)
+
+
+def _start(folder: Path, root: Path) -> str:
+    """Return what the paths of a folder's files begin with; empty for the workspace itself."""
+    path = (folder.relative_to(root) if folder.is_relative_to(root) else folder).as_posix()
+    return "" if path == "." else f"{path.rstrip('/')}/"
+
+
+def _digest(context: Context, file: File) -> bytes | None:
+    try:
+        with _opener(context)(file.path) as opened:
+            return content_digest(opened)
+    except (OSError, WorkspaceError):  # not the same file, as far as anybody can say
+        return None
+
+
+def _update_headers(context: Context, rows: PathColumn, found: PathRows, changes: Changes) -> None:
+    """Write what headers say to the rows where that is missing or of an older file."""
+    stale = []
+    there = chain(changes.updated.items(), changes.unchanged.items(), changes.moved.items())
+    for path, file in there:
+        if found.facts.get(path) != file_facts(file):
+            texts = [file.path] if path in changes.moved else found.spelled[path]
+            stale += [(text, file) for text in texts]
+    if stale:
+        headers = read_headers((file for _, file in stale), _opener(context), header_readers())
+        rows.set_headers((text, *header) for (text, _), header in zip(stale, headers, strict=True))
+
+
+def _remember(context: Context, changes: Changes, known: Mapping[str, Known]) -> None:
+    """Write down what files are like now, as far as it is not known."""
+    seen = [
+        file
+        for file in chain(
+            changes.added,
+            changes.updated.values(),
+            changes.moved.values(),
+            changes.unchanged.values(),
+        )
+        if (before := known.get(file.path)) is None or before[:3] != file[1:]
+    ]
+    if seen:
+        Files(context.database).remember(seen, changes.digests)
