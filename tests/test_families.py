@@ -20,6 +20,7 @@ from thanosql_dbapi.models.encoder import Encoder
 from thanosql_dbapi.models.families import registry
 from thanosql_dbapi.models.families.clip import Clip
 from thanosql_dbapi.models.families.registry import read_family
+from thanosql_dbapi.models.folder import inspect_folder
 from thanosql_dbapi.models.numbers import check_config
 from thanosql_dbapi.sources.catalog import load_catalog
 
@@ -506,3 +507,26 @@ def test_a_long_text_says_where_it_was_cut(
     assert 0 < kept < len(text)
     whole, part = Encoder(made("siglip2"), device="cpu").embed_texts([text, text[:kept]])
     assert np.abs(whole - part).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    "words", ["spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "vocab.txt"]
+)
+def test_the_hub_gives_every_familys_words(words: str) -> None:
+    from thanosql_dbapi.sources.hub import choose_files
+
+    names = ["config.json", words, "model.safetensors", "flax_model.msgpack", "README.md"]
+    assert sorted(choose_files(names)) == sorted(names[:3])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_fingerprint_follows_every_file_of_the_tokenizer(
+    name: str, made: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(made(name), tmp_path / "copy"))
+    seen = {inspect_folder(folder).fingerprint}
+    for file in read_family(folder).tokenizer_files:
+        content = (folder / file).read_text() if (folder / file).exists() else ""
+        (folder / file).write_text(content + "\n")
+        seen.add(inspect_folder(folder).fingerprint)
+    assert len(seen) == 1 + len(read_family(folder).tokenizer_files)

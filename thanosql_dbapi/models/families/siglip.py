@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ModelError
-from ..files import CONFIG, PROCESSOR, TOKENIZER, TOKENIZER_CONFIG, read_json, refuse_links
+from ..files import (
+    CONFIG,
+    PROCESSOR,
+    TOKENIZER,
+    TOKENIZER_CONFIG,
+    read_config,
+    read_json,
+    refuse_links,
+)
 from ..numbers import wrong_number
 from .protocol import (
     DIMENSION_LIMIT,
@@ -32,6 +40,7 @@ from .protocol import (
 from .tensors import clip_layers, layer_norm, linear
 
 SPIECE = "spiece.model"
+_GEMMA_WORDS = 256_000
 _HALF = (0.5, 0.5, 0.5)
 _WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -172,6 +181,9 @@ def _is_second(folder: Path) -> bool:
     made = str(_settings(folder).get("tokenizer_class", ""))
     if made.startswith(("Gemma", "Siglip2")):
         return True
+    text = read_config(folder).get("text_config")
+    if isinstance(text, dict) and text.get("vocab_size") == _GEMMA_WORDS:
+        return True  # somebody has saved the tokenizer under another class
     if (folder / PROCESSOR).is_file():
         return str(read_json(folder, PROCESSOR).get("processor_class", "")).startswith("Siglip2")
     return False
