@@ -196,7 +196,8 @@ def _download(hub: HubSource, progress: Progress, allowed_hosts: Sequence[str]) 
             for name in names:
                 meter = _meter(advance)
                 if sizes[place + name] >= _LARGE_BYTES:
-                    _fetch_blob(hub, place + name, commit, where, Progress(meter.show), allowed_hosts)
+                    shown = Progress(meter.show)
+                    _fetch_blob(hub, place + name, commit, where, shown, allowed_hosts)
                 bars = {"tqdm_class": meter} if _takes_tqdm(hf_hub_download) else {}
                 path = hf_hub_download(hub.repo, place + name, revision=commit, **where, **bars)
                 paths[name] = Path(path)
