@@ -92,13 +92,18 @@ def inspect_folder(folder: Path) -> ModelFacts:
 
 
 def inner_folder(folder: Path) -> Path:
-    """Return the folder with the model: the one given, or the only one in it that has one.
+    """Return the folder with the model: the one given, or that in a sentence-transformers folder.
 
     sentence-transformers writes the model to ``0_CLIPModel``, beside its own ``modules.json``.
     """
     if not folder.is_dir() or (folder / CONFIG).exists():
         return folder
-    found = [each for each in folder.iterdir() if not each.is_symlink() and _is_model(each)]
+    has_modules = (folder / "modules.json").is_file()
+    found = [
+        each
+        for each in folder.iterdir()
+        if (has_modules or each.name.startswith("0_")) and not each.is_symlink() and _is_model(each)
+    ]
     return found[0] if len(found) == 1 else folder
 
 
