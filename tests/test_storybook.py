@@ -314,4 +314,4 @@ def test_searches_find_what_was_asked_for(reader: Reader) -> None:
     ]
     found = score(queries, scenes, vectors, reader)
     assert found.queries > 20
-    assert found.dtype > 0.95, found.worst
+    assert found.precision > 0.95, found.worst
