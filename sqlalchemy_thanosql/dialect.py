@@ -43,9 +43,9 @@ HIDDEN_PREFIX = "thanosql_"
 # These need to run outside of a transaction, or end one themselves: SQLite ignores some PRAGMAs
 # inside one, and refuses VACUUM and DETACH.
 _NO_BEGIN = re.compile(
-    r"(?:\s|;|--[^\n]*(?:\n|$)|/\*.*?\*/)*"
+    r"(?:\s|;|--[^\n]*\n|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*"  # a comment matches in one way only
     r"(?:PRAGMA|VACUUM|ATTACH|DETACH|BEGIN|COMMIT|END|ROLLBACK)\b",
-    re.IGNORECASE | re.DOTALL,
+    re.IGNORECASE,
 )
 _LEGACY_TRANSACTION_CONTROL = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL, of Python 3.12
 _MAY_HAVE_OWN_CONTROL = hasattr(sqlite3.Connection, "autocommit")

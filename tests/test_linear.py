@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -81,3 +82,27 @@ def test_more_texts_than_a_result_has_columns(converted: Connection) -> None:
     sql = SEARCH[1:-1].replace("text='a cat'", "texts=?")
     with pytest.raises(StatementError, match="250,000 texts and images"):
         converted.execute(sql, (["a cat"] * 250_000,))
+
+
+COMMENTS = """
+import sqlite3, sqlalchemy, thanosql_dbapi
+engine = sqlalchemy.create_engine("thanosql://", isolation_level=None)
+connection = thanosql_dbapi.connect(":memory:")
+for piece in ("-", "--\\n", "/**/", "/***/", "/*a*/", "--x\\n/**/", ";", " "):
+    for end in ("", "x", "alte", "VACUU", "*/"):
+        text = piece * 3000 + end
+        for execute in (connection.execute, engine.connect().exec_driver_sql):
+            try:
+                execute(text)
+            except (sqlite3.Error, sqlalchemy.exc.SQLAlchemyError):
+                pass
+print("done")
+"""
+
+
+def test_many_comments_before_a_word() -> None:
+    """A process of its own: an expression that tries all ways never ends."""
+    run = subprocess.run(
+        [sys.executable, "-c", COMMENTS], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert run.stdout == "done\n", run.stderr

@@ -31,7 +31,10 @@ _executemany = sqlite3.Cursor.executemany
 _OperationalError = sqlite3.OperationalError
 _SYNTAX = ": syntax error"
 
-_ALTER = re.compile(r"(?:[ \t\n\v\f\r\ufeff;]|--[^\n]*|/\*[\s\S]*?\*/)*alter\b", re.IGNORECASE)
+# Each comment matches in one way only, or a text of many would be tried in all ways.
+_ALTER = re.compile(
+    r"(?:[ \t\n\v\f\r\ufeff;]|--[^\n]*\n|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*alter\b", re.IGNORECASE
+)
 # How a text begins that begins with ALTER: the expression alone costs most texts more.
 _BEFORE_ALTER = frozenset("aA;-/ \t\n\v\f\r\ufeff")
 
