@@ -305,7 +305,7 @@ def leftovers(workspace: Path) -> list[str]:
     found = [
         str(path.relative_to(workspace))
         for path in workspace.rglob("*")
-        if path.name.startswith(".") and not path.name.startswith(".queries.db")
+        if path.name.startswith(".") and not path.name.startswith((".queries.db", ".vectors.db"))
     ]
     if (workspace / "photos.db").exists():
         plain = sqlite3.connect(workspace / "photos.db")
