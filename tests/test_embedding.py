@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import pickle
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -799,6 +801,22 @@ def test_other_errors_end_it_and_leave_no_thread(error: BaseException) -> None:
     kind = error if isinstance(error, type) else type(error)
     with pytest.raises(kind, match=r"damaged|^$"):
         list(batches)
+    assert not decode_threads()
+
+
+def test_too_many_open_files_are_no_fault_of_an_image() -> None:
+    """Its vector would be NULL in place of the one before."""
+
+    def read(source: int) -> Image.Image:
+        if source == 6:
+            try:
+                raise OSError(errno.EMFILE, "Too many open files")
+            except OSError as error:
+                raise MediaError("image 6 cannot be read") from error
+        return grey(source)
+
+    with pytest.raises(sqlite3.OperationalError, match="Too many open files.*ulimit -n"):
+        list(embed_rows(Fake(), ((n, n) for n in range(40)), read=read, batch_size=4))
     assert not decode_threads()
 
 

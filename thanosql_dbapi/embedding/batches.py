@@ -8,6 +8,7 @@ memory does not grow with the number of rows.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -17,7 +18,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
-from ..errors import MediaError, ModelError, ProgrammingError, WorkspaceError, clip
+from ..errors import (
+    MediaError,
+    ModelError,
+    OperationalError,
+    ProgrammingError,
+    WorkspaceError,
+    clip,
+)
 from ..models.protocol import AnyEncoder, Pixels, Vectors
 from ..models.tokens import text_problem
 from .known import KNOWS_NOTHING, Known
@@ -212,10 +220,12 @@ def _finish(encoder: AnyEncoder, pending: _Pending[K], known: Known) -> Batch[K]
         try:
             found[position] = job.result()
         except (MediaError, WorkspaceError) as exc:
+            _require_files(exc)
             errors[position] = exc
         except ModelError:
             raise
         except Exception as exc:  # whatever a row is, the others are embedded
+            _require_files(exc)
             shown = clip(pending.rows[position][1])
             why = "not enough memory" if isinstance(exc, MemoryError) else clip(str(exc), 200)
             error = MediaError(f"image {shown} cannot be read: {type(exc).__name__}: {why}")
@@ -244,6 +254,21 @@ def _finish(encoder: AnyEncoder, pending: _Pending[K], known: Known) -> Batch[K]
     if picked:
         batch.vectors = np.stack([vectors[origin] for origin in picked])
     return batch
+
+
+def _require_files(error: BaseException) -> None:
+    """Raise OperationalError where an image cannot be opened because too many files are.
+
+    That says nothing of the image: its vector must not become NULL for it.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
+            raise OperationalError(
+                f"images cannot be opened: {cause.strerror}; close some files or raise the limit"
+                " (ulimit -n), and run the statement again"
+            ) from error
+        cause = cause.__cause__ or cause.__context__
 
 
 def _vectors(encoder: AnyEncoder, found: dict[int, _Read], batch: Batch[K]) -> dict[int, Any]:
