@@ -815,7 +815,7 @@ def test_too_many_open_files_are_no_fault_of_an_image() -> None:
                 raise MediaError("image 6 cannot be read") from error
         return grey(source)
 
-    with pytest.raises(sqlite3.OperationalError, match="Too many open files.*ulimit -n"):
+    with pytest.raises(sqlite3.OperationalError, match=r"Too many open files.*ulimit -n"):
         list(embed_rows(Fake(), ((n, n) for n in range(40)), read=read, batch_size=4))
     assert not decode_threads()
 
