@@ -195,6 +195,7 @@ def outcome(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)  # of sqlite3's own date adapters
             connection.execute(sql, parameters).fetchall()
     except Exception as error:
         return error
@@ -256,12 +257,17 @@ def test_no_name_leads_out_of_pep_249(hall: thanosql_dbapi.Connection, sql: str)
     assert [each for each in wrong if each] == []
 
 
+def is_whole(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 @pytest.mark.parametrize("sql", FUNCTIONS)
 def test_no_argument_leads_out_of_pep_249(hall: thanosql_dbapi.Connection, sql: str) -> None:
     found = [(outcome(hall, sql, (value,)), value) for value in VALUES]
     wrong = [
-        # A number or an array that SQLite keeps as another type is not there to be named.
-        fault(error, value if isinstance(value, str) else None)
+        # A number or an array that SQLite keeps as another type is not there to be named, nor half
+        # a surrogate pair, which Python 3.12 and later bind and do not give to the function.
+        fault(error, value if isinstance(value, str) and is_whole(value) else None)
         for error, value in found
         if not isinstance(error, SQLITES_OWN)
     ]

@@ -177,7 +177,10 @@ def absolute(root: Path, text: str) -> Path:
         reason = getattr(error, "strerror", None) or error
         reason = "its links lead in a circle" if is_circle else reason
         raise WorkspaceError(f"path {clip(text)} cannot be looked up: {reason}") from error
-    assert full is not None
+    if full is None:  # a link of /proc whose file is gone
+        raise WorkspaceError(
+            f"path {clip(text)} cannot be looked up: a link on the way leads nowhere"
+        )
     return full
 
 
