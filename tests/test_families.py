@@ -352,7 +352,7 @@ def values_on_cpu(true: Any) -> Any:
 
 
 @pytest.fixture
-def offering(workspace: Path, clip_folder: Path) -> thanosql_dbapi.Connection:
+def offering(workspace: Path, clip_folder: Path) -> Iterator[thanosql_dbapi.Connection]:
     """A connection whose catalog has the tiny CLIP as an English and as a bilingual model."""
     entries = {
         "english": {"source": "tiny_clip", "languages": ["en"], "license": "CC-BY-NC-4.0"},
@@ -362,7 +362,11 @@ def offering(workspace: Path, clip_folder: Path) -> thanosql_dbapi.Connection:
     entries["both"]["license"] = "MIT"
     catalog = workspace / "catalog.json"
     catalog.write_text(json.dumps({"models": entries}))
-    return thanosql_dbapi.connect(workspace / "a.db", catalog=catalog, progress=False, device="cpu")
+    connection = thanosql_dbapi.connect(
+        workspace / "a.db", catalog=catalog, progress=False, device="cpu"
+    )
+    yield connection
+    connection.close()
 
 
 def test_a_licence_without_commercial_use_is_said_when_the_model_is_got(

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -269,5 +270,5 @@ def test_no_credentials_of_a_catalog(
         assert secret not in "".join(str(each) for each in (caught.value, listed))
         assert secret.encode() not in written
     assert "hunter2" not in said
-    with sqlite3.connect(tmp_path / "t.db") as plain:
+    with closing(sqlite3.connect(tmp_path / "t.db")) as plain:
         assert "hunter2" not in "\n".join(plain.iterdump())

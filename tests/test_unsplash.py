@@ -351,13 +351,14 @@ def test_a_second_process_is_sent_away(
     unsplash: Unsplash, connection: thanosql.Connection, tmp_path: Path
 ) -> None:
     unsplash.images.latency_s = 0.8
-    first = threading.Thread(target=connection_of(tmp_path).execute, args=(STATEMENT,))
-    first.start()
-    while not unsplash.images.asked and first.is_alive():
-        time.sleep(0.01)
-    with pytest.raises(thanosql.SourceError, match="another process is getting it"):
-        connection.execute(STATEMENT)
-    first.join()
+    with contextlib.closing(connection_of(tmp_path)) as other:
+        first = threading.Thread(target=other.execute, args=(STATEMENT,))
+        first.start()
+        while not unsplash.images.asked and first.is_alive():
+            time.sleep(0.01)
+        with pytest.raises(thanosql.SourceError, match="another process is getting it"):
+            connection.execute(STATEMENT)
+        first.join()
     assert len(rows_of(folder_of(connection))) == NUMBER
 
 
