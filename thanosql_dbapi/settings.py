@@ -119,24 +119,17 @@ def read_boolean(text: str) -> bool:
     return word in _TRUE
 
 
-def _read_bytes(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        raise ValueError from None  # without int's own message
-    if number < 0:
-        raise ValueError("0 or more bytes")
-    return number
+def _read_count(least: int, unit: str) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise ValueError from None  # without int's own message
+        if number < least:
+            raise ValueError(f"{least} or more {unit}")
+        return number
 
-
-def _read_pixels(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        raise ValueError from None  # without int's own message
-    if number < 1:
-        raise ValueError("1 or more pixels")
-    return number
+    return read
 
 
 def _read_folder(text: str) -> str:
@@ -281,7 +274,7 @@ OPTIONS: Mapping[str, Option] = {
         Option(
             "cache_bytes",
             "a number of bytes",
-            _read_bytes,
+            _read_count(0, "bytes"),
             lambda value: type(value) is int,
             DEFAULT_CACHE_BYTES,
             "most bytes of memory for the vectors of one column; 0 keeps none; default: 4 GiB",
@@ -291,7 +284,7 @@ OPTIONS: Mapping[str, Option] = {
         Option(
             "max_image_pixels",
             "a number of pixels",
-            _read_pixels,
+            _read_count(1, "pixels"),
             lambda value: type(value) is int,
             DEFAULT_IMAGE_PIXELS,
             "most pixels of an image to decode; a larger JPEG is read at a half, a quarter or an"

@@ -18,7 +18,7 @@ import httpcore
 import httpx
 
 from .addresses import Reach, UnknownHostError
-from .transport import KEPT_S, errors_of_httpx, proxy_of, ssl_context
+from .transport import KEPT_S, core_request, errors_of_httpx, proxy_of, ssl_context
 
 
 class AsyncTransport(httpx.AsyncBaseTransport):
@@ -46,22 +46,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         """Send a request, and return the answer as far as its headers."""
         if proxy := proxy_of(request.url):
             return await self._by_proxy(request, proxy)
-        url = httpcore.URL(
-            scheme=request.url.raw_scheme,
-            host=request.url.raw_host,
-            port=request.url.port,
-            target=request.url.raw_path,
-        )
         with errors_of_httpx():
-            answer = await self._pool.handle_async_request(
-                httpcore.Request(
-                    method=request.method,
-                    url=url,
-                    headers=request.headers.raw,
-                    content=request.stream,
-                    extensions=request.extensions,
-                )
-            )
+            answer = await self._pool.handle_async_request(core_request(request))
         return httpx.Response(
             answer.status,
             headers=answer.headers,

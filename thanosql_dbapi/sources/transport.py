@@ -74,22 +74,8 @@ class Transport(httpx.BaseTransport):
         """Send a request, and return the answer as far as its headers."""
         if proxy := proxy_of(request.url):
             return self._by_proxy(request, proxy)
-        url = httpcore.URL(
-            scheme=request.url.raw_scheme,
-            host=request.url.raw_host,
-            port=request.url.port,
-            target=request.url.raw_path,
-        )
         with errors_of_httpx():
-            answer = self._pool.handle_request(
-                httpcore.Request(
-                    method=request.method,
-                    url=url,
-                    headers=request.headers.raw,
-                    content=request.stream,
-                    extensions=request.extensions,
-                )
-            )
+            answer = self._pool.handle_request(core_request(request))
         return httpx.Response(
             answer.status,
             headers=answer.headers,
@@ -191,6 +177,20 @@ class _Stream(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
+
+
+def core_request(request: httpx.Request) -> httpcore.Request:
+    """Return a request of httpx as httpcore takes it."""
+    url = request.url
+    return httpcore.Request(
+        method=request.method,
+        url=httpcore.URL(
+            scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+        ),
+        headers=request.headers.raw,
+        content=request.stream,
+        extensions=request.extensions,
+    )
 
 
 @contextmanager
