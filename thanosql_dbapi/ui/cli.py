@@ -14,7 +14,8 @@ from .._version import __version__
 from ..connection import Connection
 from ..errors import ProgrammingError
 from ..opening import open_database
-from ..settings import OPTIONS, Option, OptionError
+from ..option import Option, OptionError
+from ..settings import OPTIONS
 from .session import brief_warnings, is_interrupted, run, statements_of
 
 _DESCRIPTION = "Ask your pictures a question in SQL."

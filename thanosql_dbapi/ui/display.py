@@ -8,13 +8,12 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
 from ..connection import Connection
 from ..errors import Error, ProgrammingError
-from ..opening import is_url
+from ..places import is_elsewhere, join
 from .session import Outcome, PrintOptions
 
 if TYPE_CHECKING:
@@ -206,10 +205,10 @@ def _read(
     name = f"<{len(value):,} bytes>" if isinstance(value, bytes) else str(value)
     context = connection._context()
     try:
-        if isinstance(value, str) and not is_url(value) and not value.startswith("file:"):
-            if base_dir:
-                value = name = str(Path(base_dir) / value)
+        if isinstance(value, str) and base_dir:
+            value = name = join(base_dir, value)
+        if isinstance(value, str) and not is_elsewhere(value) and value[:5].lower() != "file:":
             name = str(context.workspace.locate(value))
-        return name, context.read_image(value), None
+        return name, context.pictures.open(value), None
     except Error as error:
         return name, None, str(error)
