@@ -50,7 +50,7 @@
   });
   dialog.addEventListener("close", () => {
     part("picture").replaceChildren();
-    buttons[current].focus();
-    buttons[current].scrollIntoView({ block: "nearest" });
+    buttons[current].focus({ preventScroll: true });
+    buttons[current].scrollIntoView({ block: "nearest", behavior: "instant" });
   });
 })();
