@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from ..embedding.known import Content
@@ -56,6 +58,7 @@ class Contents:
         self.away: set[int] = set()
         self._files: dict[str, tuple[os.stat_result, bytes]] = {}
         self._seen = Files(context.database)
+        self._folders: dict[str, str] = {}
 
     def stated(self, rows: Iterable[tuple[int, object]]) -> Iterator[tuple[int, object]]:
         """Yield the rows, and note the state of each source when it is read.
@@ -93,10 +96,26 @@ class Contents:
                 return None
             if found.is_far:
                 return self._seen.facts(place) or "never listed"
-            status = self._workspace.locate(found.holder.path).stat()
+            status = self._status(found.holder.path)
             return status.st_size, status.st_mtime_ns
         except (OSError, ValueError, SourceError, WorkspaceError):
             return None  # a file that is gone: reading it says what
+
+    def _status(self, place: str) -> os.stat_result:
+        """Return the status of a path's file.
+
+        A folder's links are resolved once: a collection has many files a folder.
+        """
+        folder, name = os.path.split(place)
+        if name not in ("", os.curdir, os.pardir):
+            known = self._folders.get(folder)
+            if known is None:
+                known = self._folders[folder] = str(self._workspace.locate(folder or os.curdir))
+            with suppress(FileNotFoundError):  # another normal form of its name may be there
+                status = os.lstat(f"{known}{os.sep}{name}")
+                if not stat.S_ISLNK(status.st_mode):
+                    return status
+        return self._workspace.locate(place).stat()
 
     def name(self, source: object) -> int:
         """Return the upper half of the state."""

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MediaError, NotSupportedError, SourceError, clip
 from ..places import is_elsewhere, parse
+from ..settings import Settings
 from ..sources.network import without_secrets
+from ..sources.policy import SourcePolicy
 from ..sources.reader import Reader
 
 if TYPE_CHECKING:
@@ -34,6 +36,11 @@ class Pictures:
 
     def __init__(self, reader: Reader, max_pixels: int) -> None:
         self._reader, self._max_pixels = reader, max_pixels
+
+    @classmethod
+    def of(cls, settings: Settings) -> Pictures:
+        """Return what opens pictures as a connection does."""
+        return cls(Reader(SourcePolicy.of(settings)), settings.max_image_pixels)
 
     def is_far(self, source: Any) -> bool:
         """Return whether reading a source waits for a network."""
