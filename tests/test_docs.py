@@ -41,6 +41,7 @@ TWINS = (
     "security",
     "picture-formats",
     "your-photos",
+    "remote",
 )
 HOME = "/home/me/photos"
 """What the pages print where the workspace's path stands."""
