@@ -189,7 +189,21 @@ class SourceError(OperationalError):
 
 
 class WorkspaceError(ProgrammingError):
-    """A path outside the folders that the connection's statements may read or write."""
+    """A path outside the folders that the connection's statements may read or write.
+
+    Args:
+        reason: What is wrong.
+        folder: The folder that ``connect`` would have to allow; None where that would not help.
+    """
+
+    def __init__(self, reason: str, folder: str | None = None) -> None:
+        self.reason, self.folder = reason, folder
+        super().__init__(
+            reason
+            if folder is None
+            else f"{reason}; move it there, or open the connection with"
+            f" allowed_directories=[{folder!r}]"
+        )
 
 
 class ExtensionError(NotSupportedError):

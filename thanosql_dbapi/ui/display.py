@@ -46,8 +46,10 @@ def cell(value: object) -> str:
     r"""Return a value as one line of text for a table in a terminal.
 
     Example:
-        >>> [cell(value) for value in (0.31655998, 3, "a\nb", None, b"1234")]
-        ['0.316560', '3', 'a b', 'NULL', '<4 bytes>']
+        >>> [cell(value) for value in (0.31655998, 3, None, b"1234")]
+        ['0.316560', '3', 'NULL', '<4 bytes>']
+        >>> print(cell("a\nb\x07"))
+        a\nb\x07
     """
     if value is None:
         return "NULL"
@@ -59,7 +61,7 @@ def cell(value: object) -> str:
         numbers: Any = value
         head = ", ".join(f"{number:.3f}" for number in numbers[:3].tolist())
         return f"[{head}, … {len(numbers)}]" if len(numbers) > 3 else f"[{head}]"
-    return visible(" ".join(str(value).splitlines()))
+    return visible(str(value)).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def visible(text: str) -> str:
