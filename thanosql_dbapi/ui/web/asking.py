@@ -194,6 +194,10 @@ def _statement(connection: Connection, searchable: Searchable, question: Questio
             else f"cosine_similarity({vector}, :vector)"
         )
         conditions = [*conditions, f"{vector} IS NOT NULL"]
+        if question.like:
+            itself, keys = row_condition(searchable.keys, question.like)
+            conditions.append(f"NOT ({itself})")
+            bound = {**bound, **keys}
         sql = (
             f"SELECT {', '.join(columns)}, {similarity} AS {_SIMILARITY} FROM {table}"
             f" WHERE {' AND '.join(conditions)} ORDER BY {similarity} DESC"
@@ -306,15 +310,16 @@ def _hit(searchable: Searchable, names: Sequence[str], row: Sequence[Any]) -> Hi
     values = dict(zip(searchable.shown, row[count:], strict=False))
     source = values.get(searchable.source)
     name = PurePath(source).name if isinstance(source, str) and source else path
-    told = values.get(searchable.caption) if searchable.caption else None
+    told = (column for column in searchable.captions if values.get(column) not in (None, ""))
+    caption = next(told, None)
     similarity = row[names.index(_SIMILARITY)] if _SIMILARITY in names else None
     shown = [(column, value) for column, value in values.items() if value not in (None, "")]
     return Hit(
         path,
         similarity,
         name,
-        str(told or ""),
-        tuple((column, str(value)) for column, value in shown if column != searchable.caption),
+        str(values[caption]) if caption else "",
+        tuple((column, str(value)) for column, value in shown if column != caption),
     )
 
 

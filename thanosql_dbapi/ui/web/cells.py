@@ -89,6 +89,6 @@ async def _picture(
 def _image(address: str, name: str) -> Markup:
     return Markup(
         f'<a href="{escape(address)}"><img src="{escape(address)}" alt="" loading="lazy"'
-        f' height="{_HEIGHT_PX}" style="max-width: 16em; object-fit: contain"></a>'
-        f"<br><small>{escape(name)}</small>"
+        f' height="{_HEIGHT_PX}" style="display: block; max-width: 16em; object-fit: contain"></a>'
+        f"<small>{escape(name)}</small>"
     )

@@ -13,13 +13,13 @@ from ...language.grammar import IMAGE_COL
 from ...language.names import quote_name, same_name
 from ...stores.sqlite.database import Database
 from ...stores.sqlite.registry import PREFIX, Registry
-
-CAPTIONS = ("caption", "photo_description", "ai_description", "description", "title")
-"""Columns that describe a picture, the best first."""
+from ..sections import CAPTIONS
 
 _SAMPLE_ROWS = 2000
-_MOST_CHOICES = 30
+_MOST_CHOICES, _LONGEST_CHOICE = 30, 40
 _MOST_FILTERS = 12
+# Two words, or a folder and a name.
+_WORDS = re.compile(r"\w\s+\w|\w[/\\]\w")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d.*)?")
 
 
@@ -76,10 +76,10 @@ class Searchable:
     rows: int
 
     @property
-    def caption(self) -> str | None:
-        """The column that describes a picture, if there is one."""
+    def captions(self) -> tuple[str, ...]:
+        """The columns that describe a picture, the best first."""
         lower = {name.lower(): name for name in self.shown}
-        return next((lower[name] for name in CAPTIONS if name in lower), None)
+        return tuple(lower[name] for name in CAPTIONS if name in lower)
 
     @property
     def date(self) -> str | None:
@@ -216,8 +216,12 @@ def _kind(values: Sequence[Any]) -> Kind | None:
     texts = [value for value in values if isinstance(value, str)]
     if len(texts) == len(values) and all(map(_DATE.fullmatch, texts)):
         return Kind.DATE
-    is_short = max(map(len, map(str, values))) <= 40
-    return Kind.CHOICE if is_short and len(set(values)) <= _MOST_CHOICES else Kind.TEXT
+    longest = max(map(len, map(str, values)))
+    if longest <= _LONGEST_CHOICE and len(set(values)) <= _MOST_CHOICES:
+        return Kind.CHOICE
+    # Identifiers: nobody knows a part of one.
+    words = sum(bool(_WORDS.search(text)) for text in texts)
+    return Kind.TEXT if words > len(values) / 20 else None
 
 
 def _waiting(database: Database, searchable: set[str]) -> list[tuple[str, str]]:

@@ -16,11 +16,11 @@ from urllib.parse import parse_qsl, urlencode
 from datasette.database import QueryInterrupted
 from datasette.utils import tilde_decode, tilde_encode
 from datasette.utils.asgi import Forbidden, Request, Response
-from jinja2 import Environment, PackageLoader
 
 from ...language.names import quote_name
 from ...settings import Settings
-from ..display import thumbnail
+from ..templating import data_url, environment_of, source
+from ..thumbnails import thumbnail
 from .asking import (
     LONGEST_TEXT,
     MOST_PAGES,
@@ -42,13 +42,9 @@ UPLOAD_BYTES = 64 * 2**20
 
 _QUERY_WIDTH_PX = 240
 _LANGUAGE_COOKIE = "thanosql_language"
-_STATIC = {"pictures.css": "text/css", "pictures.js": "text/javascript"}
-_TEMPLATES = Environment(
-    loader=PackageLoader("thanosql_dbapi.ui.web"),
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_STYLE = "pictures.css"
+_STATIC = {_STYLE: "text/css", "pictures.js": "text/javascript"}
+_TEMPLATES = environment_of("thanosql_dbapi.ui.web")
 _PICTURES = Pictures()
 
 View = Callable[[Any, Request], Awaitable[Response]]
@@ -152,6 +148,8 @@ async def static(datasette: Any, request: Request) -> Response:
     if kind is None:
         return Response.text("404 Not Found\n", status=404)
     body = (resources.files(__package__) / "static" / name).read_text(encoding="utf-8")
+    if name == _STYLE:
+        body = source(environment_of("thanosql_dbapi.ui"), "look.css") + body
     headers = {"cache-control": "no-cache"}
     return Response(body, headers=headers, content_type=f"{kind}; charset=utf-8")
 
@@ -225,7 +223,7 @@ def _question(
 
 
 async def _value(database: SearchableDatabase, table: str, column: str, request: Request) -> object:
-    """Return the value of the cell that an address names: by its row, or by a path in the column."""
+    """Return the value of the cell that an address names, by its row or by a path in it."""
     keys = await database.primary_keys(table) or ["rowid"]
     if "row" in request.url_vars:
         where, values = row_condition(keys, request.url_vars["row"])
@@ -317,10 +315,9 @@ async def _asked(picture: bytes | None) -> str:
             least_side_px=_QUERY_WIDTH_PX,
             remark=lambda text: None,
         )
-        return thumbnail(image, _QUERY_WIDTH_PX)
+        return thumbnail(image, (_QUERY_WIDTH_PX, _QUERY_WIDTH_PX)).content
 
-    jpeg = await asyncio.get_running_loop().run_in_executor(_PICTURES.pool, small)
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+    return data_url(await asyncio.get_running_loop().run_in_executor(_PICTURES.pool, small))
 
 
 def _nowhere(path: str) -> Any:

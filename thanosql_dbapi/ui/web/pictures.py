@@ -21,7 +21,7 @@ from ...embedding.images import open_image
 from ...errors import MediaError, WorkspaceError
 from ...opening import is_url
 from ...settings import Settings
-from ..display import thumbnail
+from ..thumbnails import thumbnail
 from .asking import RefusedError
 
 WIDTHS = (480, 1600)
@@ -108,7 +108,7 @@ class Pictures:
         except MediaError as error:
             # Its message has absolute paths in it, which are nobody's business.
             raise RefusedError(404, "picture_damaged") from error
-        return thumbnail(image, width_px)
+        return thumbnail(image, (width_px, 2 * width_px)).content
 
 
 def _locate(settings: Settings, database: str, text: str) -> Path:

@@ -118,7 +118,7 @@ def _database_of(
 
 def _as_json(options: dict[str, Any]) -> dict[str, Any]:
     """Return options as Datasette's metadata can have them."""
-    plain = {}
+    plain: dict[str, Any] = {}
     for name, value in options.items():
         if isinstance(value, (list, tuple, set, frozenset)):
             plain[name] = [str(each) for each in value]

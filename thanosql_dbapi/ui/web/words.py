@@ -85,8 +85,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
             " run them with {command}, then reload this page:"
         ),
         (
-            "{table} 테이블의 {column} 열에 사진이 있습니다. {command}에서 다음 구문으로 벡터를 만든 뒤"
-            " 이 페이지를 새로 고치세요."
+            "{table} 테이블의 {column} 열에 사진이 있습니다. {command}에서 다음 구문으로"
+            " 벡터를 만든 뒤 이 페이지를 새로 고치세요."
         ),
     ),
     "no_row_has": (

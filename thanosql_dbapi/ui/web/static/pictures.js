@@ -91,6 +91,13 @@ function enlarge(card) {
   const link = card.querySelector(".picture");
   shown = card;
   const image = dialog.querySelector("img");
+  image.removeAttribute("src");
+  image.style.maxWidth = image.style.maxHeight = "";
+  // A small picture is shown at twice its size, and no larger.
+  image.onload = () => {
+    image.style.maxWidth = `${2 * image.naturalWidth}px`;
+    image.style.maxHeight = `${2 * image.naturalHeight}px`;
+  };
   image.src = link.href;
   image.alt = thumb ? thumb.alt : link.textContent;
   const caption = card.querySelector("figcaption .caption");
@@ -140,6 +147,9 @@ function prepare() {
   watchPictures();
   const file = byId("file");
   if (file) file.addEventListener("change", () => send(file.files[0]));
+  // Not on a phone, where the keyboard would cover the pictures.
+  const first = document.querySelector("[data-first]");
+  if (first && matchMedia("(hover: hover)").matches) first.focus({ preventScroll: true });
 }
 
 document.addEventListener("submit", (event) => {
