@@ -32,6 +32,7 @@ from ..language.tree import (
     UploadModel,
 )
 from ..planning.arguments import Arguments
+from ..planning.plans import SearchPlan
 from ..stores.sqlite.compile import Compiled, compile_plan
 from ..stores.sqlite.database import NOT_TAKEN, refused
 from .context import Context
@@ -109,6 +110,7 @@ def _run(
     parameters: Parameters,
 ) -> None:
     drop_staging(context)
+    context.state.searches = ()
     arguments = Arguments(sql, tree, parameters)
     if isinstance(tree, Print):
         if tree.medium != "image":
@@ -235,6 +237,9 @@ def _run_query(
             execute(*compile_best(context, arguments, plan, may_narrow=may_narrow))
         except OperationalError as error:
             raise with_column_hint(error, plan) from error.__cause__
+        context.state.searches = tuple(
+            node for node in plan.nodes.values() if isinstance(node, SearchPlan)
+        )
         if not reads_only or not context.is_outrun():
             return
 

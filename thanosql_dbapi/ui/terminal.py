@@ -18,7 +18,9 @@ from ..connection import Connection
 from ..errors import WorkspaceError
 from ..language import grammar
 from . import display
+from .pictures import pictures
 from .session import Outcome
+from .thumbnails import WIDTH_PX
 
 if TYPE_CHECKING:
     from click import UsageError
@@ -80,12 +82,15 @@ class Terminal:
     def show_pictures(self, connection: Connection, outcome: Outcome) -> None:
         """Show the pictures of a PRINT: the path of each, and itself where the terminal can."""
         protocol = image_protocol(os.environ) if self.console.is_terminal else None
-        for picture in display.pictures(connection, outcome):
+        for picture in pictures(connection, outcome):
             self.say(picture.name)
-            if picture.reason:
+            if picture.thumbnail is None:
                 self.warn("cannot be shown", picture.reason)
-            elif protocol and picture.image:
-                self.console.file.write(inline_image(display.thumbnail(picture.image), protocol))
+                continue
+            if picture.thumbnail.remark:
+                self.warn("shown in part", picture.thumbnail.remark)
+            if protocol:
+                self.console.file.write(inline_image(picture.thumbnail.content, protocol))
                 self.console.file.flush()
 
     def say(self, text: str, style: str = "") -> None:
@@ -219,7 +224,7 @@ def inline_image(jpeg: bytes, protocol: str) -> str:
     """
     if protocol == "iterm":
         data = base64.b64encode(jpeg).decode()
-        options = f"inline=1;width={display.WIDTH_PX}px;size={len(jpeg)};preserveAspectRatio=1"
+        options = f"inline=1;width={WIDTH_PX}px;size={len(jpeg)};preserveAspectRatio=1"
         return f"\x1b]1337;File={options}:{data}\a\n"
     return "".join(_kitty_chunks(_png(jpeg))) + "\n"
 
@@ -255,8 +260,8 @@ def _png(jpeg: bytes) -> bytes:
     file = io.BytesIO()
     with Image.open(io.BytesIO(jpeg)) as image:
         # Kitty shows a picture's own pixels, where iTerm scales it.
-        height = max(1, round(image.height * display.WIDTH_PX / image.width))
-        image.resize((display.WIDTH_PX, height), Resampling.LANCZOS).save(file, "PNG")
+        height = max(1, round(image.height * WIDTH_PX / image.width))
+        image.resize((WIDTH_PX, height), Resampling.LANCZOS).save(file, "PNG")
     return file.getvalue()
 
 
