@@ -133,6 +133,13 @@ LIMIT = integer("limit", None, "all; in a notebook 100", minimum=0)
 AUDIO_COL = text("audio_col", "audio_path", older=("audio_column",))
 VIDEO_COL = text("video_col", "video_path", older=("video_column",))
 
+LEAST_S = 0.001
+"""The least interval between two frames or clips of a film, in seconds."""
+METHOD = choice("method", ("split",), "split")
+CLIP_S = number("interval", 10.0, minimum=LEAST_S)
+CLIP_COL = text("result_col", "video_split_path")
+RESULT_DIR = text("result_dir", None, "must be given")
+
 _USING_AS = {"USING": "model", "AS": "query"}
 _NEW_MODEL = "a name for the model"
 
@@ -324,7 +331,10 @@ register(
     ),
     StatementSpec(("PREDICT",), "Predict", Shape.QUERY, "", _USING_AS, options=None),
     StatementSpec(("EVALUATE",), "Evaluate", Shape.QUERY, "", _USING_AS, options=None),
-    _refused(FUNCTION, "PREPROCESS", "VIDEO_TO_DF"),
+    _function(
+        "preprocess", "video_to_df",
+        METHOD, CLIP_S, CLIP_COL, RESULT_DIR, VIDEO_COL, OVERWRITE, writes_files=True,
+    ),
     _refused("TRANSFORM"),
     _refused("GENERATE"),
 )  # fmt: skip

@@ -6,6 +6,7 @@ import copy
 import functools
 import sqlite3
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+    from ..embedding.video import Film
     from ..models.encoder import Encoder
     from ..models.protocol import Pixels
     from ..sources.catalog import Catalog
@@ -187,6 +189,24 @@ class Context:
             fetch=self.fetcher(),
             max_pixels=self.settings.max_image_pixels,
             **how,
+        )
+
+    def open_video(
+        self, source: object, remark: Callable[[str], None]
+    ) -> AbstractContextManager[Film]:
+        """Open the film that a path means.
+
+        Args:
+            source: The path.
+            remark: Gets what is to be said of a film that is there in part.
+        """
+        from ..embedding.video import open_film
+
+        return open_film(
+            source,
+            locate=self.workspace.locate,
+            max_pixels=self.settings.max_image_pixels,
+            remark=remark,
         )
 
     def fetcher(self) -> Callable[[str], bytes] | None:
