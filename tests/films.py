@@ -63,6 +63,7 @@ def write_film(
         if rotation:
             pictures.set_display_rotation(rotation)
         tone: Any = film.add_stream(sound, rate=8000, layout="mono") if sound else None
+        film.start_encoding()  # a file without a frame has its header all the same
         for time_s, pixels in frames:
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "rgb24")
             frame.pts, frame.time_base = round(time_s * 1000), Fraction(1, 1000)

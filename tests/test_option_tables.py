@@ -58,6 +58,9 @@ KOREAN = {
     "all": "전부",
     "none": "없음",
     "must be given": "반드시 지정",
+    "none: no frames are taken": "없음: 프레임을 뽑지 않음",
+    "none: frames are BLOBs": "없음: 프레임은 BLOB",
+    "the film's own": "영상 그대로",
 }
 
 

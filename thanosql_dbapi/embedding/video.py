@@ -410,5 +410,6 @@ def _stream(container: Any, name: str) -> Any:
             raise MediaError(f"{name} has pictures in a format that FFmpeg here does not decode")
         if not stream.disposition & Disposition.attached_pic:
             return stream
-    what = "sound only" if container.streams.audio else "no pictures"
-    raise MediaError(f"{name} has {what}: expected a stream of pictures")
+    if container.streams.audio:
+        raise MediaError(f"{name} has sound only, expected pictures")
+    raise MediaError(f"{name} is damaged or cut short: it has neither pictures nor sound")

@@ -54,6 +54,11 @@ class NewFiles:
         self._names.append(name)
         return self.folder / name, file
 
+    def is_free(self, stem: str, ending: str) -> bool:
+        """Return whether a file may be created."""
+        target = self.folder / short_name(stem, ending)
+        return not exists(target) or self._may_replace(target.name)
+
     def discard(self, path: Path) -> None:
         """Forget a file that was created and is not to be."""
         self._names.remove(path.name)
@@ -101,6 +106,22 @@ class NewFiles:
             f"file {str(target)!r} exists already, and is not replaced unasked: name another"
             " folder, or say OPTIONS (overwrite=True); nothing was changed"
         )
+
+
+class Stems:
+    """Beginnings of file names, no two of which are the same, case aside."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def take(self, stem: str, is_free: Callable[[str], bool] = lambda stem: True) -> str:
+        """Return a stem that is not taken yet: itself, or with the next number that is free."""
+        name, number = stem, 1
+        while name.casefold() in self._taken or not is_free(name):
+            number += 1
+            name = f"{stem}-{number}"
+        self._taken.add(name.casefold())
+        return name
 
 
 def short_name(stem: str, ending: str) -> str:

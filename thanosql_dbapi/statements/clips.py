@@ -10,7 +10,7 @@ from ..errors import MediaError, MediaWarning, WorkspaceError, clip, warn_user
 from ..language import grammar
 from ..language.names import quote_name, same_name
 from ..language.tree import Function
-from ..sources.new_files import NewFiles, new_files
+from ..sources.new_files import NewFiles, Stems, new_files
 from ..stores.sqlite.compile import Compiled, Compiler, Select
 from .context import Context
 from .filling import SHOWN_FAILURES
@@ -140,7 +140,7 @@ class _Cutting:
         self.clips: list[tuple[int, str, float, float]] = []
         self._context, self._plan = context, plan
         self._known: dict[object, list[tuple[str, float, float]]] = {}
-        self._stems: set[str] = set()
+        self._stems = Stems()
         self._failures: list[tuple[object, str]] = []
         self._remarks: list[str] = []
 
@@ -159,11 +159,11 @@ class _Cutting:
         self.clips += [(row_id, *clip) for clip in self._known[source]]
 
     def _cut(self, source: object, files: NewFiles) -> list[tuple[str, float, float]]:
-        stem = self._stem(source)
+        stem = self._stems.take(Path(str(source)).stem)
         paths: list[Path] = []
 
         def create(number: int) -> BinaryIO:
-            path, file = files.create(f"{stem}", f"_{number:04}.mp4")
+            path, file = files.create(stem, f"_{number:04}.mp4")
             paths.append(path)
             return file
 
@@ -178,16 +178,6 @@ class _Cutting:
             raise
         spelled = self._context.workspace.spelled
         return [(spelled(paths[clip.number]), clip.begin_s, clip.end_s) for clip in clips]
-
-    def _stem(self, source: object) -> str:
-        """Return how the names of a film's clips begin; films of one name get a number."""
-        stem = name = Path(str(source)).stem
-        number = 1
-        while name.casefold() in self._stems:
-            number += 1
-            name = f"{stem}-{number}"
-        self._stems.add(name.casefold())
-        return name
 
     def warn(self, label: str, total: int) -> None:
         """Say what a user has to know; the last thing, as a warning may be an error."""
