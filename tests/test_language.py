@@ -56,8 +56,8 @@ def rebuild(query: Query, sql: str) -> str:
         elif isinstance(part, Parameter):
             text += part.text
         else:
-            if not isinstance(part, List):
-                inner = part.query
+            inner = getattr(part, "query", None)
+            if inner is not None:
                 assert rebuild(inner, sql) == sql[inner.offset : inner.end]
             text += sql[part.offset : part.end]
     return text

@@ -96,6 +96,10 @@ class Workspace:
         """Return whether files may be written at a resolved path."""
         return any(full.is_relative_to(each) for each in (self.root, *self.allowed_directories))
 
+    def spelled(self, full: Path) -> str:
+        """Return a resolved path as rows have it: with ``/``, relative inside the workspace."""
+        return (full.relative_to(self.root) if full.is_relative_to(self.root) else full).as_posix()
+
     def open(self, path: StrPath) -> OpenFile:
         """Open the file that a statement means, once; what is read is what was checked.
 

@@ -96,6 +96,12 @@ RECURSIVE = flag("recursive", True)
 EXIF = flag("exif")
 ALLOW_EMPTY = flag("allow_empty")
 
+LEAST_S = 0.001
+"""The least interval between two frames or clips of a film, in seconds."""
+FRAME_S = number("interval", None, "none: no frames are taken", minimum=LEAST_S)
+FRAME_DIR = text("frame_dir", None, "none: frames are BLOBs")
+FRAME_WIDTH = integer("frame_width", None, "the film's own", minimum=16)
+
 ROWS = integer("rows", None, "storybook: 2000; unsplash_data: all", minimum=1)
 WIDTH = integer("width", None, "640", minimum=16)
 WORKERS = integer("workers", None, "16", minimum=1)
@@ -132,6 +138,11 @@ SEARCH_INPUT = value("search_input")
 LIMIT = integer("limit", None, "all; in a notebook 100", minimum=0)
 AUDIO_COL = text("audio_col", "audio_path", older=("audio_column",))
 VIDEO_COL = text("video_col", "video_path", older=("video_column",))
+
+METHOD = choice("method", ("split",), "split")
+CLIP_S = number("interval", 10.0, minimum=LEAST_S)
+CLIP_COL = text("result_col", "video_split_path")
+RESULT_DIR = text("result_dir", None, "must be given")
 
 _USING_AS = {"USING": "model", "AS": "query"}
 _NEW_MODEL = "a name for the model"
@@ -284,7 +295,10 @@ register(
     ),
     StatementSpec(
         ("COPY",), "Copy", Shape.ACTION, "a table", {"SUBJECT": "table", "FROM": "source"},
-        options=(COPY_IF_EXISTS, OVERWRITE, EXCLUDE, RECURSIVE, EXIF, ALLOW_EMPTY),
+        options=(
+            COPY_IF_EXISTS, OVERWRITE, EXCLUDE, RECURSIVE, EXIF, ALLOW_EMPTY,
+            FRAME_S, FRAME_DIR, FRAME_WIDTH,
+        ),
     ),
     StatementSpec(
         ("CONVERT",), "Convert", Shape.QUERY, "", _USING_AS, options=(
@@ -324,7 +338,10 @@ register(
     ),
     StatementSpec(("PREDICT",), "Predict", Shape.QUERY, "", _USING_AS, options=None),
     StatementSpec(("EVALUATE",), "Evaluate", Shape.QUERY, "", _USING_AS, options=None),
-    _refused(FUNCTION, "PREPROCESS", "VIDEO_TO_DF"),
+    _function(
+        "preprocess", "video_to_df",
+        METHOD, CLIP_S, CLIP_COL, RESULT_DIR, VIDEO_COL, OVERWRITE, writes_files=True,
+    ),
     _refused("TRANSFORM"),
     _refused("GENERATE"),
 )  # fmt: skip

@@ -43,6 +43,8 @@ from ..planning.arguments import Arguments
 from ..planning.plans import SearchPlan
 from ..stores.sqlite.compile import Compiled, compile_plan
 from ..stores.sqlite.database import NOT_TAKEN, refused
+from .clips import SELECTS as CLIP_SELECTS
+from .clips import perform_clips, resolve_clips
 from .context import Context
 from .convert import SELECTS as CONVERT_SELECTS
 from .convert import perform_convert, resolve_convert
@@ -66,6 +68,7 @@ _ATTEMPTS = 3
 register(Search, resolve_search, check=check_search)
 register(Convert, resolve_convert, perform_convert, CONVERT_SELECTS)
 register(List, resolve_list)
+register("preprocess.video_to_df", resolve_clips, perform_clips, CLIP_SELECTS)
 
 ACTIONS: dict[type, Callable[[Context, Arguments, Any], None]] = {
     GetDataset: get_dataset,

@@ -175,9 +175,9 @@ class Contents:
         Paths are relative to the workspace inside it, as COPY of a folder writes them.
         """
         files, self._files = self._files, {}
-        root = self._workspace.root
+        spelled = self._workspace.spelled
         return [
-            (_relative(Path(path), root), status.st_size, status.st_mtime_ns, status.st_ino, digest)
+            (spelled(Path(path)), status.st_size, status.st_mtime_ns, status.st_ino, digest)
             for path, (status, digest) in files.items()
         ]
 
@@ -214,7 +214,3 @@ def _stamp(status: os.stat_result) -> tuple[int, int, int]:
 
 def _is_url(text: str) -> bool:
     return text[:8].lower().startswith(("http://", "https://", "file:"))
-
-
-def _relative(path: Path, root: Path) -> str:
-    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()

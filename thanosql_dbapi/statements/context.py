@@ -6,6 +6,7 @@ import copy
 import functools
 import sqlite3
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+    from ..embedding.video import Film
     from ..models.encoder import Encoder
     from ..models.protocol import Pixels
     from ..sources.catalog import Catalog
@@ -175,6 +177,24 @@ class Context:
     def read_image(self, source: QueryValue, **how: Any) -> Image:
         """Return the image that a path, URL or BLOB names; see :func:`read_image`."""
         return read_image(self.settings, source, **how)
+
+    def open_video(
+        self, source: object, remark: Callable[[str], None]
+    ) -> AbstractContextManager[Film]:
+        """Open the film that a path means.
+
+        Args:
+            source: The path.
+            remark: Gets what is to be said of a film that is there in part.
+        """
+        from ..embedding.video import open_film
+
+        return open_film(
+            source,
+            locate=self.workspace.locate,
+            max_pixels=self.settings.max_image_pixels,
+            remark=remark,
+        )
 
     def embed_in_sql(
         self, kind: str, model_name: str, value: Any, fingerprint: str | None

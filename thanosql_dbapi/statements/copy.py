@@ -28,6 +28,7 @@ from ..stores.sqlite.database import Database
 from ..workspace import is_folder
 from .context import Context
 from .folder import FolderCopy, copy_folder, folder_options, refuse_folder_options
+from .frames import frame_options, frames_of
 
 CHUNK = 1000
 
@@ -59,10 +60,13 @@ def copy(context: Context, arguments: Arguments, statement: Copy) -> None:
         schema, existing, is_there=found is not None, is_replaced=if_exists == "replace"
     )
     is_sync = if_exists == "sync"
-    source = _open(context, arguments, statement, is_sync=is_sync)
+    frames = frame_options(context, arguments, statement)
+    source = _open(context, arguments, statement, is_sync=is_sync, is_film=frames is not None)
     if isinstance(source, Path):
         stays = target.is_there and not target.is_replaced
-        declared = database.table_columns(schema, existing) if stays else []
+        there = [column for column, _ in database.table_columns(schema, existing)] if found else []
+        if frames is not None and not is_folder(source):
+            refuse_folder_options(arguments, statement, is_sync=False)
         copy_folder(
             context,
             FolderCopy(
@@ -70,9 +74,11 @@ def copy(context: Context, arguments: Arguments, statement: Copy) -> None:
                 folder_options(arguments, statement),
                 existing,
                 target.table,
-                [column for column, _ in declared],
+                there if stays else [],
                 is_sync,
                 lambda table: _store(context, target, table),
+                frames,
+                frames_of(database, target.table, there) if frames and frames.folder else (),
             ),
         )
         return
@@ -147,26 +153,30 @@ def _parts(cells: list[Cell], begin: int, end: int, size: int) -> Iterator[list[
 
 
 def _open(
-    context: Context, arguments: Arguments, statement: Copy, *, is_sync: bool
+    context: Context, arguments: Arguments, statement: Copy, *, is_sync: bool, is_film: bool
 ) -> Table | Path:
-    """Return what stands after FROM: a table, or the path of a folder."""
+    """Return what stands after FROM: a table, or the path of a folder or film."""
     value = arguments.value(statement.source)
     if isinstance(value, Path):
         value = str(value)
     if not isinstance(value, str):
-        if hasattr(value, "columns"):
+        if hasattr(value, "columns") and not is_film:
             return frame_table(value)
         raise arguments.error(
-            f"COPY: expected a path, JSON records or a DataFrame after FROM, got {clip(value)}",
+            f"COPY: expected {_expected(is_film)} after FROM, got {clip(value)}",
             statement,
         )
-    if re.match(r"\s*[\[{]", value):
+    if re.match(r"\s*[\[{]", value) and not is_film:
         return records_table(value)
     path = context.workspace.locate(value)
     # Only a folder can be gone and the statement go on.
-    if is_folder(path) or (is_sync and _is_missing(path)):
+    if is_film or is_folder(path) or (is_sync and _is_missing(path)):
         return path
     return open_table(path)
+
+
+def _expected(is_film: bool) -> str:
+    return "the path of a film or a folder" if is_film else "a path, JSON records or a DataFrame"
 
 
 def _is_missing(path: Path) -> bool:

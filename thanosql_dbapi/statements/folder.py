@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -23,6 +24,7 @@ from ..sources.folder import (
     File,
     Known,
     Listing,
+    Reason,
     Rows,
     Rules,
     additions,
@@ -30,8 +32,10 @@ from ..sources.folder import (
     column_of,
     content_digest,
     file_facts,
+    file_of,
     read_headers,
     sort_naturally,
+    suffix_of,
     walk,
 )
 from ..sources.tables import Row, Table
@@ -40,6 +44,7 @@ from ..workspace import is_folder
 from .context import Context
 from .folder_messages import nothing_found, nothing_left, warn_of_skipped
 from .folder_rows import PathColumn, PathRows, is_gone, is_under
+from .frames import FILM_COLUMN, FrameOptions, Frames, taking
 
 
 @dataclass(frozen=True)
@@ -61,16 +66,18 @@ class FolderOptions:
 
 @dataclass(frozen=True)
 class FolderCopy:
-    """A COPY of a folder.
+    """A COPY of a folder, or of one film.
 
     Attributes:
-        folder: The folder, its links resolved.
+        folder: The folder, or the film, its links resolved.
         options: What is read of it.
         name: The table's name, for messages.
         table: Its qualified, quoted name.
         declared: The columns of a table that is there and stays; empty where it is made.
         is_sync: Whether rows follow the files.
         store: Makes the table, or adds rows to it.
+        frames: How frames are taken out of films; None makes a row of each file.
+        old_frames: The paths of frames that the table has or had.
     """
 
     folder: Path
@@ -80,6 +87,8 @@ class FolderCopy:
     declared: Sequence[str]
     is_sync: bool
     store: Callable[[Table], object]
+    frames: FrameOptions | None = None
+    old_frames: Collection[str] = ()
 
 
 def folder_options(arguments: Arguments, statement: Copy) -> FolderOptions:
@@ -131,22 +140,28 @@ def copy_folder(context: Context, copied: FolderCopy) -> None:
     """
     listing = _listing(context, copied)
     column = _column(copied, listing)
-    files = listing.take(column)
-    skipped = listing.skips.all()
+    files = listing.take(column, Reason.NO_VIDEO if copied.frames else Reason.MEDIUM)
     may_be_empty = copied.is_sync and (copied.declared or copied.options.may_be_empty)
     if not files and not may_be_empty:
-        raise nothing_found(copied.folder, skipped)
+        raise nothing_found(copied.folder, listing.skips.all())
+    taken = taking(context, copied.frames, copied.old_frames) if copied.frames else nullcontext()
     database = context.database
-    with database.atomic():
+    with taken as frames, database.atomic():
         if copied.declared:
-            changes, known = _bring_in_step(context, copied, column, files, skipped)
+            changes, known = _bring_in_step(context, copied, column, files, listing.skips.all())
         else:
             changes, known = Changes(added=files), {}
         sort_naturally(changes.added)
         if changes.added or not copied.declared:
-            copied.store(_table(context, copied.options, column, changes.added))
+            if frames is None:
+                copied.store(_table(context, copied.options, column, changes.added))
+            else:
+                _store_frames(copied, frames, changes, listing)
         if not context.settings.is_read_only:
             _remember(context, changes, known)
+        if frames is not None:
+            frames.publish()
+    skipped = listing.skips.all()
     context.state.report = Report(
         "COPY",
         copied.name,
@@ -159,11 +174,30 @@ def copy_folder(context: Context, copied: FolderCopy) -> None:
     )
     # The last: where warnings are errors, all is done.
     warn_of_skipped(copied.folder, copied.name, skipped)
+    if frames is not None:
+        frames.warn(copied.name)
+
+
+def _store_frames(copied: FolderCopy, frames: Frames, changes: Changes, listing: Listing) -> None:
+    """Store the frames of new films; one that cannot be read is no addition."""
+    films = changes.added
+    copied.store(frames.table(films))
+    if len(frames.failures) == len(films) and not copied.declared:
+        raise frames.nothing(len(films))
+    changes.added = [film for film in films if film.path not in frames.failures]
+    for path, why in frames.failures.items():
+        listing.skips.add(Reason.UNREADABLE, suffix_of(path), f"{path}: {why}")
 
 
 def _listing(context: Context, copied: FolderCopy) -> Listing:
+    listing = Listing()
+    if copied.frames and not is_folder(copied.folder):
+        path = context.workspace.spelled(copied.folder)
+        with context.open_video(path, lambda remark: None):  # or say what is wrong with it
+            listing.files[FILM_COLUMN].append(file_of(path, copied.folder.stat()))
+        return listing
     if not is_folder(copied.folder):
-        return Listing()
+        return listing
     rules = Rules(
         column_of([each for each, extra in picture_suffixes().items() if extra is None]),
         context.workspace.holds,
@@ -175,15 +209,17 @@ def _listing(context: Context, copied: FolderCopy) -> Listing:
 
 def _column(copied: FolderCopy, listing: Listing) -> str:
     """Return the column for the paths: that of the table where there is one."""
+    wanted = FILM_COLUMN if copied.frames else listing.column
     if not copied.declared:
-        return listing.column or COLUMNS[0]
-    known = [each for each in COLUMNS if any(same_name(each, name) for name in copied.declared)]
+        return wanted or COLUMNS[0]
+    columns = (FILM_COLUMN,) if copied.frames else COLUMNS
+    known = [each for each in columns if any(same_name(each, name) for name in copied.declared)]
     if not known:
         raise OperationalError(
-            f"COPY: table {clip(copied.name)} has no column {clip(listing.column or COLUMNS[0])}"
+            f"COPY: table {clip(copied.name)} has no column {clip(wanted or COLUMNS[0])}"
             f" (it has {', '.join(copied.declared)}); nothing was changed"
         )
-    return listing.column if listing.column in known else known[0]
+    return wanted if wanted in known else known[0]
 
 
 def _opener(context: Context) -> Callable[[str], OpenFile]:
@@ -241,6 +277,10 @@ def _bring_in_step(
         )
     else:
         changes = additions(known, files)
+    if copied.frames and copied.is_sync:  # other frames
+        changes.removed += changes.updated
+        changes.added += changes.updated.values()
+        changes.updated.clear()
     spelled = found.spelled
     rows.remove(text for path in changes.removed for text in spelled[path])
     rows.move({text: new.path for old, new in changes.moved.items() for text in spelled[old]})
@@ -252,9 +292,12 @@ def _bring_in_step(
 
 def _known(context: Context, copied: FolderCopy, found: PathRows, files: Sequence[File]) -> Rows:
     """Return the rows that matter, with what is remembered of their files."""
-    relative = _start(copied.folder, context.workspace.root)
-    is_inside = is_under(relative, is_recursive=copied.options.is_recursive)
-    inside = {path for path in found.spelled if is_inside(path)}
+    if copied.frames and not is_folder(copied.folder):
+        inside = found.spelled.keys() & {file.path for file in files}
+    else:
+        relative = _start(copied.folder, context.workspace.root)
+        is_inside = is_under(relative, is_recursive=copied.options.is_recursive)
+        inside = {path for path in found.spelled if is_inside(path)}
     new = {file[1:] for file in files if file.inode and file.path not in inside}
     known: dict[str, Known] = {}
     outside = set()

@@ -57,7 +57,7 @@ class Staging:
         result = [vector_column if same_name(name, vector_column) else name for name in visible]
         if len(columns) == len(visible):
             result.append(vector_column)
-        table = _new_table(context)
+        table = new_table(context)
         selected = ", ".join(quote_name(name) for name in names[:keys] + columns)
         context.database.execute(
             f"CREATE TEMP TABLE {quote_name(table)} AS SELECT {selected} FROM ({query.sql}\n)",
@@ -148,7 +148,8 @@ def drop_staging(context: Context) -> None:
     context.state.temporary[:] = kept
 
 
-def _new_table(context: Context) -> str:
+def new_table(context: Context) -> str:
+    """Return the name of a temporary table to be made, which :func:`drop_staging` drops."""
     context.state.temporary_count += 1
     name = f"thanosql_rows{context.state.temporary_count}"
     context.state.temporary.append(name)

@@ -38,6 +38,7 @@ class Reason(str, Enum):
     RAW = "RAW picture"
     PICTURE = "picture of a kind that is not read"
     MEDIUM = "audio or video beside pictures"
+    NO_VIDEO = "no video"
     OTHER = "no picture, audio or video"
     SPECIAL = "not a regular file"
     SYSTEM = "kept by a system or a program for itself"
@@ -103,12 +104,12 @@ class Listing:
         """The first column that has a file, or None."""
         return next((column for column in COLUMNS if self.files[column]), None)
 
-    def take(self, column: str) -> list[File]:
-        """Return the files of one column; those of the others are skipped."""
+    def take(self, column: str, others: Reason = Reason.MEDIUM) -> list[File]:
+        """Return the files of one column; those of the others are skipped, for a reason."""
         for other in COLUMNS:
             if other != column:
                 for file in self.files[other]:
-                    self.skips.add(Reason.MEDIUM, suffix_of(file.path), file.path)
+                    self.skips.add(others, suffix_of(file.path), file.path)
                 self.files[other] = []
         return self.files[column]
 
