@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Any
 
+from ..places import join
 from ..stores.sqlite.registry import Model
 
 
@@ -41,9 +41,7 @@ class EmbeddingPlan:
     def place(self, source: Any) -> Any:
         """Return where a source is: a path with its folder before it, any other as it is."""
         is_path = self.kind == "image" and isinstance(source, str)
-        if not self.base_dir or not is_path or "://" in source[:8] or source[:5] == "file:":
-            return source
-        return str(PurePath(self.base_dir) / source)
+        return join(self.base_dir, source) if self.base_dir and is_path else source
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from ..errors import MediaWarning, ModelWarning, clip, warn_user
 from ..language.names import same_name
+from ..sources.network import without_secrets
 from ..stores.sqlite.files import Files
 from ..stores.sqlite.registry import VectorColumn
 from ..stores.sqlite.topk.change_log import draw_version, find_watch, watch
@@ -130,11 +131,13 @@ def _batches(
     if plan.kind == "text":
         return embed_texts_rows(encoder, rows, batch_size=plan.batch_size, known=contents)
     least_side_px = encoder.preparation.least_side_px
-    read = partial(context.read_image, least_side_px=least_side_px, remark=remarks.append)
+    read = partial(context.pictures.open, least_side_px=least_side_px, remark=remarks.append)
     return embed_rows(
         encoder,
         rows,
         read=lambda source: read(plan.place(source)),
+        fetch=lambda source: context.pictures.fetch(plan.place(source)),
+        is_far=lambda source: context.pictures.is_far(plan.place(source)),
         batch_size=plan.batch_size,
         known=contents,
     )
@@ -163,7 +166,9 @@ def _measured(
 def _failed(failure: Failure[int], contents: Contents) -> Failed:
     is_missing = isinstance(failure.error.__cause__, (FileNotFoundError, NotADirectoryError))
     stays = failure.key in contents.away
-    return Failed(failure.key, clip(failure.source), str(failure.error), is_missing, stays)
+    source = failure.source
+    shown = without_secrets(source) if isinstance(source, str) else source
+    return Failed(failure.key, clip(shown), str(failure.error), is_missing, stays)
 
 
 def warn_of(context: Context, plan: EmbeddingPlan, tally: Tally) -> None:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ class Reason(str, Enum):
 
     UNREADABLE = "cannot be read"
     NAME = "name is not UTF-8"
+    ODD_NAME = "name with '..' or an empty part in it"
     LINK = "link that is broken or leads to where statements may not read"
     LOOP = "link to a folder that is read already"
     RAW = "RAW picture"
@@ -180,6 +182,7 @@ class _Walk:
         self._folder, self._rules = folder, rules
         self._listing = Listing()
         self._skip = self._listing.skips.add
+        self._left_out = partial(why_left_out, rules, folder.name)
         self._seen: set[tuple[int, int] | str] = set()
         self._folders: list[tuple[str, str]] = []
         self._links: list[tuple[str, str]] = []
@@ -227,7 +230,7 @@ class _Walk:
         is_link = entry.is_symlink()
         is_folder = entry.is_dir()
         suffix = f"{name}/" if is_folder else suffix_of(name)
-        if reason := self._left_out(name, path, inside, is_folder=is_folder):
+        if reason := self._left_out(path, is_folder=is_folder):
             self._skip(reason, suffix, self._start + path)
         elif is_link and self._is_refused(entry, suffix, is_folder=is_folder):
             self._skip(Reason.LINK, suffix, self._start + path)
@@ -239,24 +242,12 @@ class _Walk:
     def _examine_file(self, entry: os.DirEntry[str], path: str, suffix: str) -> None:
         column = self._rules.columns.get(suffix)
         if column is None:
-            self._skip(_kind(suffix), suffix, self._start + path)
+            self._skip(kind_of(suffix), suffix, self._start + path)
         elif not entry.is_file():
             self._skip(Reason.SPECIAL, suffix, self._start + path)
         else:
             file = file_of(self._start + path, entry.stat())
             self._listing.files[column].append(file)
-
-    def _left_out(self, name: str, path: str, inside: str, *, is_folder: bool) -> Reason | None:
-        if is_folder:
-            parent = inside.rstrip("/").rpartition("/")[2] or self._folder.name
-            if is_system_folder(name, parent):
-                return Reason.SYSTEM
-        if name.startswith("."):
-            return Reason.HIDDEN
-        is_deep = is_folder and not self._rules.is_recursive
-        if is_deep or self._rules.exclusion.excludes(path, is_folder=is_folder):
-            return Reason.EXCLUDED
-        return None
 
     def _is_refused(self, entry: os.DirEntry[str], suffix: str, *, is_folder: bool) -> bool:
         """Return whether a link is broken, or leads to media that statements may not read."""
@@ -272,7 +263,28 @@ class _Walk:
         self._skip(Reason.UNREADABLE, suffix, f"{_shown(self._start + inside)}: {why}")
 
 
-def _kind(suffix: str) -> Reason:
+def why_left_out(rules: Rules, folder: str, path: str, *, is_folder: bool) -> Reason | None:
+    """Return why an entry is left out by its name, or None.
+
+    Args:
+        rules: What is read.
+        folder: The name of the folder that is read.
+        path: The entry's path in that folder, with ``/``.
+        is_folder: Whether it is a folder.
+    """
+    inside, _, name = path.rpartition("/")
+    if is_folder and is_system_folder(name, inside.rpartition("/")[2] or folder):
+        return Reason.SYSTEM
+    if name.startswith("."):
+        return Reason.HIDDEN
+    is_deep = is_folder and not rules.is_recursive
+    if is_deep or rules.exclusion.excludes(path, is_folder=is_folder):
+        return Reason.EXCLUDED
+    return None
+
+
+def kind_of(suffix: str) -> Reason:
+    """Return why a file of a suffix that is not read is left out."""
     if suffix in RAW:
         return Reason.RAW
     return Reason.PICTURE if suffix in OTHER_PICTURES else Reason.OTHER
