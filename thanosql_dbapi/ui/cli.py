@@ -22,6 +22,7 @@ from .arguments import (
     check_device,
     connect_options,
 )
+from .folder_commands import index, search
 from .session import brief_warnings, run, statements_of
 
 _HELP = """Ask your pictures a question in SQL.
@@ -120,6 +121,10 @@ def _export(connection: Connection, text: str, *, as_json: bool) -> int:
         write_csv(sys.stdout, names, outcome.rows)
     sys.stdout.flush()
     return 0
+
+
+program.add_command(search)
+program.add_command(index)
 
 
 @program.command

@@ -10,18 +10,18 @@ import re
 import struct
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from ...openfile import OpenFile
-from ..tables.table import Cell
 from .suffixes import RAW
 from .walk import LATEST_NS, File, suffix_of
 
 if TYPE_CHECKING:
     from PIL.Image import Exif, Image
+
+    from ..tables.table import Cell
 
 COLUMNS: Mapping[str, str] = {
     "taken_at": "TEXT",
@@ -68,6 +68,7 @@ def read_headers(
         readers: What opens the formats, as ``PIL.Image.OPEN`` has them: pairs of a class and of
             what says by the first bytes whether it is the right one.
     """
+    from concurrent.futures import ThreadPoolExecutor
 
     def read(some: list[File]) -> list[tuple[Cell, ...]]:
         return [(*_header(each.path, open_file, readers), *file_facts(each)) for each in some]
