@@ -63,6 +63,7 @@ __all__ = [
     "Warning",
     "WorkspaceError",
     "clip",
+    "clip_path",
     "warn_user",
 ]
 
@@ -81,6 +82,12 @@ def clip(value: object, limit: int = 80) -> str:
     except Exception:
         text = object.__repr__(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def clip_path(path: str | Path, limit: int = 80) -> str:
+    """Return a path in quotes, of a long one the end: it names the file."""
+    text = repr(str(path))
+    return text if len(text) <= limit else f"'…{text[2 - limit :]}"
 
 
 def warn_user(message: str, category: type[builtins.Warning]) -> None:

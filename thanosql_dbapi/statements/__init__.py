@@ -13,7 +13,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Error, InternalError, NotSupportedError, OperationalError, Warning, clip
+from ..errors import (
+    Error,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    Warning,
+    clip,
+    clip_path,
+)
 from ..language.tree import (
     BuildModel,
     Convert,
@@ -228,7 +236,9 @@ def only_pep249(tree: Tree) -> Iterator[None]:
     except (Error, Warning, builtins.Warning, MemoryError):
         raise
     except OSError as error:
-        place = f": {clip(error.filename)}" if error.filename is not None else ""
+        named = error.filename
+        show = clip_path if isinstance(named, str) else clip
+        place = "" if named is None else f": {show(named)}"
         raise OperationalError(
             f"{type(tree).__name__}: {error.strerror or clip(error)}{place}"
         ) from error

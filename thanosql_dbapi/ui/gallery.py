@@ -16,7 +16,7 @@ import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ..connection import Connection
@@ -27,7 +27,7 @@ from .display import visible
 from .pictures import count_of
 from .sections import Card, Section, section_of
 from .session import Outcome, run
-from .thumbnails import MIME, Thumbnail
+from .templating import data_url, environment_of, source
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 MOST_PICTURES = 100
 """Pictures of a gallery, unless it is told otherwise."""
 
-# Of many the pictures are smaller: 1,000 photographs make a file of 30 MB, not of 120.
+# Of many the pictures are smaller: 1,000 photographs make a file of 30 MB; at 640 pixels, 84 MB.
 _FEW = 100
 _BOX_OF_FEW, _BOX_OF_MANY = (800, 800), (360, 360)
 # What browsers show by themselves.
@@ -100,20 +100,18 @@ def write_gallery(
     """
     file = Path(path).expanduser().absolute()
     folder = file.parent.resolve()
-    script, style = _template("gallery.js"), _template("gallery.css")
-    page = (
-        _environment()
-        .get_template("gallery.html")
-        .render(
-            title=title,
-            lead=lead,
-            sections=sections,
-            small=_BOX_OF_MANY[0],
-            script=script,
-            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-            style=style,
-            original=lambda card: _original(card, folder),
-        )
+    environment = _environment()
+    script = source(environment, "gallery.js")
+    style = source(environment, "look.css") + source(environment, "gallery.css")
+    page = environment.get_template("gallery.html").render(
+        title=title,
+        lead=lead,
+        sections=sections,
+        small=_BOX_OF_MANY[0],
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        style=style,
+        original=lambda card: _original(card, folder),
     )
     unfinished = file.with_name(f".{file.name}.partial")
     try:
@@ -142,41 +140,11 @@ def _original(card: Card, folder: Path) -> str:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("thanosql_dbapi.ui", "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-    )
-    environment.filters["data_url"] = _data_url
+    environment = environment_of("thanosql_dbapi.ui")
+    environment.filters["data_url"] = data_url
     environment.filters["coloured"] = _coloured
     environment.filters["folder_and_name"] = _folder_and_name
     return environment
-
-
-def _template(name: str) -> Markup:
-    from markupsafe import Markup
-
-    environment = _environment()
-    assert environment.loader is not None
-    return Markup(environment.loader.get_source(environment, name)[0])
-
-
-def _shown(value: Any) -> Any:
-    """Escape control characters: most may not be in a page, some turn the direction of others."""
-    from markupsafe import Markup
-
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _data_url(thumbnail: Thumbnail) -> Markup:
-    from markupsafe import Markup
-
-    return Markup(f"data:{MIME};base64,{base64.b64encode(thumbnail.content).decode()}")
 
 
 def _folder_and_name(name: str) -> tuple[str, str]:
