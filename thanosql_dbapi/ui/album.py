@@ -90,6 +90,7 @@ class Album:
             raise OperationalError(
                 f"{error}; its folder may not be written: name a file elsewhere with --db"
             ) from error
+        self._listing: bytes | None = None
         self._in_step: tuple[bytes, str] | None = None
 
     def close(self) -> None:
@@ -122,10 +123,16 @@ class Album:
                 return ours[model.lower()]
         return next(iter(ours.values())) if len(ours) == 1 else MODEL
 
+    def is_in_step(self, model: str, exclude: tuple[str, ...] = ()) -> bool:
+        """Return whether a search has left the folder and the database as they are now."""
+        workspace = self.connection.settings.workspace
+        self._listing = seen.listing_digest(self.folder, workspace, exclude)
+        return self._listing is not None and seen.is_seen(
+            self.database, self._before, self._listing, model
+        )
+
     def bring_in_step(self, model: str, exclude: tuple[str, ...] = ()) -> None:
         """Bring the table in step with the folder, and embed what is new.
-
-        Nothing runs where a search has left the folder and the database as they are now.
 
         Args:
             model: From :meth:`model`; it is got if the database has it not.
@@ -135,8 +142,7 @@ class Album:
             SourceError: The folder has no picture, or the model cannot be got.
             sqlite3.Error: A statement failed. What was embedded until then is kept.
         """
-        listing = seen.listing_digest(self.folder, self.connection.settings.workspace, exclude)
-        if listing is not None and seen.is_seen(self.database, self._before, listing, model):
+        if self._listing is None and self.is_in_step(model, exclude):
             return
         self._run(
             f"COPY {TABLE} OPTIONS (if_exists='sync', exif=True, exclude=:exclude) FROM :folder",
@@ -149,8 +155,8 @@ class Album:
             f" AS SELECT image_path FROM {TABLE} WHERE {condition}",
             values,
         )
-        if listing is not None:
-            self._in_step = listing, model
+        if self._listing is not None:
+            self._in_step = self._listing, model
 
     def find(self, question: Question, model: str) -> Outcome:
         """Return the pictures that answer best: their ``image_path`` and ``similarity``.

@@ -1,4 +1,4 @@
-"""The command line: ``thanosql photos.db "SQL"``, and the commands ``doctor`` and ``demo``."""
+"""The command line: ``thanosql photos.db "SQL"``, and commands such as ``search``."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ from .arguments import (
     check_device,
     connect_options,
 )
-from .folder_commands import index, search
+from .folder_commands import index, search, serve
 from .session import brief_warnings, run, statements_of
 
 _HELP = """Ask your pictures a question in SQL.
 
 \b
+  thanosql search ~/Pictures "a black cat"
+  thanosql serve ~/Pictures          a page to search them in
   thanosql demo                      see it work: the tutorial on drawn pictures
   thanosql doctor                    what is installed, and what is in its way
   thanosql photos.db                 a shell
@@ -123,8 +125,8 @@ def _export(connection: Connection, text: str, *, as_json: bool) -> int:
     return 0
 
 
-program.add_command(search)
-program.add_command(index)
+for _command in (search, index, serve):
+    program.add_command(_command)
 
 
 @program.command

@@ -182,6 +182,61 @@ def index(folder: str, **options: Any) -> int:
     return 0
 
 
+@click.command
+@click.argument("place", metavar="[DIR|DATABASE]", default=".")
+@click.option("--host", default="127.0.0.1", show_default=True, help="the address to listen at")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8001,
+    show_default=True,
+    help="the port; 0 takes any that is free",
+)
+@click.option(
+    "--name",
+    "names",
+    metavar="NAME",
+    multiple=True,
+    help="a further name of this machine that browsers may ask for, such as photos.lan; may be"
+    " repeated",
+)
+@click.option("--open", "opens", is_flag=True, help="open the page in a browser")
+@_of_folders
+def serve(
+    place: str, host: str, port: int, names: tuple[str, ...], opens: bool, **options: Any
+) -> int:
+    """Show a page to search the pictures in, until Ctrl-C.
+
+    Of a folder, the database is brought in step with it first; --mode ro leaves it as it is. The
+    page itself writes nothing, and is for this machine alone unless --host says otherwise.
+    """
+    from .web import serve as show
+
+    check_device(options["device"])
+    file = Path(with_home(place))
+    allowed: list[str] = []
+    if not file.is_file():
+        folder, terminal = _folder(place), _terminal()
+        with (
+            closing(_album(folder, terminal, options)) as album,
+            brief_warnings(terminal.warn),
+        ):
+            if not album.is_read_only:
+                album.bring_in_step(album.model(options["model"]), options["exclude"])
+            file, allowed = album.database, [str(album.folder)]
+    kept = {name: options[name] for name in ("workspace", "catalog", "device", "offline")}
+    show(
+        file,
+        host=host,
+        port=port,
+        open_browser=opens,
+        names=names,
+        allowed_directories=allowed or None,
+        **{name: value for name, value in kept.items() if value is not None},
+    )
+    return 0
+
+
 def _album(folder: Path, terminal: Terminal, options: dict[str, Any]) -> Album:
     from .album import Album
 
@@ -196,7 +251,8 @@ _OWN = ("database", "model", "exclude")
 
 def _answer(album: Album, question: Question, options: dict[str, Any]) -> Outcome:
     model = album.model(options["model"])
-    if not album.is_read_only:
+    if not album.is_read_only and not album.is_in_step(model, options["exclude"]):
+        check_device(options["device"])
         album.bring_in_step(model, options["exclude"])
     return album.find(question, model)
 
