@@ -48,10 +48,7 @@ from .clips import perform_clips, resolve_clips
 from .context import Context
 from .convert import SELECTS as CONVERT_SELECTS
 from .convert import perform_convert, resolve_convert
-from .copy import copy
-from .get import get_dataset, get_model
 from .listing import resolve_list
-from .models import delete_model, settle_left, upload_model
 from .resolve import does_work, register, resolve
 from .search import check_search, resolve_search, with_column_hint
 from .staging import drop_staging
@@ -70,12 +67,45 @@ register(Convert, resolve_convert, perform_convert, CONVERT_SELECTS)
 register(List, resolve_list)
 register("preprocess.video_to_df", resolve_clips, perform_clips, CLIP_SELECTS)
 
+
+# What fetches and copies is imported when it is first asked for: a program that only searches, such
+# as one question on the command line, spends a third of its time on imports otherwise.
+def _copy(context: Context, arguments: Arguments, statement: Copy) -> None:
+    from .copy import copy
+
+    copy(context, arguments, statement)
+
+
+def _get_dataset(context: Context, arguments: Arguments, statement: GetDataset) -> None:
+    from .get import get_dataset
+
+    get_dataset(context, arguments, statement)
+
+
+def _get_model(context: Context, arguments: Arguments, statement: GetModel) -> None:
+    from .get import get_model
+
+    get_model(context, arguments, statement)
+
+
+def _upload_model(context: Context, arguments: Arguments, statement: UploadModel) -> None:
+    from .models import upload_model
+
+    upload_model(context, arguments, statement)
+
+
+def _delete_model(context: Context, arguments: Arguments, statement: DeleteModel) -> None:
+    from .models import delete_model
+
+    delete_model(context, arguments, statement)
+
+
 ACTIONS: dict[type, Callable[[Context, Arguments, Any], None]] = {
-    GetDataset: get_dataset,
-    GetModel: get_model,
-    Copy: copy,
-    UploadModel: upload_model,
-    DeleteModel: delete_model,
+    GetDataset: _get_dataset,
+    GetModel: _get_model,
+    Copy: _copy,
+    UploadModel: _upload_model,
+    DeleteModel: _delete_model,
 }
 """For each class of ``language.tree`` that is a whole text and returns no rows, what it does."""
 
@@ -275,6 +305,8 @@ def _run_ranked(
 def _tidy(context: Context) -> None:
     """Put right what a killed process has left, before anything is changed."""
     if not context.settings.is_read_only:
+        from .models import settle_left
+
         settle_left(context)
         drop_if_empty(context.database)
 

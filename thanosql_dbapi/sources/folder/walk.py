@@ -23,6 +23,7 @@ from .suffixes import COLUMNS, OTHER_PICTURES, RAW
 
 _DIGITS = re.compile("[0-9]+")
 _EXAMPLES = 3
+# SQLite stores 63 bits and a sign; some file systems' numbers have all 64.
 _SIGNED = 2**63
 
 LATEST_NS = _SIGNED - 1
@@ -149,8 +150,10 @@ def walk(folder: Path, relative_to: Path, rules: Rules) -> Listing:
 
 def file_of(path: str, status: os.stat_result) -> File:
     """Return a file as a path and the operating system say that it is."""
-    time = max(-LATEST_NS, min(status.st_mtime_ns, LATEST_NS))
-    return File(path, status.st_size, time, _signed(status.st_ino))
+    time, inode = status.st_mtime_ns, status.st_ino
+    if not -LATEST_NS <= time <= LATEST_NS:
+        time = LATEST_NS if time > 0 else -LATEST_NS
+    return File(path, status.st_size, time, inode if inode < _SIGNED else inode - 2 * _SIGNED)
 
 
 def suffix_of(name: str) -> str:
@@ -222,9 +225,7 @@ class _Walk:
     def _examine(self, entry: os.DirEntry[str], inside: str) -> None:
         name = entry.name
         path = inside + name
-        try:
-            name.encode()
-        except UnicodeEncodeError:
+        if not name.isascii() and not _is_text(name):
             self._skip(Reason.NAME, suffix_of(_shown(name)), _shown(self._start + path))
             return
         is_link = entry.is_symlink()
@@ -283,6 +284,14 @@ def why_left_out(rules: Rules, folder: str, path: str, *, is_folder: bool) -> Re
     return None
 
 
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def kind_of(suffix: str) -> Reason:
     """Return why a file of a suffix that is not read is left out."""
     if suffix in RAW:
@@ -308,11 +317,6 @@ def _readable(
 def _identity(path: str) -> tuple[int, int] | str:
     status = os.stat(path)  # noqa: PTH116 - one call a folder, and no Path is at hand
     return (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
-
-
-def _signed(number: int) -> int:
-    """Return a number as SQLite can store it: some file systems count beyond 63 bits."""
-    return (number + _SIGNED) % (2 * _SIGNED) - _SIGNED
 
 
 def _shown(path: str) -> str:
