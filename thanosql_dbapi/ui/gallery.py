@@ -14,25 +14,20 @@ import base64
 import hashlib
 import os
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ..connection import Connection
 from ..errors import OperationalError, ProgrammingError, clip
 from ..language import grammar
 from ..workspace import StrPath
-from .display import visible
+from .pages import part, render
 from .pictures import count_of
 from .sections import Card, Section, section_of
 from .session import Outcome, run
-from .thumbnails import MIME, Thumbnail
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
-    from markupsafe import Markup
-
     from ..stores.sqlite.database import Parameters
 
 MOST_PICTURES = 100
@@ -100,20 +95,17 @@ def write_gallery(
     """
     file = Path(path).expanduser().absolute()
     folder = file.parent.resolve()
-    script, style = _template("gallery.js"), _template("gallery.css")
-    page = (
-        _environment()
-        .get_template("gallery.html")
-        .render(
-            title=title,
-            lead=lead,
-            sections=sections,
-            small=_BOX_OF_MANY[0],
-            script=script,
-            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-            style=style,
-            original=lambda card: _original(card, folder),
-        )
+    script = part("gallery.js")
+    page = render(
+        "gallery.html",
+        title=title,
+        lead=lead,
+        sections=sections,
+        small=_BOX_OF_MANY[0],
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        style=part("gallery.css"),
+        original=lambda card: _original(card, folder),
     )
     unfinished = file.with_name(f".{file.name}.partial")
     try:
@@ -138,58 +130,3 @@ def _original(card: Card, folder: Path) -> str:
         return card.path.as_uri()
     # A colon or question mark in a name would be read as a scheme or a query.
     return "./" + quote(os.fsencode(Path(relative).as_posix()))
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("thanosql_dbapi.ui", "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-    )
-    environment.filters["data_url"] = _data_url
-    environment.filters["coloured"] = _coloured
-    environment.filters["folder_and_name"] = _folder_and_name
-    return environment
-
-
-def _template(name: str) -> Markup:
-    from markupsafe import Markup
-
-    environment = _environment()
-    assert environment.loader is not None
-    return Markup(environment.loader.get_source(environment, name)[0])
-
-
-def _shown(value: Any) -> Any:
-    """Escape control characters: most may not be in a page, some turn the direction of others."""
-    from markupsafe import Markup
-
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _data_url(thumbnail: Thumbnail) -> Markup:
-    from markupsafe import Markup
-
-    return Markup(f"data:{MIME};base64,{base64.b64encode(thumbnail.content).decode()}")
-
-
-def _folder_and_name(name: str) -> tuple[str, str]:
-    folder, slash, base = name.rpartition("/")
-    return folder + slash, base
-
-
-def _coloured(sql: str) -> Markup:
-    from markupsafe import Markup
-    from pygments import highlight
-    from pygments.formatters import HtmlFormatter
-
-    from .terminal import sql_lexer
-
-    lines = visible("\n".join(sql.splitlines()))
-    return Markup(highlight(lines, sql_lexer(), HtmlFormatter(nowrap=True)).rstrip("\n"))
