@@ -22,12 +22,15 @@ from ..connection import Connection
 from ..errors import OperationalError, ProgrammingError, clip
 from ..language import grammar
 from ..workspace import StrPath
-from .pages import part, render
+from .display import visible
 from .pictures import count_of
 from .sections import Card, Section, section_of
 from .session import Outcome, run
+from .templating import environment_of, source
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from ..stores.sqlite.database import Parameters
 
 MOST_PICTURES = 100
@@ -95,17 +98,20 @@ def write_gallery(
     """
     file = Path(path).expanduser().absolute()
     folder = file.parent.resolve()
-    script = part("gallery.js")
-    page = render(
-        "gallery.html",
+    environment = environment_of("thanosql_dbapi.ui")
+    script = source(environment, "gallery.js")
+    style = source(environment, "look.css") + source(environment, "gallery.css")
+    page = environment.get_template("gallery.html").render(
         title=title,
         lead=lead,
         sections=sections,
         small=_BOX_OF_MANY[0],
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        style=part("gallery.css"),
+        style=style,
         original=lambda card: _original(card, folder),
+        coloured=_coloured,
+        folder_and_name=_folder_and_name,
     )
     unfinished = file.with_name(f".{file.name}.partial")
     try:
@@ -130,3 +136,19 @@ def _original(card: Card, folder: Path) -> str:
         return card.path.as_uri()
     # A colon or question mark in a name would be read as a scheme or a query.
     return "./" + quote(os.fsencode(Path(relative).as_posix()))
+
+
+def _folder_and_name(name: str) -> tuple[str, str]:
+    folder, slash, base = name.rpartition("/")
+    return folder + slash, base
+
+
+def _coloured(sql: str) -> Markup:
+    from markupsafe import Markup
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+
+    from .terminal import sql_lexer
+
+    lines = visible("\n".join(sql.splitlines()))
+    return Markup(highlight(lines, sql_lexer(), HtmlFormatter(nowrap=True)).rstrip("\n"))

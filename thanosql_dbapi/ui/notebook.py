@@ -47,10 +47,10 @@ from ..language import parse
 from ..language.lexer import Kind, tokens
 from ..opening import is_url, open_database
 from . import display
-from .pages import render
 from .pictures import pictures
 from .sections import Card, section_of
 from .session import Outcome, brief_warnings, run, searches, statements_of
+from .templating import environment_of
 from .thumbnails import MIME, SHARP_BOX, WIDTH_PX
 
 _TOKEN = re.compile(r"API_TOKEN\s*=", re.IGNORECASE)
@@ -176,10 +176,11 @@ class ThanosqlMagics(Magics):
     def _show_grid(self, connection: Connection, outcome: Outcome) -> int:
         """Show the pictures side by side, each with its similarity, caption and short path."""
         box = (SHARP_BOX[0], SHARP_BOX[0] * 3 // 4)
+        page = environment_of("thanosql_dbapi.ui").get_template("notebook.html")
         section = section_of(connection, outcome, box=box, limit=self.image_limit)
         self._shell.display_pub.publish(
             data={
-                "text/html": render("notebook.html", section=section),
+                "text/html": page.render(section=section),
                 "text/plain": "\n".join(map(_line, section.cards)) or "no pictures",
             }
         )

@@ -20,7 +20,8 @@ from .session import Outcome
 from .thumbnails import Box, Thumbnail, read_thumbnail
 
 _QUERY_BOX = (240, 240)
-_CAPTIONS = ("caption", "photo_description", "ai_description", "description", "title")
+CAPTIONS = ("caption", "photo_description", "ai_description", "description", "title")
+"""Columns that describe a picture, the best first."""
 _LONGEST_VALUE = 2_000
 
 
@@ -140,7 +141,7 @@ def _card(workspace: Workspace, outcome: Outcome, picture: Picture, ranked: int 
     for name, value in zip(outcome.names or [], row, strict=True):
         values.setdefault(name.lower(), value)
     similarity = None if ranked is None else row[ranked]
-    told = (values[name] for name in _CAPTIONS if values.get(name) is not None)
+    told = (values[name] for name in CAPTIONS if values.get(name) is not None)
     return Card(
         _short(picture, workspace),
         picture.path,
