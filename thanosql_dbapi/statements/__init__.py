@@ -19,10 +19,12 @@ from ..language.tree import (
     Convert,
     Copy,
     DeleteModel,
+    Evaluate,
     FitModel,
     GetDataset,
     GetModel,
     List,
+    Predict,
     Print,
     Query,
     Ranked,
@@ -34,14 +36,19 @@ from ..language.tree import (
 from ..planning.arguments import Arguments
 from ..stores.sqlite.compile import Compiled, compile_plan
 from ..stores.sqlite.database import NOT_TAKEN, refused
+from .building import build_model, fit_model
 from .context import Context
 from .convert import SELECTS as CONVERT_SELECTS
 from .convert import perform_convert, resolve_convert
 from .copy import copy
+from .evaluate import SELECTS as EVALUATE_SELECTS
+from .evaluate import perform_evaluate, resolve_evaluate
 from .get import get_dataset, get_model
 from .listing import resolve_list
 from .models import delete_model, settle_left, upload_model
-from .resolve import does_work, register, resolve
+from .predict import SELECTS as PREDICT_SELECTS
+from .predict import perform_predict, resolve_predict
+from .resolve import does_work, is_repeatable, register, resolve
 from .search import check_search, resolve_search, with_column_hint
 from .staging import drop_staging
 from .topk import compile_best, compile_ranked, is_search_only
@@ -56,6 +63,8 @@ _ATTEMPTS = 3
 
 register(Search, resolve_search, check=check_search)
 register(Convert, resolve_convert, perform_convert, CONVERT_SELECTS)
+register(Predict, resolve_predict, perform_predict, PREDICT_SELECTS, is_repeatable=True)
+register(Evaluate, resolve_evaluate, perform_evaluate, EVALUATE_SELECTS, is_repeatable=True)
 register(List, resolve_list)
 
 ACTIONS: dict[type, Callable[[Context, Arguments, Any], None]] = {
@@ -64,6 +73,8 @@ ACTIONS: dict[type, Callable[[Context, Arguments, Any], None]] = {
     Copy: copy,
     UploadModel: upload_model,
     DeleteModel: delete_model,
+    BuildModel: build_model,
+    FitModel: fit_model,
 }
 """For each class of ``language.tree`` that is a whole text and returns no rows, what it does."""
 
@@ -235,7 +246,7 @@ def _run_query(
             execute(*compile_best(context, arguments, plan, may_narrow=may_narrow))
         except OperationalError as error:
             raise with_column_hint(error, plan) from error.__cause__
-        if not reads_only or not context.is_outrun():
+        if not is_repeatable(query) or not context.is_outrun():
             return
 
 
@@ -262,15 +273,9 @@ def _tidy(context: Context) -> None:
 
 
 def _not_supported(tree: Tree) -> NotSupportedError:
-    if isinstance(tree, (BuildModel, FitModel)):
-        verb = "BUILD" if isinstance(tree, BuildModel) else "FIT"
-        return NotSupportedError(
-            f"{verb} MODEL is not supported yet; GET THANOSQL MODEL gets a trained model, UPLOAD"
-            " MODEL registers a transformers CLIP folder of yours"
-        )
     what = tree.what if isinstance(tree, Unsupported) else type(tree).__name__
     return NotSupportedError(
-        f"{what} is not supported; of ThanoSQL this driver runs GET, COPY, CONVERT,"
-        " SEARCH IMAGE, SEARCH TEXT, PRINT IMAGE, LIST, UPLOAD MODEL and DELETE MODEL with CLIP"
-        " models"
+        f"{what} is not supported; of ThanoSQL this driver runs GET, COPY, CONVERT, SEARCH IMAGE,"
+        " SEARCH TEXT, PRINT IMAGE, LIST, UPLOAD MODEL and DELETE MODEL with CLIP models, and BUILD"
+        " MODEL, FIT MODEL, PREDICT and EVALUATE with classifiers on their vectors"
     )
