@@ -150,9 +150,14 @@ class Context:
             # process ended right after.
             folder = whole_folder(folder, model.fingerprint) or folder
         if not folder.is_dir():
+            again = (
+                f"BUILD MODEL {model.name} again"
+                if model.rests_on
+                else f"get it again, e.g. GET THANOSQL MODEL {model.name}"
+            )
             raise ModelError(
-                f"the files of model {clip(model.name)} are gone: no folder {str(folder)!r}; get it"
-                f" again, e.g. GET THANOSQL MODEL {model.name} OPTIONS (overwrite=True)"
+                f"the files of model {clip(model.name)} are gone: no folder {str(folder)!r};"
+                f" {again} OPTIONS (overwrite=True)"
             )
         receipt = read_receipt(folder)
         if receipt is not None and receipt.fingerprint != model.fingerprint:

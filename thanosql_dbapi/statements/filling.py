@@ -77,9 +77,7 @@ def fill(
     elif drawings.is_of_concern(context, plan.model):
         rows = drawings.looked_at(context, plan, rows, tally.no_drawings)
     batches = _batches(context, plan, encoder, rows, contents, tally.remarks)
-    with context.settings.progress.track(
-        f"CONVERT USING {plan.model.name}", total, plan.kind
-    ) as advance:
+    with context.settings.progress.track(plan.label, total, plan.kind) as advance:
         try:
             for batch in batches:
                 if batch.failures and plan.stops_on_error:
@@ -112,7 +110,7 @@ def _remarks(plan: EmbeddingPlan, remarks: list[str], total: int) -> str:
     shown = "".join(f"\n  {remark}" for remark in sorted(remarks)[:SHOWN_FAILURES])
     more = len(remarks) - SHOWN_FAILURES
     return (
-        f"CONVERT USING {plan.model.name}: {len(remarks):,} of {total:,} images are there in part,"
+        f"{plan.label}: {len(remarks):,} of {total:,} images are there in part,"
         f" and have the vector of that part:{shown}"
         + (f"\n  and {more:,} more" if more > 0 else "")
     )
@@ -173,7 +171,7 @@ def _failed(failure: Failure[int], contents: Contents) -> Failed:
 
 def warn_of(context: Context, plan: EmbeddingPlan, tally: Tally) -> None:
     """Say what a user has to know of a CONVERT; the last thing, as a warning may be an error."""
-    what = f"CONVERT USING {plan.model.name}"
+    what = plan.label
     cleared = [each for each in tally.failures if not each.stays]
     gone = [each for each in tally.failures if each.stays and each.is_missing]
     unread = [each for each in tally.failures if each.stays and not each.is_missing]
