@@ -15,13 +15,14 @@ class EmbeddingPlan:
 
     Attributes:
         model: The model that embeds.
-        kind: ``"image"`` or ``"text"``.
-        source: Column with the images or texts.
+        kind: ``"image"``, ``"text"`` or ``"video"``.
+        source: Column with the images, texts or videos.
         column: Column that gets the vectors.
         batch_size: Images a forward pass, or None for what suits the device.
         stops_on_error: Whether one unreadable image stops it all.
         base_dir: Folder put before relative paths, or None.
         verifies: Whether every file is read, also one of the same name, size and time.
+        interval_s: Of videos, the seconds from one frame that is embedded to the next.
     """
 
     model: Model
@@ -32,6 +33,17 @@ class EmbeddingPlan:
     stops_on_error: bool
     base_dir: str | None = None
     verifies: bool = False
+    interval_s: float = 1.0
+
+    @property
+    def names_files(self) -> bool:
+        """Whether a source that is a text is a path or URL."""
+        return self.kind != "text"
+
+    @property
+    def way(self) -> str:
+        """What tells how a source becomes a vector, the model aside."""
+        return f"{self.kind} {self.interval_s!r}" if self.kind == "video" else self.kind
 
     def facts(self) -> tuple[str, str, int, str, str]:
         """Return what the registry keeps of the column, in its order."""
@@ -40,7 +52,7 @@ class EmbeddingPlan:
 
     def place(self, source: Any) -> Any:
         """Return where a source is: a path with its folder before it, any other as it is."""
-        is_path = self.kind == "image" and isinstance(source, str)
+        is_path = self.names_files and isinstance(source, str)
         if not self.base_dir or not is_path or "://" in source[:8] or source[:5] == "file:":
             return source
         return str(PurePath(self.base_dir) / source)
