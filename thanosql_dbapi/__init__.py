@@ -71,7 +71,11 @@ from .vectors import to_vector
 from .workspace import StrPath
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from IPython.core.interactiveshell import InteractiveShell
+
+    from .stores.sqlite.database import Parameters
 
 
 def connect(
@@ -170,6 +174,59 @@ DATETIME = _TypeObject({"DATE", "TIMESTAMP"})
 ROWID = _TypeObject({"ROWID"})
 
 
+def gallery(
+    connection: Connection,
+    sql: str,
+    parameters: Parameters = (),
+    *,
+    file: StrPath = "gallery.html",
+    image_col: str = "image_path",
+    title: str | None = None,
+    limit: int | None = 100,
+) -> Path:
+    """Run a query, and write its pictures to one HTML file to open in a browser, or to send.
+
+    The page shows the pictures in the order of the rows, each with its similarity and short path;
+    a click shows it large, with all of its row. Pictures that cannot be read are shown as such,
+    with the reason.
+
+    Args:
+        connection: Where to run it; its workspace and options say which pictures may be read.
+        sql: A SEARCH, a SELECT or a PRINT IMAGE, whose rows have a column of paths, URLs or BLOBs.
+        parameters: Values of its placeholders.
+        file: Where to write; an existing file is replaced. A relative path starts at the current
+            folder.
+        image_col: The column with the pictures, unless a PRINT names one.
+        title: Title of the page. Default: what the statement looks for.
+        limit: Most pictures, unless a PRINT says how many; None for all. Up to 100 are embedded at
+            800 pixels, more at 360.
+
+    Returns:
+        The file's absolute path.
+
+    Raises:
+        ProgrammingError: The statement returns no rows, or they have no column ``image_col``.
+        OperationalError: The file cannot be written.
+        sqlite3.Error: The statement failed.
+
+    Example::
+
+        sql = "SEARCH IMAGE text=? USING clip OPTIONS (top_k=20) AS SELECT * FROM photos"
+        gallery(connection, sql, ("a black cat",), file="cats.html")
+    """
+    from .ui.gallery import gallery as write
+
+    return write(
+        connection,
+        sql,
+        parameters,
+        file=file,
+        image_col=image_col,
+        title=title,
+        limit=limit,
+    )
+
+
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Register the magics: ``%load_ext thanosql`` calls this."""
     from .ui.notebook import load_ipython_extension as load
@@ -252,6 +309,7 @@ __all__ = [
     "converters",
     "enable_callback_tracebacks",
     "explain",
+    "gallery",
     "load_ipython_extension",
     "paramstyle",
     "register_adapter",

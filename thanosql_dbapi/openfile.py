@@ -19,7 +19,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from .errors import WorkspaceError, clip
+from .errors import WorkspaceError, clip_path
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -198,5 +198,5 @@ def _open_by_name(path: Path) -> int:
 
 def _exchanged(path: Path) -> WorkspaceError:
     return WorkspaceError(
-        f"{clip(str(path), 200)} is a link, or was exchanged while it was opened; nothing was read"
+        f"{clip_path(path, 200)} is a link, or was exchanged while it was opened; nothing was read"
     )

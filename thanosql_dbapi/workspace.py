@@ -80,8 +80,8 @@ class Workspace:
     def _outside(self, text: str, full: Path) -> WorkspaceError:
         return WorkspaceError(
             f"path {clip(text)} lies outside the workspace {str(self.root)!r}"
-            f" (it is {str(full)!r}); move it there, or open the connection with"
-            f" allowed_directories=[{str(full.parent)!r}]"
+            f" (it is {str(full)!r})",
+            str(full if is_folder(full) else full.parent),
         )
 
     def holds(self, full: Path) -> bool:

@@ -72,7 +72,6 @@ Unsupported SEARCH KEYWORD USING m OPTIONS (lang='ko', ngram_range=[1, 2]) AS SE
 Unsupported SEARCH IMAGE USING m OPTIONS (search_by='audio', search_input='a') AS SELECT 1
 Unsupported SELECT * FROM (SEARCH VIDEO USING m OPTIONS (a=1) AS SELECT 1)
 Unsupported FUNCTION preprocess.video_to_df OPTIONS (method='split') FROM 'v.mp4'
-Unsupported SELECT * FROM (FUNCTION compute.similarity(a='b') AS SELECT 1)
 Unsupported TRANSFORM USING m AS SELECT 1
 Unsupported GENERATE USING gpt OPTIONS (task='x') AS SELECT 1
 Unsupported CREATE TABLE t USING m OPTIONS (path_type='folder') FROM 'd'

@@ -42,9 +42,11 @@ class StatementSpec(NamedTuple):
             empty where none does. ``"a table"`` takes a schema.
         fields: Clause to field of the node: ``SUBJECT``, ``USING``, ``AS``, ``FROM``, ``ALIAS``
             (an optional AS and a name). All but ``ALIAS`` are required.
+        is_either: Whether one of ``AS`` and ``FROM`` is required, and not both.
         fixed: Fields that the opening words decide, e.g. ``{"medium": "image"}``.
         options: What OPTIONS takes; None takes any name.
         takes_values: Whether ``text=…`` and the like may stand among the clauses.
+        writes_files: Whether it writes files, though it returns rows.
         is_supported: False for a statement that is only recognised, to be refused by name.
         is_older: Whether it is another spelling of a statement, left out of messages.
     """
@@ -56,13 +58,17 @@ class StatementSpec(NamedTuple):
     fields: Mapping[str, str] = MappingProxyType({})
     fixed: Mapping[str, Any] = MappingProxyType({})
     options: tuple[OptionSpec[Any], ...] | None = ()
+    is_either: bool = False
     takes_values: bool = False
+    writes_files: bool = False
     is_supported: bool = True
     is_older: bool = False
 
     @property
     def label(self) -> str:
         """The statement in messages, e.g. ``"SEARCH IMAGE"``."""
+        if self.words[0] == FUNCTION:
+            return f"{FUNCTION} {'.'.join(self.words[1:]).lower()}"
         return " ".join(self.words)
 
     @property
@@ -77,6 +83,9 @@ class StatementSpec(NamedTuple):
                 return each
         return None
 
+
+FUNCTION = "FUNCTION"
+"""The first word of statements whose other two are a namespace and a name, a dot between them."""
 
 OVERWRITE = flag("overwrite")
 IF_EXISTS = choice("if_exists", ("fail", "replace", "append"), "fail")
@@ -147,6 +156,16 @@ def _list(*words: str, is_older: bool = False) -> StatementSpec:
     return StatementSpec(
         ("LIST", *words), "List", Shape.QUERY, fixed={"what": what}, is_older=is_older
     )
+
+
+def _function(
+    namespace: str, name: str, *options: OptionSpec[Any], writes_files: bool = False
+) -> StatementSpec:
+    return StatementSpec(
+        (FUNCTION, namespace.upper(), name.upper()), "Function", Shape.QUERY, "",
+        {"AS": "query", "FROM": "source"}, {"name": f"{namespace}.{name}"}, options,
+        is_either=True, writes_files=writes_files,
+    )  # fmt: skip
 
 
 def _refused(*words: str) -> StatementSpec:
@@ -248,7 +267,7 @@ def subquery_pattern() -> str:
                 seconds.add(r"(?:using|options)\b")
         if first == "SEARCH":  # a medium may be misspelt
             seconds = {r"""["`\[]?[a-z]"""}
-        elif first == "FUNCTION":
+        elif first == FUNCTION:  # a name may be misspelt
             seconds = {"[a-z]"}
         choices.append(rf"{first.lower()}(?:\s+(?:{'|'.join(sorted(seconds))})|\s*/\*|\s*--)")
     return rf"\b(?:{'|'.join(choices)})"
@@ -305,7 +324,7 @@ register(
     ),
     StatementSpec(("PREDICT",), "Predict", Shape.QUERY, "", _USING_AS, options=None),
     StatementSpec(("EVALUATE",), "Evaluate", Shape.QUERY, "", _USING_AS, options=None),
-    _refused("FUNCTION"),
+    _refused(FUNCTION, "PREPROCESS", "VIDEO_TO_DF"),
     _refused("TRANSFORM"),
     _refused("GENERATE"),
 )  # fmt: skip

@@ -11,7 +11,7 @@ from .grammar import Shape, StatementSpec
 from .lexer import Kind, Token
 from .options import read_options, read_value
 from .query import QueryParser
-from .reader import Reader, nearest
+from .reader import Reader, nearest, one_of
 from .recognition import FOLLOWERS
 from .searching import VALUE_NAMES
 from .tree import (
@@ -36,6 +36,7 @@ _CLAUSES = {
     "AS": "AS and a query",
     "FROM": "FROM and a path in quotes",
 }
+_EITHER = ("AS", "FROM")
 
 
 def read(sql: str, *, is_statement: bool, is_creation: bool) -> Tree | None:
@@ -151,19 +152,24 @@ class Parser:
         while True:
             token = reader.peek()
             if token.word in waiting:
-                self._check_order(label, required, done, token)
+                self._check_order(label, () if spec.is_either else required, done, token)
                 waiting.remove(token.word)
                 done.append(token.word)
+                if spec.is_either and token.word in _EITHER:
+                    waiting = [word for word in waiting if word not in _EITHER]
                 self._clause(spec, token.word, found, is_alias=is_aliased)
             elif token.word in done:
                 raise reader.error(f"{label}: {token.word} is given twice", token)
+            elif spec.is_either and token.word in _EITHER:
+                message = f"{label}: expected either AS and a query or FROM and a path, found both"
+                raise reader.error(message, token)
             elif spec.takes_values and self._is_value(token):
                 found.values += (self._value(label),)
             else:
                 break
         missing = [word for word in waiting if word in required]
         if missing:
-            what = _CLAUSES[missing[0]]
+            what = one_of([_CLAUSES[word] for word in missing[: 1 + spec.is_either]])
             if spec.takes_values and not found.values and not done:
                 what = f"text=…, image=… or {what}"
             raise reader.expected(label, what, words=waiting)

@@ -132,7 +132,22 @@ class List(Statement):
     what: str
 
 
-QueryShaped = Union[Search, Convert, Predict, Evaluate, List]
+@dataclass(frozen=True)
+class Function(Statement):
+    """``FUNCTION namespace.name [OPTIONS (…)] {AS query | FROM source}``.
+
+    Attributes:
+        name: Namespace and name in lower case, e.g. ``"preprocess.video_to_df"``.
+        query: The query after AS, or None.
+        source: What stands after FROM, text or a parameter, or None.
+    """
+
+    name: str
+    query: Query | None = None
+    source: Value = None
+
+
+QueryShaped = Union[Search, Convert, Predict, Evaluate, List, Function]
 Part = Union[str, Parameter, QueryShaped]
 
 
@@ -261,7 +276,7 @@ class Unsupported(Statement):
     """A statement of ThanoSQL that parses and that this driver does not run.
 
     Attributes:
-        what: The statement as the user knows it, e.g. ``"SEARCH AUDIO"`` or ``"FUNCTION"``.
+        what: The statement as the user knows it, e.g. ``"SEARCH AUDIO"``.
         hint: What to write instead, or None.
     """
 

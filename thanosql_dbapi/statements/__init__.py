@@ -13,7 +13,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Error, InternalError, NotSupportedError, OperationalError, Warning, clip
+from ..errors import (
+    Error,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    Warning,
+    clip,
+    clip_path,
+)
 from ..language.tree import (
     BuildModel,
     Convert,
@@ -32,6 +40,7 @@ from ..language.tree import (
     UploadModel,
 )
 from ..planning.arguments import Arguments
+from ..planning.plans import SearchPlan
 from ..stores.sqlite.compile import Compiled, compile_plan
 from ..stores.sqlite.database import NOT_TAKEN, refused
 from .context import Context
@@ -109,6 +118,7 @@ def _run(
     parameters: Parameters,
 ) -> None:
     drop_staging(context)
+    context.state.searches = ()
     arguments = Arguments(sql, tree, parameters)
     if isinstance(tree, Print):
         if tree.medium != "image":
@@ -196,7 +206,9 @@ def only_pep249(tree: Tree) -> Iterator[None]:
     except (Error, Warning, builtins.Warning, MemoryError):
         raise
     except OSError as error:
-        place = f": {clip(error.filename)}" if error.filename is not None else ""
+        named = error.filename
+        show = clip_path if isinstance(named, str) else clip
+        place = "" if named is None else f": {show(named)}"
         raise OperationalError(
             f"{type(tree).__name__}: {error.strerror or clip(error)}{place}"
         ) from error
@@ -235,6 +247,9 @@ def _run_query(
             execute(*compile_best(context, arguments, plan, may_narrow=may_narrow))
         except OperationalError as error:
             raise with_column_hint(error, plan) from error.__cause__
+        context.state.searches = tuple(
+            node for node in plan.nodes.values() if isinstance(node, SearchPlan)
+        )
         if not reads_only or not context.is_outrun():
             return
 

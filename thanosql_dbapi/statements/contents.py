@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from ..embedding.known import Content
@@ -52,6 +54,7 @@ class Contents:
         self.had: dict[int, bytes] = {}
         self.away: set[int] = set()
         self._files: dict[str, tuple[os.stat_result, bytes]] = {}
+        self._folders: dict[str, str] = {}
 
     def stated(self, rows: Iterable[tuple[int, object]]) -> Iterator[tuple[int, object]]:
         """Yield the rows, and note the state of each source when it is read.
@@ -73,12 +76,28 @@ class Contents:
         state = digest.digest()
         if self._is_path(source):
             try:
-                status = self._workspace.locate(self._plan.place(source)).stat()
+                status = self._status(str(self._plan.place(source)))
                 digest.update(repr((status.st_size, status.st_mtime_ns)).encode())
                 state = state[:4] + digest.digest()[:4]
             except (OSError, ValueError, WorkspaceError):
                 state = state[:4] + bytes(4)  # a URL, or a file that is gone: reading it says what
         return int.from_bytes(state, "big", signed=True)
+
+    def _status(self, place: str) -> os.stat_result:
+        """Return the status of a path's file.
+
+        A folder's links are resolved once: a collection has many files a folder.
+        """
+        folder, name = os.path.split(place)
+        if name not in ("", os.curdir, os.pardir):
+            known = self._folders.get(folder)
+            if known is None:
+                known = self._folders[folder] = str(self._workspace.locate(folder or os.curdir))
+            with suppress(FileNotFoundError):  # another normal form of its name may be there
+                status = os.lstat(f"{known}{os.sep}{name}")
+                if not stat.S_ISLNK(status.st_mode):
+                    return status
+        return self._workspace.locate(place).stat()
 
     def name(self, source: object) -> int:
         """Return the upper half of the state."""

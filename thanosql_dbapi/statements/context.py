@@ -173,30 +173,8 @@ class Context:
         return load_encoder(folder, device=self.settings.device, fingerprint=model.fingerprint)
 
     def read_image(self, source: QueryValue, **how: Any) -> Image:
-        """Return the image that a path, URL or BLOB names, as RGB.
-
-        Args:
-            source: The path, URL or bytes.
-            how: ``least_side_px`` and ``remark`` of ``open_image``.
-        """
-        from ..embedding.images import open_image
-
-        return open_image(
-            source,
-            locate=self.workspace.locate,
-            fetch=self.fetcher(),
-            max_pixels=self.settings.max_image_pixels,
-            **how,
-        )
-
-    def fetcher(self) -> Callable[[str], bytes] | None:
-        """Return what fetches a URL, or None when the connection may not."""
-        if not self.settings.network or self.settings.offline:
-            return None
-        from ..sources.addresses import Reach
-        from ..sources.network import fetch_bytes
-
-        return functools.partial(fetch_bytes, reach=Reach(self.settings.allowed_hosts))
+        """Return the image that a path, URL or BLOB names; see :func:`read_image`."""
+        return read_image(self.settings, source, **how)
 
     def embed_in_sql(
         self, kind: str, model_name: str, value: Any, fingerprint: str | None
@@ -317,6 +295,38 @@ class Context:
 
         if warning := lacking(model.name, model.source, text, catalog, self.state.warned):
             warn_user(warning, ModelWarning)
+
+
+def read_image(settings: Settings, source: QueryValue, **how: Any) -> Image:
+    """Return the image that a path, URL or BLOB names, as RGB; any thread may call it.
+
+    Args:
+        settings: A connection's: which files and hosts may be read, and the largest image.
+        source: The path, URL or bytes.
+        how: ``least_side_px`` and ``remark`` of ``open_image``.
+
+    Raises:
+        MediaError: It cannot be read.
+        WorkspaceError: The path may not be read.
+    """
+    from ..embedding.images import open_image
+
+    return open_image(
+        source,
+        locate=settings.workspace.locate,
+        fetch=_fetcher(settings),
+        max_pixels=settings.max_image_pixels,
+        **how,
+    )
+
+
+def _fetcher(settings: Settings) -> Callable[[str], bytes] | None:
+    if not settings.network or settings.offline:
+        return None
+    from ..sources.addresses import Reach
+    from ..sources.network import fetch_bytes
+
+    return functools.partial(fetch_bytes, reach=Reach(settings.allowed_hosts))
 
 
 def _on_device(device: str | None, codes: NDArray[np.int8]) -> Products | None:

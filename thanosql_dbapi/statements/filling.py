@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Union
 
 from ..errors import MediaWarning, ModelWarning, clip, warn_user
@@ -63,6 +64,11 @@ def fill(
     Raises:
         MediaError: An image cannot be read and the plan stops on errors.
     """
+    rows = iter(rows)
+    first = list(islice(rows, 1))
+    if not first:
+        return Tally(total=total)  # the model is not needed, which may take seconds to load
+    rows = chain(first, rows)
     encoder = context.encoder(plan.model)
     tally = Tally(total=total, device=encoder.device, dtype=encoder.dtype)
     if plan.kind == "text":

@@ -46,7 +46,9 @@ from ..language import parse
 from ..language.lexer import Kind, tokens
 from ..opening import is_url, open_database
 from . import display
+from .pictures import pictures
 from .session import Outcome, brief_warnings, run, searches, statements_of
+from .thumbnails import WIDTH_PX
 
 _TOKEN = re.compile(r"API_TOKEN\s*=", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")
@@ -139,17 +141,18 @@ class ThanosqlMagics(Magics):
 
     def _show_pictures(self, connection: Connection, outcome: Outcome) -> None:
         shown = 0
-        for picture in display.pictures(connection, outcome, self.image_limit):
+        for picture in pictures(connection, outcome, self.image_limit):
             shown = picture.row + 1
             print(picture.name, flush=True)  # noqa: T201
-            if picture.image is None:
+            small = picture.thumbnail
+            if small is None:
                 print(f"  cannot be shown: {picture.reason}")  # noqa: T201
             else:
-                jpeg = base64.b64encode(display.thumbnail(picture.image)).decode()
-                size = f"{picture.image.width} × {picture.image.height}"
+                jpeg = base64.b64encode(small.content).decode()
+                size = f"{small.width} × {small.height}"
                 self._shell.display_pub.publish(
                     data={"image/jpeg": jpeg, "text/plain": f"<image, {size}>"},
-                    metadata={"image/jpeg": {"width": display.WIDTH_PX}},
+                    metadata={"image/jpeg": {"width": WIDTH_PX}},
                 )
         left = len(outcome.rows) - shown
         if left and outcome.print_options and outcome.print_options.limit is None:
