@@ -28,8 +28,9 @@ import pytest
 import thanosql
 from thanosql_dbapi.language import grammar
 from thanosql_dbapi.opening import open_database
-from thanosql_dbapi.ui import gallery
+from thanosql_dbapi.ui.contact_sheet import write_contact_sheet
 from thanosql_dbapi.ui.demo import STEPS
+from thanosql_dbapi.ui.gallery import gallery_section
 from thanosql_dbapi.ui.session import brief_warnings, run, statements_of
 from thanosql_dbapi.ui.terminal import Terminal
 
@@ -235,8 +236,11 @@ def write_picture() -> None:
         with closing(open_database(str(path), progress=False)) as connection:
             for step in STEPS[: STEPS.index(first[0])]:
                 run(connection, step.sql.replace("{rows}", "2000"))
-            found = [gallery.search(connection, step.heading or "", step.sql) for step in first]
-    gallery.write_contact_sheet(DOCS / "pictures" / "search.jpg", found)
+            sections = [
+                gallery_section(connection, run(connection, step.sql), step.heading)
+                for step in first
+            ]
+            write_contact_sheet(DOCS / "pictures" / "search.jpg", sections)
 
 
 if __name__ == "__main__":
