@@ -1,4 +1,4 @@
-"""The command line: ``thanosql photos.db "SQL"``, and the commands ``doctor`` and ``demo``."""
+"""The command line: ``thanosql photos.db "SQL"``, and commands such as ``search``."""
 
 from __future__ import annotations
 
@@ -22,11 +22,14 @@ from .arguments import (
     check_device,
     connect_options,
 )
+from .folder_commands import index, search, serve
 from .session import brief_warnings, run, statements_of
 
 _HELP = """Ask your pictures a question in SQL.
 
 \b
+  thanosql search ~/Pictures "a black cat"
+  thanosql serve ~/Pictures          a page to search them in
   thanosql demo                      see it work: the tutorial on drawn pictures
   thanosql doctor                    what is installed, and what is in its way
   thanosql photos.db                 a shell
@@ -120,6 +123,10 @@ def _export(connection: Connection, text: str, *, as_json: bool) -> int:
         write_csv(sys.stdout, names, outcome.rows)
     sys.stdout.flush()
     return 0
+
+
+for _command in (search, index, serve):
+    program.add_command(_command)
 
 
 @program.command
