@@ -69,6 +69,7 @@ KOREAN = {
     "`[1, 5, 10]`": "`[1, 5, 10]`",
     "all": "전부",
     "none": "없음",
+    "`'image'`; with `video_col` `'video'`": "`'image'`. `video_col`을 지정하면 `'video'`",
     "must be given": "반드시 지정",
     "none: no frames are taken": "없음: 프레임을 뽑지 않음",
     "none: frames are BLOBs": "없음: 프레임은 BLOB",

@@ -111,12 +111,16 @@ FRAMEWORK = choice("framework", ("pytorch",), "pytorch")
 
 IMAGE_COL = text("image_col", "image_path", older=("image_column",))
 TEXT_COL = text("text_col", "text")
-CONVERT_TYPE = choice("convert_type", ("image", "text"), "image")
+VIDEO_COL = text("video_col", "video_path", older=("video_column",))
+CONVERT_TYPE = choice(
+    "convert_type", ("image", "text", "video"), None, "`'image'`; with `video_col` `'video'`"
+)
 TABLE_NAME = text("table_name", None, "none: nothing is stored")
 VECTOR_COL = text("result_col", None, "`{model}_{base algorithm}`", older=("column_name",))
 BATCH_SIZE = integer("batch_size", None, "the driver's choice for the device", minimum=1)
 ON_ERROR = choice("on_error", ("null", "fail"), "null")
 VERIFY = flag("verify")
+POOL_S = number("interval", 1.0, minimum=LEAST_S)
 BASE_DIR = text("base_dir", None, "none")
 
 LATER_SIMILARITY_COL = "search_result"
@@ -137,7 +141,6 @@ SEARCH_INPUT = value("search_input")
 
 LIMIT = integer("limit", None, "all; in a notebook 100", minimum=0)
 AUDIO_COL = text("audio_col", "audio_path", older=("audio_column",))
-VIDEO_COL = text("video_col", "video_path", older=("video_column",))
 
 METHOD = choice("method", ("split",), "split")
 CLIP_S = number("interval", 10.0, minimum=LEAST_S)
@@ -331,13 +334,13 @@ register(
     StatementSpec(
         ("CONVERT",), "Convert", Shape.QUERY, "", _USING_AS, options=(
             IMAGE_COL, TEXT_COL, CONVERT_TYPE, TABLE_NAME, VECTOR_COL, BATCH_SIZE, IF_EXISTS,
-            OVERWRITE, ON_ERROR, BASE_DIR, VERIFY,
+            OVERWRITE, ON_ERROR, BASE_DIR, VERIFY, VIDEO_COL, POOL_S,
         ),
     ),
     _search("image"),
     _search("text"),
+    _search("video"),
     _refused("SEARCH", "AUDIO"),
-    _refused("SEARCH", "VIDEO"),
     _refused("SEARCH", "KEYWORD"),
     _print("image"),
     _print("audio"),

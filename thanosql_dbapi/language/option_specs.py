@@ -55,7 +55,8 @@ class OptionSpec(Generic[T_co]):
     def expected(self) -> str:
         """What its value must be, for messages."""
         if self.kind is Kind.CHOICE:
-            return " or ".join(repr(choice) for choice in self.choices)
+            *others, last = map(repr, self.choices)
+            return f"{', '.join(others)} or {last}" if others else last
         if self.kind is Kind.FLAG:
             return "True or False"
         least = "" if self.minimum is None else f" of at least {self.minimum}"
@@ -94,10 +95,15 @@ def number(
 
 
 def choice(
-    name: str, choices: tuple[str, ...], default: _Text, *, older: tuple[str, ...] = ()
+    name: str,
+    choices: tuple[str, ...],
+    default: _Text,
+    unset: str = "",
+    *,
+    older: tuple[str, ...] = (),
 ) -> OptionSpec[_Text]:
     """Declare an option that is one of a few words."""
-    return OptionSpec(name, Kind.CHOICE, default, choices=choices, older=older)
+    return OptionSpec(name, Kind.CHOICE, default, unset, choices, older=older)
 
 
 def value(name: str, unset: str = "") -> OptionSpec[Any]:
