@@ -27,10 +27,12 @@ from ..language.tree import (
     Convert,
     Copy,
     DeleteModel,
+    Evaluate,
     FitModel,
     GetDataset,
     GetModel,
     List,
+    Predict,
     Print,
     Query,
     Ranked,
@@ -43,11 +45,17 @@ from ..planning.arguments import Arguments
 from ..planning.plans import SearchPlan
 from ..stores.sqlite.compile import Compiled, compile_plan
 from ..stores.sqlite.database import NOT_TAKEN, refused
+from .clips import SELECTS as CLIP_SELECTS
+from .clips import perform_clips, resolve_clips
 from .context import Context
 from .convert import SELECTS as CONVERT_SELECTS
 from .convert import perform_convert, resolve_convert
+from .evaluate import SELECTS as EVALUATE_SELECTS
+from .evaluate import perform_evaluate, resolve_evaluate
 from .listing import resolve_list
-from .resolve import does_work, register, resolve
+from .predict import SELECTS as PREDICT_SELECTS
+from .predict import perform_predict, resolve_predict
+from .resolve import does_work, is_repeatable, register, resolve
 from .search import check_search, resolve_search, with_column_hint
 from .staging import drop_staging
 from .topk import compile_best, compile_ranked, is_search_only
@@ -62,7 +70,10 @@ _ATTEMPTS = 3
 
 register(Search, resolve_search, check=check_search)
 register(Convert, resolve_convert, perform_convert, CONVERT_SELECTS)
+register(Predict, resolve_predict, perform_predict, PREDICT_SELECTS, is_repeatable=True)
+register(Evaluate, resolve_evaluate, perform_evaluate, EVALUATE_SELECTS, is_repeatable=True)
 register(List, resolve_list)
+register("preprocess.video_to_df", resolve_clips, perform_clips, CLIP_SELECTS)
 
 
 # What fetches and copies is imported when it is first asked for: a program that only searches, such
@@ -97,12 +108,26 @@ def _delete_model(context: Context, arguments: Arguments, statement: DeleteModel
     delete_model(context, arguments, statement)
 
 
+def _build_model(context: Context, arguments: Arguments, statement: BuildModel) -> None:
+    from .building import build_model
+
+    build_model(context, arguments, statement)
+
+
+def _fit_model(context: Context, arguments: Arguments, statement: FitModel) -> None:
+    from .building import fit_model
+
+    fit_model(context, arguments, statement)
+
+
 ACTIONS: dict[type, Callable[[Context, Arguments, Any], None]] = {
     GetDataset: _get_dataset,
     GetModel: _get_model,
     Copy: _copy,
     UploadModel: _upload_model,
     DeleteModel: _delete_model,
+    BuildModel: _build_model,
+    FitModel: _fit_model,
 }
 """For each class of ``language.tree`` that is a whole text and returns no rows, what it does."""
 
@@ -280,7 +305,7 @@ def _run_query(
         context.state.searches = tuple(
             node for node in plan.nodes.values() if isinstance(node, SearchPlan)
         )
-        if not reads_only or not context.is_outrun():
+        if not is_repeatable(query) or not context.is_outrun():
             return
 
 
@@ -309,15 +334,9 @@ def _tidy(context: Context) -> None:
 
 
 def _not_supported(tree: Tree) -> NotSupportedError:
-    if isinstance(tree, (BuildModel, FitModel)):
-        verb = "BUILD" if isinstance(tree, BuildModel) else "FIT"
-        return NotSupportedError(
-            f"{verb} MODEL is not supported yet; GET THANOSQL MODEL gets a trained model, UPLOAD"
-            " MODEL registers a transformers CLIP folder of yours"
-        )
     what = tree.what if isinstance(tree, Unsupported) else type(tree).__name__
     return NotSupportedError(
-        f"{what} is not supported; of ThanoSQL this driver runs GET, COPY, CONVERT,"
-        " SEARCH IMAGE, SEARCH TEXT, PRINT IMAGE, LIST, UPLOAD MODEL and DELETE MODEL with CLIP"
-        " models"
+        f"{what} is not supported; of ThanoSQL this driver runs GET, COPY, CONVERT, SEARCH IMAGE,"
+        " SEARCH TEXT, PRINT IMAGE, LIST, UPLOAD MODEL and DELETE MODEL with CLIP models, and BUILD"
+        " MODEL, FIT MODEL, PREDICT and EVALUATE with classifiers on their vectors"
     )

@@ -15,7 +15,9 @@ import click
 
 from ..errors import ModelError
 from ..opening import is_url
-from ..settings import OPTIONS, Option, OptionError
+from ..option import Option, OptionError
+from ..places import is_elsewhere
+from ..settings import OPTIONS
 from ..workspace import with_home
 from .session import is_interrupted
 
@@ -151,7 +153,7 @@ def _reader(option: Option) -> Callable[[click.Context, click.Parameter, Any], A
 
     def read(text: str, ctx: click.Context) -> Any:
         try:
-            if option.name == "allowed_directories":
+            if option.name == "allowed_directories" and not is_elsewhere(text):
                 # Typed in a shell, a folder is the current folder's; in a URL, the workspace's.
                 text = str(Path(with_home(text)).absolute())
             return option.read_text(text, option.flag)

@@ -14,7 +14,6 @@ import base64
 import hashlib
 import os
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -27,10 +26,9 @@ from .display import visible
 from .pictures import count_of
 from .sections import Card, Section, section_of
 from .session import Outcome, run
-from .templating import data_url, environment_of, source
+from .templating import environment_of, source
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
     from markupsafe import Markup
 
     from ..stores.sqlite.database import Parameters
@@ -100,7 +98,7 @@ def write_gallery(
     """
     file = Path(path).expanduser().absolute()
     folder = file.parent.resolve()
-    environment = _environment()
+    environment = environment_of("thanosql_dbapi.ui")
     script = source(environment, "gallery.js")
     style = source(environment, "look.css") + source(environment, "gallery.css")
     page = environment.get_template("gallery.html").render(
@@ -112,6 +110,8 @@ def write_gallery(
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         style=style,
         original=lambda card: _original(card, folder),
+        coloured=_coloured,
+        folder_and_name=_folder_and_name,
     )
     unfinished = file.with_name(f".{file.name}.partial")
     try:
@@ -136,15 +136,6 @@ def _original(card: Card, folder: Path) -> str:
         return card.path.as_uri()
     # A colon or question mark in a name would be read as a scheme or a query.
     return "./" + quote(os.fsencode(Path(relative).as_posix()))
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    environment = environment_of("thanosql_dbapi.ui")
-    environment.filters["data_url"] = data_url
-    environment.filters["coloured"] = _coloured
-    environment.filters["folder_and_name"] = _folder_and_name
-    return environment
 
 
 def _folder_and_name(name: str) -> tuple[str, str]:

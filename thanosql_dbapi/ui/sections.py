@@ -13,6 +13,7 @@ from typing import Any
 from ..connection import Connection
 from ..errors import Error, ProgrammingError, clip
 from ..language import grammar
+from ..statements.pictures import Pictures
 from ..workspace import Workspace
 from . import display
 from .pictures import Picture, count_of, pictures
@@ -187,7 +188,7 @@ def _query(connection: Connection, outcome: Outcome) -> Thumbnail | None:
     for each in (each for plan in outcome.searches for each in plan.vectors):
         if each.kind == "image":
             try:
-                return read_thumbnail(connection.settings, each.value, _QUERY_BOX)
+                return read_thumbnail(Pictures.of(connection.settings), each.value, _QUERY_BOX)
             except Error:
                 return None
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from .display import visible
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 
+@cache
 def environment_of(package: str) -> Environment:
     """Return a Jinja2 environment over a package's ``templates``.
 
@@ -21,7 +23,7 @@ def environment_of(package: str) -> Environment:
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=PackageLoader(package, "templates"),
         autoescape=True,
         trim_blocks=True,
@@ -29,6 +31,8 @@ def environment_of(package: str) -> Environment:
         undefined=StrictUndefined,
         finalize=_shown,
     )
+    environment.filters["data_url"] = data_url
+    return environment
 
 
 def source(environment: Environment, name: str) -> Markup:

@@ -12,7 +12,7 @@ from .exclusion import Exclusion
 from .headers import COLUMNS as HEADER_COLUMNS
 from .headers import file_facts, read_headers
 from .suffixes import COLUMNS, column_of
-from .walk import File, Listing, Reason, Rules, file_of, sort_naturally, walk
+from .walk import File, Listing, Reason, Rules, file_of, sort_naturally, suffix_of, walk
 
 __all__ = [
     "COLUMNS",
@@ -33,5 +33,6 @@ __all__ = [
     "file_of",
     "read_headers",
     "sort_naturally",
+    "suffix_of",
     "walk",
 ]

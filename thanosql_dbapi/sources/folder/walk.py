@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,11 +35,13 @@ class Reason(str, Enum):
 
     UNREADABLE = "cannot be read"
     NAME = "name is not UTF-8"
+    ODD_NAME = "name with '..' or an empty part in it"
     LINK = "link that is broken or leads to where statements may not read"
     LOOP = "link to a folder that is read already"
     RAW = "RAW picture"
     PICTURE = "picture of a kind that is not read"
     MEDIUM = "audio or video beside pictures"
+    NO_VIDEO = "no video"
     OTHER = "no picture, audio or video"
     SPECIAL = "not a regular file"
     SYSTEM = "kept by a system or a program for itself"
@@ -104,12 +107,12 @@ class Listing:
         """The first column that has a file, or None."""
         return next((column for column in COLUMNS if self.files[column]), None)
 
-    def take(self, column: str) -> list[File]:
-        """Return the files of one column; those of the others are skipped."""
+    def take(self, column: str, others: Reason = Reason.MEDIUM) -> list[File]:
+        """Return the files of one column; those of the others are skipped, for a reason."""
         for other in COLUMNS:
             if other != column:
                 for file in self.files[other]:
-                    self.skips.add(Reason.MEDIUM, suffix_of(file.path), file.path)
+                    self.skips.add(others, suffix_of(file.path), file.path)
                 self.files[other] = []
         return self.files[column]
 
@@ -184,6 +187,7 @@ class _Walk:
         self._folder, self._rules = folder, rules
         self._listing = Listing()
         self._skip = self._listing.skips.add
+        self._left_out = partial(why_left_out, rules, folder.name)
         self._seen: set[tuple[int, int] | str] = set()
         self._folders: list[tuple[str, str]] = []
         self._links: list[tuple[str, str]] = []
@@ -246,7 +250,7 @@ class _Walk:
         is_link = entry.is_symlink()
         is_folder = entry.is_dir()
         suffix = f"{name}/" if is_folder else suffix_of(name)
-        if reason := self._left_out(name, path, inside, is_folder=is_folder):
+        if reason := self._left_out(path, is_folder=is_folder):
             self._skip(reason, suffix, self._start + path)
         elif is_link and self._is_refused(entry, suffix, is_folder=is_folder):
             self._skip(Reason.LINK, suffix, self._start + path)
@@ -258,24 +262,12 @@ class _Walk:
     def _examine_file(self, entry: os.DirEntry[str], path: str, suffix: str) -> None:
         column = self._rules.columns.get(suffix)
         if column is None:
-            self._skip(_kind(suffix), suffix, self._start + path)
+            self._skip(kind_of(suffix), suffix, self._start + path)
         elif not entry.is_file():
             self._skip(Reason.SPECIAL, suffix, self._start + path)
         else:
             file = file_of(self._start + path, entry.stat())
             self._listing.files[column].append(file)
-
-    def _left_out(self, name: str, path: str, inside: str, *, is_folder: bool) -> Reason | None:
-        if is_folder:
-            parent = inside.rstrip("/").rpartition("/")[2] or self._folder.name
-            if is_system_folder(name, parent):
-                return Reason.SYSTEM
-        if name.startswith("."):
-            return Reason.HIDDEN
-        is_deep = is_folder and not self._rules.is_recursive
-        if is_deep or self._rules.exclusion.excludes(path, is_folder=is_folder):
-            return Reason.EXCLUDED
-        return None
 
     def _is_refused(self, entry: os.DirEntry[str], suffix: str, *, is_folder: bool) -> bool:
         """Return whether a link is broken, or leads to media that statements may not read."""
@@ -291,6 +283,26 @@ class _Walk:
         self._skip(Reason.UNREADABLE, suffix, f"{_shown(self._start + inside)}: {why}")
 
 
+def why_left_out(rules: Rules, folder: str, path: str, *, is_folder: bool) -> Reason | None:
+    """Return why an entry is left out by its name, or None.
+
+    Args:
+        rules: What is read.
+        folder: The name of the folder that is read.
+        path: The entry's path in that folder, with ``/``.
+        is_folder: Whether it is a folder.
+    """
+    inside, _, name = path.rpartition("/")
+    if is_folder and is_system_folder(name, inside.rpartition("/")[2] or folder):
+        return Reason.SYSTEM
+    if name.startswith("."):
+        return Reason.HIDDEN
+    is_deep = is_folder and not rules.is_recursive
+    if is_deep or rules.exclusion.excludes(path, is_folder=is_folder):
+        return Reason.EXCLUDED
+    return None
+
+
 def _is_text(name: str) -> bool:
     try:
         name.encode()
@@ -299,7 +311,8 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _kind(suffix: str) -> Reason:
+def kind_of(suffix: str) -> Reason:
+    """Return why a file of a suffix that is not read is left out."""
     if suffix in RAW:
         return Reason.RAW
     return Reason.PICTURE if suffix in OTHER_PICTURES else Reason.OTHER
