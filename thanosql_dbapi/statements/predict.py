@@ -18,7 +18,7 @@ from ..language import grammar
 from ..language.names import quote_name, quote_text, same_name
 from ..language.narrowing import narrowing
 from ..language.tree import Part, Predict
-from ..stores.sqlite.compile import Compiler, Select
+from ..stores.sqlite.compile import Compiler, Select, literal
 from .context import Context
 from .labelling import (
     Labeller,
@@ -262,17 +262,22 @@ def _lack_vectors(block: Block) -> bool:
 
 
 def _label_table(context: Context, found: Labeller) -> str:
+    """Return a temporary table of the labels by their codes.
+
+    It is made by DDL alone: before an INSERT sqlite3 would begin a transaction, and leave it open.
+    """
     name = new_table(context)
-    table = quote_name("temp", name)
-    # Without a type, a column keeps each value's own.
+    rows = ", ".join(
+        f"(x'{code.to_bytes(_CODE_BYTES, 'big').hex()}', {literal(label)})"
+        for code, label in enumerate(found.labels)
+    )
     context.database.execute(
-        f"CREATE TEMP TABLE {quote_name(name)} (code BLOB PRIMARY KEY, label) WITHOUT ROWID"
+        f"CREATE TEMP TABLE {quote_name(name)} AS"
+        f" SELECT column1 AS code, column2 AS label FROM (VALUES {rows})"
     )
-    context.database.execute_many(
-        f"INSERT INTO {table} VALUES (?, ?)",
-        [(code.to_bytes(_CODE_BYTES, "big"), label) for code, label in enumerate(found.labels)],
-    )
-    return table
+    index = quote_name("temp", f"{name}_code")
+    context.database.execute(f"CREATE UNIQUE INDEX {index} ON {quote_name(name)} (code)")
+    return quote_name("temp", name)
 
 
 def _predicted(compiler: Compiler, found: PredictedRows) -> str:

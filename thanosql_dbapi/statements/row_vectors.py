@@ -266,9 +266,10 @@ def _embed_missing(resolver: Resolver, source: RowVectors, staging: Staging) -> 
     assert plan is not None
     staging.add_vector_column(source.model.dimension)
     if source.column is not None:
-        context.database.execute(
-            f"UPDATE {staging.table} SET {HIDDEN} = {quote_name(source.column)}"
-        )
+        with context.database.atomic():
+            context.database.execute(
+                f"UPDATE {staging.table} SET {HIDDEN} = {quote_name(source.column)}"
+            )
     (total,) = context.database.row(
         f"SELECT count(*) FROM {staging.table} WHERE {HIDDEN} IS NULL"
     ) or (0,)
