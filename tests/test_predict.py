@@ -190,6 +190,19 @@ def logit_scale(connection: Connection) -> float:
     return float(np.exp(weights["logit_scale"]))
 
 
+def test_many_labels_of_all_kinds(converted: Connection) -> None:
+    labels = [*range(20), *(f"te'xt{number}" for number in range(20)), "a\0b", 1.5, float("inf")]
+    converted.execute("CREATE TABLE tags (tag)")
+    converted.executemany("INSERT INTO tags VALUES (?)", [(label,) for label in labels])
+    sql = (
+        "SELECT tag FROM (PREDICT USING m OPTIONS (label_col='tag', label_table='tags',"
+        " result_col='tag', top_k=100) AS SELECT m_clipen FROM photos LIMIT 1)"
+    )
+    found = [row[0] for row in converted.execute(sql)]
+    assert {(type(label), label) for label in found} == {(type(label), label) for label in labels}
+    assert len(found) == len(labels)
+
+
 def test_templates_are_averaged(converted: Connection) -> None:
     labels, templates = ["red", "blue"], ["a {} picture", "{}!"]
     rows = converted.execute(
