@@ -29,7 +29,7 @@ class Reading(exp.Select):
 
 
 class Action(exp.Insert):
-    """COPY, GET, UPLOAD MODEL or DELETE MODEL: an INSERT into the table it writes."""
+    """COPY, CREATE TABLE … USING, GET, UPLOAD or DELETE MODEL: an INSERT into what it writes."""
 
     arg_types = {**exp.Insert.arg_types, "this": False, "statement": True}  # noqa: RUF012
 
@@ -75,7 +75,7 @@ def has_query(statement: tree.Statement) -> bool:
 
 def written_table(statement: tree.Tree) -> exp.Table | None:
     """Return the table that an action writes; None where it writes files alone."""
-    if isinstance(statement, tree.Copy):
+    if isinstance(statement, (tree.Copy, tree.CreateUsing)):
         return make_table(statement.table.name, statement.table.schema)
     return None if isinstance(statement, tree.GetDataset) else make_table(MODELS)
 

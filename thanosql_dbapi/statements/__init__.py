@@ -18,6 +18,7 @@ from ..language.tree import (
     BuildModel,
     Convert,
     Copy,
+    CreateUsing,
     DeleteModel,
     FitModel,
     GetDataset,
@@ -40,6 +41,7 @@ from .context import Context
 from .convert import SELECTS as CONVERT_SELECTS
 from .convert import perform_convert, resolve_convert
 from .copy import copy
+from .create_using import create_using
 from .get import get_dataset, get_model
 from .listing import resolve_list
 from .models import delete_model, settle_left, upload_model
@@ -65,6 +67,7 @@ ACTIONS: dict[type, Callable[[Context, Arguments, Any], None]] = {
     GetDataset: get_dataset,
     GetModel: get_model,
     Copy: copy,
+    CreateUsing: create_using,
     UploadModel: upload_model,
     DeleteModel: delete_model,
 }

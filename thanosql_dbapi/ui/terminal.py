@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-KEYWORDS = grammar.keywords() - {"AS", "DELETE", "FROM", "TABLE"}
+KEYWORDS = grammar.keywords() - {"AS", "CREATE", "DELETE", "FROM", "TABLE"}
 """The words of ThanoSQL that are none of SQL."""
 
 _UNCUT = 100_000
