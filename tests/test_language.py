@@ -230,12 +230,12 @@ def test_model_name_may_be_bound() -> None:
     ],
 )
 def test_option_values(written: str, value: object) -> None:
-    tree = parse(f"PREDICT USING m OPTIONS (x={written}, y=1) AS SELECT [z]")
+    tree = parse(f"PREDICT USING m OPTIONS (labels={written}, top_k=1) AS SELECT [z]")
     assert isinstance(tree, Query)
     (predict,) = tree.parts
     assert predict.options == (  # type: ignore[union-attr]
-        Option("x", value),  # type: ignore[arg-type]
-        Option("y", 1),
+        Option("labels", value),  # type: ignore[arg-type]
+        Option("top_k", 1),
     )
 
 

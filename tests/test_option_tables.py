@@ -55,6 +55,18 @@ KOREAN = {
     ),
     "all; in the later form 1000": "전부. 이후의 형식에서는 1000",
     "all; in a notebook 100": "전부. 노트북에서는 100",
+    "the model of the table's vectors, or the only one": (
+        "테이블의 벡터를 만든 모델, 또는 하나뿐인 모델"
+    ),
+    "the vectors of the model that the rows have": "행에 있는 그 모델의 벡터",
+    "`'image_path'`, or `'image'`": "`'image_path'` 또는 `'image'`",
+    "until nothing improves": "더 나아지지 않을 때까지",
+    "not needed": "필요 없음",
+    "the model's own": "모델이 정함",
+    "the classifier's, or those of `label_col`": "분류 모델의 라벨, 또는 `label_col`의 값",
+    "`['{}']`": "`['{}']`",
+    "the query's rows": "쿼리의 행",
+    "`[1, 5, 10]`": "`[1, 5, 10]`",
     "all": "전부",
     "none": "없음",
     "`'image'`; with `video_col` `'video'`": "`'image'`. `video_col`을 지정하면 `'video'`",

@@ -155,7 +155,11 @@ UPLOAD MODEL m
 --^ 1:15 UPLOAD MODEL: expected FROM and a path in quotes, found end of statement
 BUILD MODEL m AS SELECT 1
 --^ 1:15 BUILD MODEL: expected USING and a model, found 'AS'
-PREDICT USING m OPTIONS (a=1, A=2) AS SELECT 1
---^ 1:31 PREDICT: option 'a' is given twice
+PREDICT USING m OPTIONS (top_k=1, TOP_K=2) AS SELECT 1
+--^ 1:35 PREDICT: option 'top_k' is given twice
+PREDICT USING m OPTIONS (result_col='a', column_name='b') AS SELECT 1
+--^ 1:42 PREDICT: option 'result_col' is given twice; column_name is an older spelling of result_col
+PREDICT USING m OPTIONS (labls=['a']) AS SELECT 1
+--^ 1:26 PREDICT: unknown option 'labls'; did you mean 'labels'? PREDICT takes image_col, emb_col, result_col, score_col, top_k, labels, label_col, label_table, templates, base_dir, batch_size
 FIT CLIP
 --^ 1:5 FIT: expected MODEL, found 'CLIP'

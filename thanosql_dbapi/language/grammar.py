@@ -150,6 +150,34 @@ CLIP_S = number("interval", 10.0, minimum=LEAST_S)
 CLIP_COL = text("result_col", "video_split_path")
 RESULT_DIR = text("result_dir", None, "must be given")
 
+LABEL_COL = text("label_col", "label")
+BASE_MODEL = text("base_model", None, "the model of the table's vectors, or the only one")
+PREPARED_COL = text("emb_col", None, "the vectors of the model that the rows have")
+TRAINED_IMAGE_COL = text("image_col", None, "`'image_path'`, or `'image'`", older=("image_column",))
+TRAINED_TEXT_COL = text("text_col", None, "none")
+MAX_EPOCHS = integer("max_epochs", None, "until nothing improves", minimum=1, older=("epochs",))
+LEARNING_RATE = number("learning_rate", None, "not needed")
+INPUT_SIZE = value("input_size", "the model's own")
+COLOR = value("color", "the model's own")
+TRAINING_SEED = integer("seed", 0, minimum=0)
+
+PREDICTED_COL = text("result_col", "predict_result", older=("column_name",))
+SCORE_COL = text("score_col", None, "none")
+BEST_LABELS = integer("top_k", None, "1", minimum=1)
+LABELS = value("labels", "the classifier's, or those of `label_col`")
+TEMPLATES = value("templates", "`['{}']`")
+LABELS_OF = text("label_col", None, "none")
+LABEL_TABLE = text("label_table", None, "the query's rows")
+
+RECALL_AT = value("k", "`[1, 5, 10]`")
+BY_LABEL = flag("by_label")
+INTERVAL = number("interval", None, "none")
+
+_TRAINING = (
+    TRAINED_IMAGE_COL, LABEL_COL, TRAINED_TEXT_COL, PREPARED_COL, BASE_MODEL, BASE_DIR, BATCH_SIZE,
+    MAX_EPOCHS, LEARNING_RATE, INPUT_SIZE, COLOR, TRAINING_SEED, OVERWRITE,
+)  # fmt: skip
+
 _USING_AS = {"USING": "model", "AS": "query"}
 _NEW_MODEL = "a name for the model"
 
@@ -346,14 +374,24 @@ register(
     ),
     StatementSpec(
         ("BUILD", "MODEL"), "BuildModel", Shape.ACTION, _NEW_MODEL,
-        {"SUBJECT": "name", "USING": "base", "AS": "query"}, options=None,
+        {"SUBJECT": "name", "USING": "base", "AS": "query"}, options=_TRAINING,
     ),
     StatementSpec(
         ("FIT", "MODEL"), "FitModel", Shape.ACTION, _NEW_MODEL,
-        {"SUBJECT": "name", "USING": "model", "AS": "query"}, options=None,
+        {"SUBJECT": "name", "USING": "model", "AS": "query"}, options=_TRAINING,
     ),
-    StatementSpec(("PREDICT",), "Predict", Shape.QUERY, "", _USING_AS, options=None),
-    StatementSpec(("EVALUATE",), "Evaluate", Shape.QUERY, "", _USING_AS, options=None),
+    StatementSpec(
+        ("PREDICT",), "Predict", Shape.QUERY, "", _USING_AS, options=(
+            TRAINED_IMAGE_COL, PREPARED_COL, PREDICTED_COL, SCORE_COL, BEST_LABELS, LABELS,
+            LABELS_OF, LABEL_TABLE, TEMPLATES, BASE_DIR, BATCH_SIZE,
+        ),
+    ),
+    StatementSpec(
+        ("EVALUATE",), "Evaluate", Shape.QUERY, "", _USING_AS, options=(
+            TRAINED_IMAGE_COL, LABELS_OF, TRAINED_TEXT_COL, PREPARED_COL, LABELS, TEMPLATES,
+            RECALL_AT, BY_LABEL, INTERVAL, TRAINING_SEED, BASE_DIR, BATCH_SIZE,
+        ),
+    ),
     _function(
         "preprocess", "video_to_df",
         METHOD, CLIP_S, CLIP_COL, RESULT_DIR, VIDEO_COL, OVERWRITE, writes_files=True,

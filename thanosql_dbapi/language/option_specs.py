@@ -76,10 +76,15 @@ def flag(name: str, default: bool = False) -> OptionSpec[bool]:
 
 
 def integer(
-    name: str, default: _Integer, unset: str = "", *, minimum: int | None = None
+    name: str,
+    default: _Integer,
+    unset: str = "",
+    *,
+    minimum: int | None = None,
+    older: tuple[str, ...] = (),
 ) -> OptionSpec[_Integer]:
     """Declare an option that is a whole number."""
-    return OptionSpec(name, Kind.INTEGER, default, unset, minimum=minimum)
+    return OptionSpec(name, Kind.INTEGER, default, unset, minimum=minimum, older=older)
 
 
 def number(

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import ConvertWarning, NotSupportedError, OperationalError, clip, warn_user
+from ..errors import ConvertWarning, OperationalError, clip, warn_user
 from ..language import grammar
-from ..language.names import quote_name, quote_text, same_name
-from ..language.outline import tables_read
+from ..language.names import quote_name, same_name
 from ..language.tree import Convert, TableName
 from ..planning.arguments import Arguments
 from ..planning.convert_report import ConvertReport
@@ -67,7 +66,7 @@ def resolve_convert(resolver: Resolver, statement: Convert) -> ConvertPlan:
         StatementError: An option has a value of another kind.
     """
     plan, target = _plan(resolver, statement)
-    _require_own_tables(resolver, statement)
+    resolver.require_own_tables(statement)
     if resolver.plan.is_stored and plan.kind == "video":
         raise resolver.arguments.error(
             f"CONVERT of videos cannot be part of a {resolver.verb}, which would read them whenever"
@@ -129,33 +128,14 @@ def _converted(compiler: Compiler, plan: ConvertedRows) -> str:
 def _function_form(compiler: Compiler, plan: ConvertPlan) -> str:
     """Return the SELECT for a view or trigger: it embeds whenever it runs, row by row."""
     embedding = plan.embedding
-    source = f"q.{quote_name(embedding.source)}"
-    if embedding.kind == "image" and embedding.base_dir:
-        folder = quote_text(embedding.base_dir.rstrip("/"))
-        is_relative = f"typeof({source}) = 'text' AND {source} NOT GLOB '/*'"
-        is_path = f"{source} NOT LIKE 'file:%' AND instr(substr({source}, 1, 8), '://') = 0"
-        placed = f"CASE WHEN {is_relative} AND {is_path} THEN {folder} || '/' || {source}"
-        source = f"{placed} ELSE {source} END"
-    call = f"embed_{embedding.kind}({quote_text(embedding.model.name)}, {source})"
     return (
-        f"SELECT q.*, {call} AS {quote_name(embedding.column)}"
+        f"SELECT q.*, {embedding.call('q')} AS {quote_name(embedding.column)}"
         f" FROM ({compiler.parts(plan.node.query.parts)}\n) AS q"
     )
 
 
 SELECTS: dict[type, Select] = {ConvertPlan: _function_form, ConvertedRows: _converted}
 """What compiles a CONVERT before it is performed, and after."""
-
-
-def _require_own_tables(resolver: Resolver, statement: Convert) -> None:
-    """Refuse a query that reads what a WITH around it defines: it is run before, by itself."""
-    for table in tables_read(statement.query):
-        if table.schema is None and table.name in resolver.common:
-            raise NotSupportedError(
-                f"CONVERT: its query reads {clip(table.name)}, which the WITH before it defines;"
-                f" put the WITH inside: CONVERT USING {statement.model} AS WITH {table.name} AS"
-                " (…) SELECT …; nothing was changed"
-            )
 
 
 def _plan(resolver: Resolver, statement: Convert) -> tuple[EmbeddingPlan, TableName | None]:

@@ -10,6 +10,7 @@ from ..language import grammar
 from ..language.names import quote_name
 from ..language.option_specs import OptionSpec
 from ..language.tree import Convert, Copy, CreateUsing, Option, Query, TableName
+from ..places import archive_scheme, is_elsewhere
 from ..planning.arguments import Arguments
 from ..planning.convert_report import ConvertReport
 from ..planning.report import Report
@@ -62,8 +63,10 @@ def create_using(context: Context, arguments: Arguments, statement: CreateUsing)
 
 def _require_folder(context: Context, arguments: Arguments, statement: CreateUsing) -> None:
     value = arguments.value(statement.source)
+    if isinstance(value, str) and is_elsewhere(value):
+        return
     path = context.workspace.locate(str(value))
-    if not is_folder(path):
+    if not is_folder(path) and not archive_scheme(path.name):
         raise SourceError(
             f"CREATE TABLE: no folder {clip(value)} (looked for {str(path)!r}); nothing was changed"
         )

@@ -6,16 +6,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
-from ..embedding.formats import header_readers, picture_suffixes
-from ..errors import OperationalError, WorkspaceError, clip
+from ..embedding.formats import picture_suffixes
+from ..errors import OperationalError, clip
 from ..language import grammar
 from ..language.names import same_name
 from ..language.option_specs import OptionSpec
 from ..language.tree import Copy
-from ..openfile import OpenFile
 from ..planning.arguments import Arguments
 from ..planning.report import Report, Skipped
 from ..sources.folder import (
@@ -32,21 +30,17 @@ from ..sources.folder import (
     additions,
     all_changes,
     column_of,
-    content_digest,
     file_facts,
-    file_of,
-    read_headers,
     sort_naturally,
     suffix_of,
-    walk,
 )
 from ..sources.tables import Row, Table
 from ..stores.sqlite.files import Files
-from ..workspace import is_folder
 from .context import Context
 from .folder_messages import nothing_found, nothing_left, warn_of_skipped
-from .folder_rows import PathColumn, PathRows, is_gone, is_under
+from .folder_rows import PathColumn, PathRows
 from .frames import FILM_COLUMN, FrameOptions, Frames, taking
+from .origins import Origin
 
 
 @dataclass(frozen=True)
@@ -73,7 +67,7 @@ class FolderCopy:
     """A COPY of a folder, or of one film.
 
     Attributes:
-        folder: The folder, or the film, its links resolved.
+        origin: Where the files lie.
         options: What is read of it.
         name: The table's name, for messages.
         table: Its qualified, quoted name.
@@ -84,7 +78,7 @@ class FolderCopy:
         old_frames: The paths of frames that the table has or had.
     """
 
-    folder: Path
+    origin: Origin
     options: FolderOptions
     name: str
     table: str
@@ -140,10 +134,7 @@ def refuse_folder_options(arguments: Arguments, statement: Copy, *, is_sync: boo
         StatementError: One is given.
     """
     of_folders = (
-        grammar.FILE_TYPE,
-        grammar.EXCLUDE,
-        grammar.RECURSIVE,
-        grammar.EXIF,
+        *(grammar.FILE_TYPE, grammar.EXCLUDE, grammar.RECURSIVE, grammar.EXIF),
         grammar.ALLOW_EMPTY,
     )
     given = next((each.name for each in of_folders if statement.option(each.name)), None)
@@ -169,7 +160,7 @@ def copy_folder(context: Context, copied: FolderCopy) -> None:
     files = listing.take(column, Reason.NO_VIDEO if copied.frames else Reason.MEDIUM)
     may_be_empty = copied.is_sync and (copied.declared or copied.options.may_be_empty)
     if not files and not may_be_empty:
-        raise nothing_found(copied.folder, listing.skips.all())
+        raise nothing_found(copied.origin, listing.skips.all())
     taken = taking(context, copied.frames, copied.old_frames) if copied.frames else nullcontext()
     database = context.database
     with taken as frames, database.atomic():
@@ -180,11 +171,11 @@ def copy_folder(context: Context, copied: FolderCopy) -> None:
         sort_naturally(changes.added)
         if changes.added or not copied.declared:
             if frames is None:
-                copied.store(_table(context, copied.options, column, changes.added))
+                copied.store(_table(copied, column, changes.added))
             else:
                 _store_frames(copied, frames, changes, listing)
         if not context.settings.is_read_only:
-            _remember(context, changes, known)
+            _remember(context, changes, known, copied.origin.digests())
         if frames is not None:
             frames.publish()
     skipped = listing.skips.all()
@@ -199,7 +190,7 @@ def copy_folder(context: Context, copied: FolderCopy) -> None:
         skipped,
     )
     # The last: where warnings are errors, all is done.
-    warn_of_skipped(copied.folder, copied.name, skipped)
+    warn_of_skipped(copied.origin, copied.name, skipped)
     if frames is not None:
         frames.warn(copied.name)
 
@@ -216,21 +207,13 @@ def _store_frames(copied: FolderCopy, frames: Frames, changes: Changes, listing:
 
 
 def _listing(context: Context, copied: FolderCopy) -> Listing:
-    listing = Listing()
-    if copied.frames and not is_folder(copied.folder):
-        path = context.workspace.spelled(copied.folder)
-        with context.open_video(path, lambda remark: None):  # or say what is wrong with it
-            listing.files[FILM_COLUMN].append(file_of(path, copied.folder.stat()))
-        return listing
-    if not is_folder(copied.folder):
-        return listing
     rules = Rules(
         column_of([each for each, extra in picture_suffixes().items() if extra is None]),
         context.workspace.holds,
         Exclusion(copied.options.exclude),
         copied.options.is_recursive,
     )
-    return walk(copied.folder, context.workspace.root, rules)
+    return copied.origin.listing(rules)
 
 
 def _column(copied: FolderCopy, listing: Listing) -> str:
@@ -248,31 +231,20 @@ def _column(copied: FolderCopy, listing: Listing) -> str:
     return wanted if wanted in known else known[0]
 
 
-def _opener(context: Context) -> Callable[[str], OpenFile]:
-    """Return what opens the file of a path, checked anew: a link may have been changed."""
-    workspace = context.workspace
-    # Absolute, so that no name stands for one's own home.
-    return lambda path: workspace.open(workspace.root / path)
-
-
-def _table(context: Context, options: FolderOptions, column: str, files: Sequence[File]) -> Table:
+def _table(copied: FolderCopy, column: str, files: Sequence[File]) -> Table:
     """Return the rows of files; what the headers say is read as they are asked for."""
 
     def rows() -> Iterator[Row]:
-        if not options.has_headers:
+        if not copied.options.has_headers:
             return ((file.path,) for file in files)
-        return _with_headers(context, files)
+        headers = copied.origin.headers(files)
+        return ((file.path, *header) for file, header in zip(files, headers, strict=True))
 
     columns, types = [column], ["TEXT"]
-    if options.has_headers:
+    if copied.options.has_headers:
         columns += HEADER_COLUMNS.keys()
         types += HEADER_COLUMNS.values()
     return Table(tuple(columns), tuple(types), rows, len(files))
-
-
-def _with_headers(context: Context, files: Sequence[File]) -> Iterator[Row]:
-    headers = read_headers(files, _opener(context), header_readers())
-    return ((file.path, *header) for file, header in zip(files, headers, strict=True))
 
 
 def _bring_in_step(
@@ -297,10 +269,8 @@ def _bring_in_step(
     known = _known(context, copied, found, files)
     if copied.is_sync:
         if not files and not copied.options.may_be_empty:
-            raise nothing_left(copied.folder, copied.name, len(known.inside), skipped)
-        changes = all_changes(
-            known, files, is_gone(root, files), lambda file: _digest(context, file)
-        )
+            raise nothing_left(copied.origin, copied.name, len(known.inside), skipped)
+        changes = all_changes(known, files, copied.origin.gone(files), copied.origin.digest)
     else:
         changes = additions(known, files)
     if copied.frames and copied.is_sync:  # other frames
@@ -312,18 +282,14 @@ def _bring_in_step(
     rows.move({text: new.path for old, new in changes.moved.items() for text in spelled[old]})
     if copied.options.has_headers:
         rows.add_header_columns(copied.declared)
-        _update_headers(context, rows, found, changes)
+        _update_headers(copied.origin, rows, found, changes)
     return changes, known.known
 
 
 def _known(context: Context, copied: FolderCopy, found: PathRows, files: Sequence[File]) -> Rows:
     """Return the rows that matter, with what is remembered of their files."""
-    if copied.frames and not is_folder(copied.folder):
-        inside = found.spelled.keys() & {file.path for file in files}
-    else:
-        relative = _start(copied.folder, context.workspace.root)
-        is_inside = is_under(relative, is_recursive=copied.options.is_recursive)
-        inside = {path for path in found.spelled if is_inside(path)}
+    is_inside = copied.origin.holds(is_recursive=copied.options.is_recursive)
+    inside = {path for path in found.spelled if is_inside(path)}
     new = {file[1:] for file in files if file.inode and file.path not in inside}
     known: dict[str, Known] = {}
     outside = set()
@@ -336,21 +302,7 @@ def _known(context: Context, copied: FolderCopy, found: PathRows, files: Sequenc
     return Rows(inside, outside, known)
 
 
-def _start(folder: Path, root: Path) -> str:
-    """Return what the paths of a folder's files begin with; empty for the workspace itself."""
-    path = (folder.relative_to(root) if folder.is_relative_to(root) else folder).as_posix()
-    return "" if path == "." else f"{path.rstrip('/')}/"
-
-
-def _digest(context: Context, file: File) -> bytes | None:
-    try:
-        with _opener(context)(file.path) as opened:
-            return content_digest(opened)
-    except (OSError, WorkspaceError):  # not the same file, as far as anybody can say
-        return None
-
-
-def _update_headers(context: Context, rows: PathColumn, found: PathRows, changes: Changes) -> None:
+def _update_headers(origin: Origin, rows: PathColumn, found: PathRows, changes: Changes) -> None:
     """Write what headers say to the rows where that is missing or of an older file."""
     stale = []
     there = chain(changes.updated.items(), changes.unchanged.items(), changes.moved.items())
@@ -359,11 +311,13 @@ def _update_headers(context: Context, rows: PathColumn, found: PathRows, changes
             texts = [file.path] if path in changes.moved else found.spelled[path]
             stale += [(text, file) for text in texts]
     if stale:
-        headers = read_headers((file for _, file in stale), _opener(context), header_readers())
+        headers = origin.headers(file for _, file in stale)
         rows.set_headers((text, *header) for (text, _), header in zip(stale, headers, strict=True))
 
 
-def _remember(context: Context, changes: Changes, known: Mapping[str, Known]) -> None:
+def _remember(
+    context: Context, changes: Changes, known: Mapping[str, Known], digests: Mapping[str, bytes]
+) -> None:
     """Write down what files are like now, as far as it is not known."""
     seen = [
         file
@@ -376,4 +330,4 @@ def _remember(context: Context, changes: Changes, known: Mapping[str, Known]) ->
         if (before := known.get(file.path)) is None or before[:3] != file[1:]
     ]
     if seen:
-        Files(context.database).remember(seen, changes.digests)
+        Files(context.database).remember(seen, {**changes.digests, **digests})

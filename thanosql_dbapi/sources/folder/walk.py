@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from .suffixes import COLUMNS, OTHER_PICTURES, RAW
 
 _DIGITS = re.compile("[0-9]+")
 _EXAMPLES = 3
+# SQLite stores 63 bits and a sign; some file systems' numbers have all 64.
 _SIGNED = 2**63
 
 LATEST_NS = _SIGNED - 1
@@ -33,6 +35,7 @@ class Reason(str, Enum):
 
     UNREADABLE = "cannot be read"
     NAME = "name is not UTF-8"
+    ODD_NAME = "name with '..' or an empty part in it"
     LINK = "link that is broken or leads to where statements may not read"
     LOOP = "link to a folder that is read already"
     RAW = "RAW picture"
@@ -155,8 +158,10 @@ def walk(folder: Path, relative_to: Path, rules: Rules) -> Listing:
 
 def file_of(path: str, status: os.stat_result) -> File:
     """Return a file as a path and the operating system say that it is."""
-    time = max(-LATEST_NS, min(status.st_mtime_ns, LATEST_NS))
-    return File(path, status.st_size, time, _signed(status.st_ino))
+    time, inode = status.st_mtime_ns, status.st_ino
+    if not -LATEST_NS <= time <= LATEST_NS:
+        time = LATEST_NS if time > 0 else -LATEST_NS
+    return File(path, status.st_size, time, inode if inode < _SIGNED else inode - 2 * _SIGNED)
 
 
 def suffix_of(name: str) -> str:
@@ -188,6 +193,7 @@ class _Walk:
         self._folder, self._rules = folder, rules
         self._listing = Listing()
         self._skip = self._listing.skips.add
+        self._left_out = partial(why_left_out, rules, folder.name)
         self._seen: set[tuple[int, int] | str] = set()
         self._folders: list[tuple[str, str]] = []
         self._links: list[tuple[str, str]] = []
@@ -227,15 +233,13 @@ class _Walk:
     def _examine(self, entry: os.DirEntry[str], inside: str) -> None:
         name = entry.name
         path = inside + name
-        try:
-            name.encode()
-        except UnicodeEncodeError:
+        if not name.isascii() and not _is_text(name):
             self._skip(Reason.NAME, suffix_of(_shown(name)), _shown(self._start + path))
             return
         is_link = entry.is_symlink()
         is_folder = entry.is_dir()
         suffix = f"{name}/" if is_folder else suffix_of(name)
-        if reason := self._left_out(name, path, inside, is_folder=is_folder):
+        if reason := self._left_out(path, is_folder=is_folder):
             self._skip(reason, suffix, self._start + path)
         elif is_link and self._is_refused(entry, suffix, is_folder=is_folder):
             self._skip(Reason.LINK, suffix, self._start + path)
@@ -247,24 +251,12 @@ class _Walk:
     def _examine_file(self, entry: os.DirEntry[str], path: str, suffix: str) -> None:
         column = self._rules.columns.get(suffix)
         if column is None:
-            self._skip(_kind(suffix), suffix, self._start + path)
+            self._skip(kind_of(suffix), suffix, self._start + path)
         elif not entry.is_file():
             self._skip(Reason.SPECIAL, suffix, self._start + path)
         else:
             file = file_of(self._start + path, entry.stat())
             self._listing.files[column].append(file)
-
-    def _left_out(self, name: str, path: str, inside: str, *, is_folder: bool) -> Reason | None:
-        if is_folder:
-            parent = inside.rstrip("/").rpartition("/")[2] or self._folder.name
-            if is_system_folder(name, parent):
-                return Reason.SYSTEM
-        if name.startswith("."):
-            return Reason.HIDDEN
-        is_deep = is_folder and not self._rules.is_recursive
-        if is_deep or self._rules.exclusion.excludes(path, is_folder=is_folder):
-            return Reason.EXCLUDED
-        return None
 
     def _is_refused(self, entry: os.DirEntry[str], suffix: str, *, is_folder: bool) -> bool:
         """Return whether a link is broken, or leads to media that statements may not read."""
@@ -280,7 +272,36 @@ class _Walk:
         self._skip(Reason.UNREADABLE, suffix, f"{_shown(self._start + inside)}: {why}")
 
 
-def _kind(suffix: str) -> Reason:
+def why_left_out(rules: Rules, folder: str, path: str, *, is_folder: bool) -> Reason | None:
+    """Return why an entry is left out by its name, or None.
+
+    Args:
+        rules: What is read.
+        folder: The name of the folder that is read.
+        path: The entry's path in that folder, with ``/``.
+        is_folder: Whether it is a folder.
+    """
+    inside, _, name = path.rpartition("/")
+    if is_folder and is_system_folder(name, inside.rpartition("/")[2] or folder):
+        return Reason.SYSTEM
+    if name.startswith("."):
+        return Reason.HIDDEN
+    is_deep = is_folder and not rules.is_recursive
+    if is_deep or rules.exclusion.excludes(path, is_folder=is_folder):
+        return Reason.EXCLUDED
+    return None
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def kind_of(suffix: str) -> Reason:
+    """Return why a file of a suffix that is not read is left out."""
     if suffix in RAW:
         return Reason.RAW
     return Reason.PICTURE if suffix in OTHER_PICTURES else Reason.OTHER
@@ -304,11 +325,6 @@ def _readable(
 def _identity(path: str) -> tuple[int, int] | str:
     status = os.stat(path)  # noqa: PTH116 - one call a folder, and no Path is at hand
     return (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
-
-
-def _signed(number: int) -> int:
-    """Return a number as SQLite can store it: some file systems count beyond 63 bits."""
-    return (number + _SIGNED) % (2 * _SIGNED) - _SIGNED
 
 
 def _shown(path: str) -> str:
