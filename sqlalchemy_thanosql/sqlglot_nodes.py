@@ -81,7 +81,7 @@ def has_query(statement: tree.Statement) -> bool:
 
 def written_table(statement: tree.Tree) -> exp.Table | None:
     """Return the table that an action writes; None where it writes files alone."""
-    if isinstance(statement, tree.Copy):
+    if isinstance(statement, (tree.Copy, tree.CreateUsing)):
         return make_table(statement.table.name, statement.table.schema)
     return None if isinstance(statement, tree.GetDataset) else make_table(MODELS)
 

@@ -28,7 +28,6 @@ from thanosql_dbapi.language.tree import (
     Search,
     TableName,
     Tree,
-    Unsupported,
 )
 
 STATEMENTS = Path(__file__).with_name("statements")
@@ -262,12 +261,6 @@ def test_verb_of_the_sql_around(sql: str, verb: str) -> None:
 def test_query_ends_before_comments_and_semicolons() -> None:
     tree = parse("/* a */ SELECT 1 -- b\n FROM (LIST TABLE) -- c\n; -- d")
     assert tree == Query(("SELECT 1 -- b\n FROM (", List("table"), ")"))
-
-
-def test_unsupported_creation_says_what_to_do() -> None:
-    tree = parse("CREATE TABLE t USING clip FROM 'd'")
-    assert isinstance(tree, Unsupported)
-    assert tree.hint == "COPY the folder into a table, then CONVERT USING the model"
 
 
 WORDS = (

@@ -88,5 +88,5 @@ Query FUNCTION preprocess.video_to_df OPTIONS (method='split') FROM 'v.mp4'
 Query SELECT * FROM (FUNCTION preprocess.video_to_df OPTIONS (interval=:i) AS SELECT 1) AS f
 Unsupported TRANSFORM USING m AS SELECT 1
 Unsupported GENERATE USING gpt OPTIONS (task='x') AS SELECT 1
-Unsupported CREATE TABLE t USING m OPTIONS (path_type='folder') FROM 'd'
-Unsupported CREATE TEMP TABLE IF NOT EXISTS main.t USING m FROM 'd'
+CreateUsing CREATE TABLE t USING m OPTIONS (path_type='folder') FROM 'd'
+CreateUsing CREATE TEMP TABLE IF NOT EXISTS temp.t USING m FROM 'd'

@@ -92,6 +92,7 @@ IF_EXISTS = choice("if_exists", ("fail", "replace", "append"), "fail")
 
 COPY_IF_EXISTS = choice("if_exists", ("fail", "replace", "append", "sync"), "fail")
 EXCLUDE = value("exclude", "none")
+FILE_TYPE = value("file_type", "all that can be read")
 RECURSIVE = flag("recursive", True)
 EXIF = flag("exif")
 ALLOW_EMPTY = flag("allow_empty")
@@ -120,6 +121,8 @@ VECTOR_COL = text("result_col", None, "`{model}_{base algorithm}`", older=("colu
 BATCH_SIZE = integer("batch_size", None, "the driver's choice for the device", minimum=1)
 ON_ERROR = choice("on_error", ("null", "fail"), "null")
 VERIFY = flag("verify")
+PATH_TYPE = choice("path_type", ("folder",), "folder")
+DATA_TYPE = choice("data_type", ("image", "video"), "image")
 POOL_S = number("interval", 1.0, minimum=LEAST_S)
 BASE_DIR = text("base_dir", None, "none")
 
@@ -247,10 +250,13 @@ def when_changed(forget: Callable[[], None]) -> None:
     _changed.append(forget)
 
 
+_SHARED = {"CREATE", "DELETE"}
+
+
 @cache
 def first_words() -> frozenset[str]:
-    """Return the words that begin a statement of ours; DELETE, which SQL has too, left out."""
-    return frozenset(words[0] for words in SPECS) - {"DELETE"}
+    """Return the words that begin a statement of ours; CREATE and DELETE, SQL's too, left out."""
+    return frozenset(words[0] for words in SPECS) - _SHARED
 
 
 @cache
@@ -298,7 +304,7 @@ def subquery_pattern() -> str:
     There may be a comment between two words, so a comment after a first word matches too.
     """
     choices = []
-    for first in sorted({words[0] for words in SPECS}):
+    for first in sorted({words[0] for words in SPECS} - {"CREATE"}):
         seconds = set()
         for spec in specs_of(first):
             if len(spec.words) > 1:
@@ -327,8 +333,15 @@ register(
     StatementSpec(
         ("COPY",), "Copy", Shape.ACTION, "a table", {"SUBJECT": "table", "FROM": "source"},
         options=(
-            COPY_IF_EXISTS, OVERWRITE, EXCLUDE, RECURSIVE, EXIF, ALLOW_EMPTY,
+            COPY_IF_EXISTS, OVERWRITE, FILE_TYPE, EXCLUDE, RECURSIVE, EXIF, ALLOW_EMPTY,
             FRAME_S, FRAME_DIR, FRAME_WIDTH,
+        ),
+    ),
+    StatementSpec(
+        ("CREATE", "TABLE"), "CreateUsing", Shape.ACTION, "a table",
+        {"SUBJECT": "table", "USING": "model", "FROM": "source"}, options=(
+            PATH_TYPE, DATA_TYPE, FILE_TYPE, EXCLUDE, RECURSIVE, VECTOR_COL, BATCH_SIZE, ON_ERROR,
+            OVERWRITE, POOL_S,
         ),
     ),
     StatementSpec(

@@ -26,6 +26,7 @@ from ..language.tree import (
     BuildModel,
     Convert,
     Copy,
+    CreateUsing,
     DeleteModel,
     Evaluate,
     FitModel,
@@ -84,6 +85,12 @@ def _copy(context: Context, arguments: Arguments, statement: Copy) -> None:
     copy(context, arguments, statement)
 
 
+def _create_using(context: Context, arguments: Arguments, statement: CreateUsing) -> None:
+    from .create_using import create_using
+
+    create_using(context, arguments, statement)
+
+
 def _get_dataset(context: Context, arguments: Arguments, statement: GetDataset) -> None:
     from .get import get_dataset
 
@@ -124,6 +131,7 @@ ACTIONS: dict[type, Callable[[Context, Arguments, Any], None]] = {
     GetDataset: _get_dataset,
     GetModel: _get_model,
     Copy: _copy,
+    CreateUsing: _create_using,
     UploadModel: _upload_model,
     DeleteModel: _delete_model,
     BuildModel: _build_model,

@@ -6,11 +6,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 from ..embedding.formats import picture_suffixes
 from ..errors import OperationalError, clip
 from ..language import grammar
 from ..language.names import same_name
+from ..language.option_specs import OptionSpec
 from ..language.tree import Copy
 from ..planning.arguments import Arguments
 from ..planning.report import Report, Skipped
@@ -47,12 +49,14 @@ class FolderOptions:
 
     Attributes:
         exclude: The patterns of what is left out.
+        suffixes: The only suffixes that are taken, in lower case with the dot; None takes all.
         is_recursive: Whether folders in the folder are read.
         has_headers: Whether the columns with what pictures' headers say are wanted.
         may_be_empty: Whether ``sync`` may find nothing, and remove all rows.
     """
 
     exclude: tuple[str, ...]
+    suffixes: frozenset[str] | None
     is_recursive: bool
     has_headers: bool
     may_be_empty: bool
@@ -91,22 +95,36 @@ def folder_options(arguments: Arguments, statement: Copy) -> FolderOptions:
     Raises:
         StatementError: One has a value of another type.
     """
-    patterns: list[str] = []
-    given = statement.option(grammar.EXCLUDE.name)
-    for each in [] if given is None else arguments.several(given.value):
-        if not isinstance(each, (str, type(None))):
-            raise arguments.error(
-                f"option 'exclude' must be a pattern or a list of patterns, got {clip(each)}",
-                given or statement,
-                "e.g. exclude=['*.tmp', 'private/']",
-            )
-        patterns += [each] if each else []
+    exclude = _texts(
+        arguments, statement, grammar.EXCLUDE, "a pattern or a list of patterns", "['*.tmp', 'x/']"
+    )
+    suffixes = _texts(
+        arguments, statement, grammar.FILE_TYPE, "a suffix or a list of suffixes", "['.jpg']"
+    )
     return FolderOptions(
-        tuple(patterns),
+        exclude,
+        frozenset(f".{each.lower().lstrip('.')}" for each in suffixes) or None,
         arguments.option(statement, grammar.RECURSIVE),
         arguments.option(statement, grammar.EXIF),
         arguments.option(statement, grammar.ALLOW_EMPTY),
     )
+
+
+def _texts(
+    arguments: Arguments, statement: Copy, spec: OptionSpec[Any], what: str, example: str
+) -> tuple[str, ...]:
+    """Return the texts of an option that takes one or a list."""
+    given = statement.option(spec.name)
+    texts: list[str] = []
+    for each in [] if given is None else arguments.several(given.value):
+        if not isinstance(each, (str, type(None))):
+            raise arguments.error(
+                f"option {spec.name!r} must be {what}, got {clip(each)}",
+                given or statement,
+                f"e.g. {spec.name}={example}",
+            )
+        texts += [each] if each else []
+    return tuple(texts)
 
 
 def refuse_folder_options(arguments: Arguments, statement: Copy, *, is_sync: bool) -> None:
@@ -115,7 +133,10 @@ def refuse_folder_options(arguments: Arguments, statement: Copy, *, is_sync: boo
     Raises:
         StatementError: One is given.
     """
-    of_folders = (grammar.EXCLUDE, grammar.RECURSIVE, grammar.EXIF, grammar.ALLOW_EMPTY)
+    of_folders = (
+        *(grammar.FILE_TYPE, grammar.EXCLUDE, grammar.RECURSIVE, grammar.EXIF),
+        grammar.ALLOW_EMPTY,
+    )
     given = next((each.name for each in of_folders if statement.option(each.name)), None)
     if given is not None or is_sync:
         what = "if_exists='sync'" if given is None else f"option {given!r}"
@@ -133,6 +154,8 @@ def copy_folder(context: Context, copied: FolderCopy) -> None:
         OperationalError: The table has no column for paths.
     """
     listing = _listing(context, copied)
+    if copied.options.suffixes is not None:
+        listing.keep(copied.options.suffixes)
     column = _column(copied, listing)
     files = listing.take(column, Reason.NO_VIDEO if copied.frames else Reason.MEDIUM)
     may_be_empty = copied.is_sync and (copied.declared or copied.options.may_be_empty)

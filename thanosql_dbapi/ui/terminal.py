@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .pictures import Picture
 
-KEYWORDS = grammar.keywords() - {"AS", "DELETE", "FROM", "TABLE"}
+KEYWORDS = grammar.keywords() - {"AS", "CREATE", "DELETE", "FROM", "TABLE"}
 """The words of ThanoSQL that are none of SQL."""
 
 _UNCUT = 100_000

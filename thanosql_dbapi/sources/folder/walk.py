@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
@@ -106,6 +106,14 @@ class Listing:
     def column(self) -> str | None:
         """The first column that has a file, or None."""
         return next((column for column in COLUMNS if self.files[column]), None)
+
+    def keep(self, suffixes: Collection[str]) -> None:
+        """Leave out the files of other suffixes."""
+        for column, files in self.files.items():
+            for file in files:
+                if suffix_of(file.path) not in suffixes:
+                    self.skips.add(Reason.EXCLUDED, suffix_of(file.path), file.path)
+            self.files[column] = [each for each in files if suffix_of(each.path) in suffixes]
 
     def take(self, column: str, others: Reason = Reason.MEDIUM) -> list[File]:
         """Return the files of one column; those of the others are skipped, for a reason."""
