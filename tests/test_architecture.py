@@ -40,6 +40,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "thanosql_dbapi.sources",
         "thanosql_dbapi.storybook",
         "thanosql_dbapi.embedding",
+        "thanosql_dbapi.training",
     ),
     ("thanosql_dbapi.stores",),
     ("thanosql_dbapi.statements",),
@@ -58,6 +59,7 @@ BESIDE = {
     ("thanosql_dbapi.sources", "thanosql_dbapi.models"),
     ("thanosql_dbapi.sources", "thanosql_dbapi.storybook"),
     ("thanosql_dbapi.embedding", "thanosql_dbapi.models"),
+    ("thanosql_dbapi.training", "thanosql_dbapi.models"),
 }
 # Programs that train and measure the built-in model.
 PROGRAMS = ("thanosql_dbapi.storybook.quality", "thanosql_dbapi.storybook.recipe")

@@ -269,10 +269,8 @@ def test_two_statements_are_refused(connection: thanosql.Connection) -> None:
 @pytest.mark.parametrize(
     "sql",
     [
-        "BUILD MODEL b USING clipen AS SELECT 1",
+        "BUILD MODEL b USING clipen OPTIONS (text_col='caption') AS SELECT 1",
         "FIT MODEL b USING m AS SELECT 1",
-        "SELECT * FROM (PREDICT USING m AS SELECT 1)",
-        "EVALUATE USING m AS SELECT 1",
         "SEARCH AUDIO text='x' USING m AS SELECT 1",
         "PRINT VIDEO AS SELECT 1",
     ],

@@ -101,6 +101,10 @@ class Workspace:
         """Return whether files may be written at a resolved path."""
         return any(full.is_relative_to(each) for each in (self.root, *self.allowed_directories))
 
+    def spelled(self, full: Path) -> str:
+        """Return a resolved path as rows have it: with ``/``, relative inside the workspace."""
+        return (full.relative_to(self.root) if full.is_relative_to(self.root) else full).as_posix()
+
     def is_own(self, place: Place) -> bool:
         """Return whether an object lies in one of the allowed buckets, under its prefix."""
         for each in map(parse, self.allowed_buckets):

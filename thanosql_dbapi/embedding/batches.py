@@ -129,7 +129,7 @@ def embed_rows(
         ProgrammingError: ``batch_size`` is not a whole number, 1 or more.
         ModelError: The model is damaged.
     """
-    size = _checked_size(batch_size, encoder.default_batch_size())
+    size = checked_size(batch_size, encoder.default_batch_size())
     decoders: Decoders[K] = Decoders(encoder, read, fetch, is_far, workers or _cores(), known)
     return _embed_rows(encoder, iter(rows), size, decoders, known)
 
@@ -199,12 +199,12 @@ def _finish(encoder: AnyEncoder, pending: _Pending[K], known: Known) -> Batch[K]
         try:
             found[position] = job.result()
         except (MediaError, WorkspaceError) as exc:
-            _require_files(exc)
+            require_files(exc)
             errors[position] = exc
         except ModelError:
             raise
         except Exception as exc:  # whatever a row is, the others are embedded
-            _require_files(exc)
+            require_files(exc)
             shown = clip(pending.rows[position][1])
             why = "not enough memory" if isinstance(exc, MemoryError) else clip(str(exc), 200)
             error = MediaError(f"image {shown} cannot be read: {type(exc).__name__}: {why}")
@@ -235,7 +235,7 @@ def _finish(encoder: AnyEncoder, pending: _Pending[K], known: Known) -> Batch[K]
     return batch
 
 
-def _require_files(error: BaseException) -> None:
+def require_files(error: BaseException) -> None:
     """Raise OperationalError where an image cannot be opened because too many files are.
 
     That says nothing of the image: its vector must not become NULL for it.
@@ -290,7 +290,7 @@ def embed_texts_rows(
         ProgrammingError: ``batch_size`` is not a whole number, 1 or more.
         ModelError: The model is damaged.
     """
-    size = _checked_size(batch_size, max(TEXT_BATCH, encoder.default_batch_size()))
+    size = checked_size(batch_size, max(TEXT_BATCH, encoder.default_batch_size()))
     return _embed_texts_rows(encoder, iter(rows), size, known)
 
 
@@ -339,7 +339,12 @@ def _embed_texts_rows(
         yield batch
 
 
-def _checked_size(batch_size: object, default: int) -> int:
+def checked_size(batch_size: object, default: int) -> int:
+    """Return the rows a batch, the default where none are given.
+
+    Raises:
+        ProgrammingError: It is not a whole number, 1 or more.
+    """
     if batch_size is None:
         return default
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:

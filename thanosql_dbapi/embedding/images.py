@@ -88,22 +88,44 @@ def open_image(
 
 
 def _open_file(source: str, path: Path, reading: Reading) -> Image:
-    name = f"image {clip(source)}"
-    place = "" if str(path) == source else f" (looked for at {str(path)!r})"
+    name, place = f"image {clip(source)}", looked_at(source, path)
+    with open_medium(name, place, path) as opened, opened.reader() as file:
+        try:
+            return _decode(file, name, place, path.suffix, reading)
+        except OSError as exc:
+            raise MediaError(f"{name} cannot be read: {exc.strerror or exc}{place}") from exc
+
+
+def looked_at(source: str, path: Path) -> str:
+    """Return what messages add to the name of a file whose path is not the one that was given."""
+    return "" if str(path) == source else f" (looked for at {str(path)!r})"
+
+
+def open_medium(name: str, place: str, path: Path) -> OpenFile:
+    """Open the file of an image or video.
+
+    Args:
+        name: What it is called in messages, e.g. ``"image 'cat.jpg'"``.
+        place: As :func:`looked_at` gives it.
+        path: Its path, links resolved.
+
+    Raises:
+        MediaError: It does not exist, is no regular file, or cannot be opened.
+        WorkspaceError: A link stands on the path.
+    """
     try:
-        with OpenFile(path) as opened:
-            if opened.is_folder:
-                raise MediaError(f"{name} is a folder, expected a file{place}")
-            if not opened.is_file:
-                raise MediaError(f"{name} is not a regular file{place}")
-            with opened.reader() as file:
-                return _decode(file, name, place, path.suffix, reading)
+        opened = OpenFile(path)
     except IsADirectoryError as exc:
         raise MediaError(f"{name} is a folder, expected a file{place}") from exc
     except (FileNotFoundError, NotADirectoryError) as exc:
         raise MediaError(f"{name} does not exist{place}") from exc
     except OSError as exc:
         raise MediaError(f"{name} cannot be opened: {exc.strerror or exc}{place}") from exc
+    if opened.is_file:
+        return opened
+    kind = "is a folder, expected a file" if opened.is_folder else "is not a regular file"
+    opened.close()
+    raise MediaError(f"{name} {kind}{place}")
 
 
 def _local_path(url: str) -> str:

@@ -51,7 +51,7 @@ class Contents:
 
     def __init__(self, context: Context, plan: EmbeddingPlan, store: VectorStore) -> None:
         self._workspace, self._plan, self._store = context.workspace, plan, store
-        self._head = "\0".join((str(VERSION), plan.kind, plan.model.fingerprint)).encode()
+        self._head = "\0".join((str(VERSION), plan.way, plan.model.fingerprint)).encode()
         self.states: dict[int, int] = {}
         self.keys: dict[int, bytes] = {}
         self.had: dict[int, bytes] = {}
@@ -123,7 +123,7 @@ class Contents:
 
     def _named(self, source: object) -> hashlib.blake2b:
         digest = hashlib.blake2b(digest_size=8)
-        digest.update(repr((self._plan.kind, self._plan.model.fingerprint)).encode())
+        digest.update(repr((self._plan.way, self._plan.model.fingerprint)).encode())
         if isinstance(source, bytes):
             digest.update(source)
         else:
@@ -132,7 +132,7 @@ class Contents:
         return digest
 
     def _is_path(self, source: object) -> bool:
-        return self._plan.kind == "image" and isinstance(source, str)
+        return self._plan.names_files and isinstance(source, str)
 
     def content(self, source: object) -> Content | None:
         """Return what a source holds; None for what cannot be read."""
@@ -194,9 +194,9 @@ class Contents:
         Paths are relative to the workspace inside it, as COPY of a folder writes them.
         """
         files, self._files = self._files, {}
-        root = self._workspace.root
+        spelled = self._workspace.spelled
         return [
-            (_relative(Path(path), root), status.st_size, status.st_mtime_ns, status.st_ino, digest)
+            (spelled(Path(path)), status.st_size, status.st_mtime_ns, status.st_ino, digest)
             for path, (status, digest) in files.items()
         ]
 
@@ -229,7 +229,3 @@ def vector_check(vector: bytes) -> int:
 
 def _stamp(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ino
-
-
-def _relative(path: Path, root: Path) -> str:
-    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()

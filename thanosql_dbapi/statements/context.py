@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import functools
 import sqlite3
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ..embedding.video import Film
     from ..models.encoder import Encoder
     from ..models.protocol import Pixels
     from ..sources.catalog import Catalog
@@ -147,9 +150,14 @@ class Context:
             # process ended right after.
             folder = whole_folder(folder, model.fingerprint) or folder
         if not folder.is_dir():
+            again = (
+                f"BUILD MODEL {model.name} again"
+                if model.rests_on
+                else f"get it again, e.g. GET THANOSQL MODEL {model.name}"
+            )
             raise ModelError(
-                f"the files of model {clip(model.name)} are gone: no folder {str(folder)!r}; get it"
-                f" again, e.g. GET THANOSQL MODEL {model.name} OPTIONS (overwrite=True)"
+                f"the files of model {clip(model.name)} are gone: no folder {str(folder)!r};"
+                f" {again} OPTIONS (overwrite=True)"
             )
         receipt = read_receipt(folder)
         if receipt is not None and receipt.fingerprint != model.fingerprint:
@@ -195,6 +203,24 @@ class Context:
         path, root = self.workspace.locate(place.archive.path), self.workspace.root
         shown = (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
         return parse(f"{place.scheme}://{place.path}::{shown}")
+
+    def open_video(
+        self, source: object, remark: Callable[[str], None]
+    ) -> AbstractContextManager[Film]:
+        """Open the film that a path means.
+
+        Args:
+            source: The path.
+            remark: Gets what is to be said of a film that is there in part.
+        """
+        from ..embedding.video import open_film
+
+        return open_film(
+            source,
+            locate=self.workspace.locate,
+            max_pixels=self.settings.max_image_pixels,
+            remark=remark,
+        )
 
     def embed_in_sql(
         self, kind: str, model_name: str, value: Any, fingerprint: str | None

@@ -74,12 +74,10 @@ def fill(
     tally = Tally(total=total, device=encoder.device, dtype=encoder.dtype)
     if plan.kind == "text":
         rows = _measured(context, plan, rows, tally.too_long)
-    elif drawings.is_of_concern(context, plan.model):
+    elif plan.kind == "image" and drawings.is_of_concern(context, plan.model):
         rows = drawings.looked_at(context, plan, rows, tally.no_drawings)
     batches = _batches(context, plan, encoder, rows, contents, tally.remarks)
-    with context.settings.progress.track(
-        f"CONVERT USING {plan.model.name}", total, plan.kind
-    ) as advance:
+    with context.settings.progress.track(plan.label, total, plan.kind) as advance:
         try:
             for batch in batches:
                 if batch.failures and plan.stops_on_error:
@@ -112,7 +110,7 @@ def _remarks(plan: EmbeddingPlan, remarks: list[str], total: int) -> str:
     shown = "".join(f"\n  {remark}" for remark in sorted(remarks)[:SHOWN_FAILURES])
     more = len(remarks) - SHOWN_FAILURES
     return (
-        f"CONVERT USING {plan.model.name}: {len(remarks):,} of {total:,} images are there in part,"
+        f"{plan.label}: {len(remarks):,} of {total:,} {plan.kind}s are there in part,"
         f" and have the vector of that part:{shown}"
         + (f"\n  and {more:,} more" if more > 0 else "")
     )
@@ -131,6 +129,18 @@ def _batches(
     if plan.kind == "text":
         return embed_texts_rows(encoder, rows, batch_size=plan.batch_size, known=contents)
     least_side_px = encoder.preparation.least_side_px
+    if plan.kind == "video":
+        from ..embedding.pooling import embed_film_rows
+
+        return embed_film_rows(
+            encoder,
+            rows,
+            open_film=lambda source: context.open_video(plan.place(source), remarks.append),
+            interval_s=plan.interval_s,
+            least_side_px=least_side_px,
+            batch_size=plan.batch_size,
+            known=contents,
+        )
     read = partial(context.pictures.open, least_side_px=least_side_px, remark=remarks.append)
     return embed_rows(
         encoder,
@@ -173,7 +183,7 @@ def _failed(failure: Failure[int], contents: Contents) -> Failed:
 
 def warn_of(context: Context, plan: EmbeddingPlan, tally: Tally) -> None:
     """Say what a user has to know of a CONVERT; the last thing, as a warning may be an error."""
-    what = f"CONVERT USING {plan.model.name}"
+    what = plan.label
     cleared = [each for each in tally.failures if not each.stays]
     gone = [each for each in tally.failures if each.stays and each.is_missing]
     unread = [each for each in tally.failures if each.stays and not each.is_missing]
@@ -194,8 +204,8 @@ def warn_of(context: Context, plan: EmbeddingPlan, tally: Tally) -> None:
         first = ", ".join(each.source for each in gone[:SHOWN_FAILURES])
         more = " …" if len(gone) > SHOWN_FAILURES else ""
         warn_user(
-            f"{what}: {len(gone):,} images are not there any more; their {column} of before stays:"
-            f" {first}{more}",
+            f"{what}: {len(gone):,} {plan.kind}s are not there any more; their {column} of before"
+            f" stays: {first}{more}",
             MediaWarning,
         )
     if tally.too_long:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 from ..embedding.formats import picture_suffixes
 from ..errors import OperationalError, clip
 from ..language import grammar
 from ..language.names import same_name
+from ..language.option_specs import OptionSpec
 from ..language.tree import Copy
 from ..planning.arguments import Arguments
 from ..planning.report import Report, Skipped
@@ -21,6 +24,7 @@ from ..sources.folder import (
     File,
     Known,
     Listing,
+    Reason,
     Rows,
     Rules,
     additions,
@@ -28,12 +32,14 @@ from ..sources.folder import (
     column_of,
     file_facts,
     sort_naturally,
+    suffix_of,
 )
 from ..sources.tables import Row, Table
 from ..stores.sqlite.files import Files
 from .context import Context
 from .folder_messages import nothing_found, nothing_left, warn_of_skipped
 from .folder_rows import PathColumn, PathRows
+from .frames import FILM_COLUMN, FrameOptions, Frames, taking
 from .origins import Origin
 
 
@@ -43,12 +49,14 @@ class FolderOptions:
 
     Attributes:
         exclude: The patterns of what is left out.
+        suffixes: The only suffixes that are taken, in lower case with the dot; None takes all.
         is_recursive: Whether folders in the folder are read.
         has_headers: Whether the columns with what pictures' headers say are wanted.
         may_be_empty: Whether ``sync`` may find nothing, and remove all rows.
     """
 
     exclude: tuple[str, ...]
+    suffixes: frozenset[str] | None
     is_recursive: bool
     has_headers: bool
     may_be_empty: bool
@@ -56,7 +64,7 @@ class FolderOptions:
 
 @dataclass(frozen=True)
 class FolderCopy:
-    """A COPY of a folder.
+    """A COPY of a folder, or of one film.
 
     Attributes:
         origin: Where the files lie.
@@ -66,6 +74,8 @@ class FolderCopy:
         declared: The columns of a table that is there and stays; empty where it is made.
         is_sync: Whether rows follow the files.
         store: Makes the table, or adds rows to it.
+        frames: How frames are taken out of films; None makes a row of each file.
+        old_frames: The paths of frames that the table has or had.
     """
 
     origin: Origin
@@ -75,6 +85,8 @@ class FolderCopy:
     declared: Sequence[str]
     is_sync: bool
     store: Callable[[Table], object]
+    frames: FrameOptions | None = None
+    old_frames: Collection[str] = ()
 
 
 def folder_options(arguments: Arguments, statement: Copy) -> FolderOptions:
@@ -83,22 +95,36 @@ def folder_options(arguments: Arguments, statement: Copy) -> FolderOptions:
     Raises:
         StatementError: One has a value of another type.
     """
-    patterns: list[str] = []
-    given = statement.option(grammar.EXCLUDE.name)
-    for each in [] if given is None else arguments.several(given.value):
-        if not isinstance(each, (str, type(None))):
-            raise arguments.error(
-                f"option 'exclude' must be a pattern or a list of patterns, got {clip(each)}",
-                given or statement,
-                "e.g. exclude=['*.tmp', 'private/']",
-            )
-        patterns += [each] if each else []
+    exclude = _texts(
+        arguments, statement, grammar.EXCLUDE, "a pattern or a list of patterns", "['*.tmp', 'x/']"
+    )
+    suffixes = _texts(
+        arguments, statement, grammar.FILE_TYPE, "a suffix or a list of suffixes", "['.jpg']"
+    )
     return FolderOptions(
-        tuple(patterns),
+        exclude,
+        frozenset(f".{each.lower().lstrip('.')}" for each in suffixes) or None,
         arguments.option(statement, grammar.RECURSIVE),
         arguments.option(statement, grammar.EXIF),
         arguments.option(statement, grammar.ALLOW_EMPTY),
     )
+
+
+def _texts(
+    arguments: Arguments, statement: Copy, spec: OptionSpec[Any], what: str, example: str
+) -> tuple[str, ...]:
+    """Return the texts of an option that takes one or a list."""
+    given = statement.option(spec.name)
+    texts: list[str] = []
+    for each in [] if given is None else arguments.several(given.value):
+        if not isinstance(each, (str, type(None))):
+            raise arguments.error(
+                f"option {spec.name!r} must be {what}, got {clip(each)}",
+                given or statement,
+                f"e.g. {spec.name}={example}",
+            )
+        texts += [each] if each else []
+    return tuple(texts)
 
 
 def refuse_folder_options(arguments: Arguments, statement: Copy, *, is_sync: bool) -> None:
@@ -107,7 +133,10 @@ def refuse_folder_options(arguments: Arguments, statement: Copy, *, is_sync: boo
     Raises:
         StatementError: One is given.
     """
-    of_folders = (grammar.EXCLUDE, grammar.RECURSIVE, grammar.EXIF, grammar.ALLOW_EMPTY)
+    of_folders = (
+        *(grammar.FILE_TYPE, grammar.EXCLUDE, grammar.RECURSIVE, grammar.EXIF),
+        grammar.ALLOW_EMPTY,
+    )
     given = next((each.name for each in of_folders if statement.option(each.name)), None)
     if given is not None or is_sync:
         what = "if_exists='sync'" if given is None else f"option {given!r}"
@@ -125,23 +154,31 @@ def copy_folder(context: Context, copied: FolderCopy) -> None:
         OperationalError: The table has no column for paths.
     """
     listing = _listing(context, copied)
+    if copied.options.suffixes is not None:
+        listing.keep(copied.options.suffixes)
     column = _column(copied, listing)
-    files = listing.take(column)
-    skipped = listing.skips.all()
+    files = listing.take(column, Reason.NO_VIDEO if copied.frames else Reason.MEDIUM)
     may_be_empty = copied.is_sync and (copied.declared or copied.options.may_be_empty)
     if not files and not may_be_empty:
-        raise nothing_found(copied.origin, skipped)
+        raise nothing_found(copied.origin, listing.skips.all())
+    taken = taking(context, copied.frames, copied.old_frames) if copied.frames else nullcontext()
     database = context.database
-    with database.atomic():
+    with taken as frames, database.atomic():
         if copied.declared:
-            changes, known = _bring_in_step(context, copied, column, files, skipped)
+            changes, known = _bring_in_step(context, copied, column, files, listing.skips.all())
         else:
             changes, known = Changes(added=files), {}
         sort_naturally(changes.added)
         if changes.added or not copied.declared:
-            copied.store(_table(copied, column, changes.added))
+            if frames is None:
+                copied.store(_table(copied, column, changes.added))
+            else:
+                _store_frames(copied, frames, changes, listing)
         if not context.settings.is_read_only:
             _remember(context, changes, known, copied.origin.digests())
+        if frames is not None:
+            frames.publish()
+    skipped = listing.skips.all()
     context.state.report = Report(
         "COPY",
         copied.name,
@@ -154,6 +191,19 @@ def copy_folder(context: Context, copied: FolderCopy) -> None:
     )
     # The last: where warnings are errors, all is done.
     warn_of_skipped(copied.origin, copied.name, skipped)
+    if frames is not None:
+        frames.warn(copied.name)
+
+
+def _store_frames(copied: FolderCopy, frames: Frames, changes: Changes, listing: Listing) -> None:
+    """Store the frames of new films; one that cannot be read is no addition."""
+    films = changes.added
+    copied.store(frames.table(films))
+    if len(frames.failures) == len(films) and not copied.declared:
+        raise frames.nothing(len(films))
+    changes.added = [film for film in films if film.path not in frames.failures]
+    for path, why in frames.failures.items():
+        listing.skips.add(Reason.UNREADABLE, suffix_of(path), f"{path}: {why}")
 
 
 def _listing(context: Context, copied: FolderCopy) -> Listing:
@@ -168,15 +218,17 @@ def _listing(context: Context, copied: FolderCopy) -> Listing:
 
 def _column(copied: FolderCopy, listing: Listing) -> str:
     """Return the column for the paths: that of the table where there is one."""
+    wanted = FILM_COLUMN if copied.frames else listing.column
     if not copied.declared:
-        return listing.column or COLUMNS[0]
-    known = [each for each in COLUMNS if any(same_name(each, name) for name in copied.declared)]
+        return wanted or COLUMNS[0]
+    columns = (FILM_COLUMN,) if copied.frames else COLUMNS
+    known = [each for each in columns if any(same_name(each, name) for name in copied.declared)]
     if not known:
         raise OperationalError(
-            f"COPY: table {clip(copied.name)} has no column {clip(listing.column or COLUMNS[0])}"
+            f"COPY: table {clip(copied.name)} has no column {clip(wanted or COLUMNS[0])}"
             f" (it has {', '.join(copied.declared)}); nothing was changed"
         )
-    return listing.column if listing.column in known else known[0]
+    return wanted if wanted in known else known[0]
 
 
 def _table(copied: FolderCopy, column: str, files: Sequence[File]) -> Table:
@@ -222,6 +274,10 @@ def _bring_in_step(
     else:
         changes = additions(known, files)
     _compare_digests(changes, known.known, copied.origin.digests())
+    if copied.frames and copied.is_sync:  # other frames
+        changes.removed += changes.updated
+        changes.added += changes.updated.values()
+        changes.updated.clear()
     spelled = found.spelled
     rows.remove(text for path in changes.removed for text in spelled[path])
     rows.move({text: new.path for old, new in changes.moved.items() for text in spelled[old]})

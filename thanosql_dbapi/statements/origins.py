@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -20,6 +20,7 @@ from ..sources.folder import (
     Reason,
     Rules,
     content_digest,
+    file_of,
     read_headers,
     walk,
 )
@@ -146,6 +147,39 @@ class Folder:
     def _full(self, path: str) -> str:
         """Return an absolute path, so that no name stands for one's own home."""
         return os.path.join(self._workspace.root, path)  # noqa: PTH118 - one a file
+
+
+class Film(Folder):
+    """One film on the disk, whose frames get a row each.
+
+    Args:
+        path: The film, its links resolved.
+        workspace: Where it lies.
+        opening: Opens a film, or raises what is wrong with it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        workspace: Workspace,
+        opening: Callable[[object, Callable[[str], None]], AbstractContextManager[object]],
+    ) -> None:
+        super().__init__(path, workspace)
+        self._opening = opening
+
+    @property
+    def shown(self) -> str:  # noqa: D102
+        return f"film {str(self._path)!r}"
+
+    def listing(self, rules: Rules) -> Listing:  # noqa: D102
+        listing = Listing()
+        path = self._workspace.spelled(self._path)
+        with self._opening(path, lambda remark: None):
+            listing.files["video_path"].append(file_of(path, self._path.stat()))
+        return listing
+
+    def holds(self, *, is_recursive: bool) -> Test:  # noqa: D102
+        return lambda path: path == self._workspace.spelled(self._path)
 
 
 class Elsewhere:

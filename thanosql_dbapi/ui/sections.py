@@ -21,8 +21,10 @@ from .session import Outcome
 from .thumbnails import Box, Thumbnail, read_thumbnail
 
 _QUERY_BOX = (240, 240)
-_CAPTIONS = ("caption", "photo_description", "ai_description", "description", "title")
+CAPTIONS = ("caption", "photo_description", "ai_description", "description", "title")
+"""Columns that describe a picture, the best first."""
 _LONGEST_VALUE = 2_000
+_TITLE, _SOUGHT = 80, 3
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def _card(workspace: Workspace, outcome: Outcome, picture: Picture, ranked: int 
     for name, value in zip(outcome.names or [], row, strict=True):
         values.setdefault(name.lower(), value)
     similarity = None if ranked is None else row[ranked]
-    told = (values[name] for name in _CAPTIONS if values.get(name) is not None)
+    told = (values[name] for name in CAPTIONS if values.get(name) is not None)
     return Card(
         _short(picture, workspace),
         picture.path,
@@ -170,8 +172,8 @@ def _text(value: Any) -> str:
 
 
 def _heading(outcome: Outcome) -> str:
-    """Return what a statement looks for, as a title."""
-    sought = []
+    """Return what a statement looks for, as a title; of many values the first few."""
+    sought: list[str] = []
     for each in (each for plan in outcome.searches for each in plan.vectors):
         if each.kind == "text":
             sought.append(str(each.value))
@@ -179,7 +181,9 @@ def _heading(outcome: Outcome) -> str:
             sought.append(f"like {Path(each.value).name}")
         else:
             sought.append("like this picture")
-    return ", ".join(sought) or "Pictures"
+    shown = [each if len(each) <= _TITLE else f"{each[:_TITLE]}…" for each in sought[:_SOUGHT]]
+    more = len(sought) - len(shown)
+    return ", ".join([*shown, f"{more:,} more"] if more else shown) or "Pictures"
 
 
 def _query(connection: Connection, outcome: Outcome) -> Thumbnail | None:

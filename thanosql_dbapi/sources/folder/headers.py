@@ -10,7 +10,6 @@ import re
 import struct
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta, timezone
 from itertools import islice
@@ -22,6 +21,8 @@ from .walk import LATEST_NS, File, suffix_of
 
 if TYPE_CHECKING:
     from PIL.Image import Exif, Image
+
+    from ..tables.table import Cell
 
 COLUMNS: Mapping[str, str] = {
     "taken_at": "TEXT",
@@ -70,6 +71,7 @@ def read_headers(
             what says by the first bytes whether it is the right one.
         threads: How many read at once.
     """
+    from concurrent.futures import ThreadPoolExecutor
 
     def read(some: list[File]) -> list[tuple[Cell, ...]]:
         return [(*_header(each.path, open_file, readers), *file_facts(each)) for each in some]

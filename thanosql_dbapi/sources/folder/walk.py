@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
@@ -23,6 +23,7 @@ from .suffixes import COLUMNS, OTHER_PICTURES, RAW
 
 _DIGITS = re.compile("[0-9]+")
 _EXAMPLES = 3
+# SQLite stores 63 bits and a sign; some file systems' numbers have all 64.
 _SIGNED = 2**63
 
 LATEST_NS = _SIGNED - 1
@@ -40,6 +41,7 @@ class Reason(str, Enum):
     RAW = "RAW picture"
     PICTURE = "picture of a kind that is not read"
     MEDIUM = "audio or video beside pictures"
+    NO_VIDEO = "no video"
     OTHER = "no picture, audio or video"
     SPECIAL = "not a regular file"
     SYSTEM = "kept by a system or a program for itself"
@@ -105,12 +107,20 @@ class Listing:
         """The first column that has a file, or None."""
         return next((column for column in COLUMNS if self.files[column]), None)
 
-    def take(self, column: str) -> list[File]:
-        """Return the files of one column; those of the others are skipped."""
+    def keep(self, suffixes: Collection[str]) -> None:
+        """Leave out the files of other suffixes."""
+        for column, files in self.files.items():
+            for file in files:
+                if suffix_of(file.path) not in suffixes:
+                    self.skips.add(Reason.EXCLUDED, suffix_of(file.path), file.path)
+            self.files[column] = [each for each in files if suffix_of(each.path) in suffixes]
+
+    def take(self, column: str, others: Reason = Reason.MEDIUM) -> list[File]:
+        """Return the files of one column; those of the others are skipped, for a reason."""
         for other in COLUMNS:
             if other != column:
                 for file in self.files[other]:
-                    self.skips.add(Reason.MEDIUM, suffix_of(file.path), file.path)
+                    self.skips.add(others, suffix_of(file.path), file.path)
                 self.files[other] = []
         return self.files[column]
 
@@ -148,13 +158,17 @@ def walk(folder: Path, relative_to: Path, rules: Rules) -> Listing:
 
 def file_of(path: str, status: os.stat_result) -> File:
     """Return a file as a path and the operating system say that it is."""
-    time = max(-LATEST_NS, min(status.st_mtime_ns, LATEST_NS))
-    return File(path, status.st_size, time, _signed(status.st_ino))
+    time, inode = status.st_mtime_ns, status.st_ino
+    if not -LATEST_NS <= time <= LATEST_NS:
+        time = LATEST_NS if time > 0 else -LATEST_NS
+    return File(path, status.st_size, time, inode if inode < _SIGNED else inode - 2 * _SIGNED)
 
 
 def suffix_of(name: str) -> str:
-    """Return a file's suffix in lower case, with the dot."""
-    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - a Path a file takes a second more
+    """Return a file's suffix in lower case, with the dot; a name that begins with it has none."""
+    name = name.rpartition("/")[2]
+    stem, dot, end = name.rpartition(".")
+    return f".{end}".lower() if dot and stem.strip(".") else ""
 
 
 def sort_naturally(files: list[File]) -> None:
@@ -214,16 +228,31 @@ class _Walk:
         with os.scandir(full) as entries:
             for entry in _readable(entries, lambda error: self._unreadable(inside, error, "/")):
                 try:
-                    self._examine(entry, inside)
+                    if not self._took_plain(entry, inside):
+                        self._examine(entry, inside)
                 except (OSError, ValueError) as error:
                     self._unreadable(inside + entry.name, error, suffix_of(entry.name))
+
+    def _took_plain(self, entry: os.DirEntry[str], inside: str) -> bool:
+        """Note a media file of which nothing is special; in most folders all are."""
+        name = entry.name
+        column = self._rules.columns.get(suffix_of(name))
+        if (
+            column is None
+            or name[0] == "."
+            or not name.isascii()
+            or not entry.is_file(follow_symlinks=False)
+            or self._rules.exclusion.excludes(inside + name, is_folder=False)
+        ):
+            return False
+        file = file_of(self._start + inside + name, entry.stat(follow_symlinks=False))
+        self._listing.files[column].append(file)
+        return True
 
     def _examine(self, entry: os.DirEntry[str], inside: str) -> None:
         name = entry.name
         path = inside + name
-        try:
-            name.encode()
-        except UnicodeEncodeError:
+        if not name.isascii() and not _is_text(name):
             self._skip(Reason.NAME, suffix_of(_shown(name)), _shown(self._start + path))
             return
         is_link = entry.is_symlink()
@@ -282,6 +311,14 @@ def why_left_out(rules: Rules, folder: str, path: str, *, is_folder: bool) -> Re
     return None
 
 
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def kind_of(suffix: str) -> Reason:
     """Return why a file of a suffix that is not read is left out."""
     if suffix in RAW:
@@ -293,25 +330,15 @@ def _readable(
     entries: Iterator[os.DirEntry[str]], fail: Callable[[OSError], None]
 ) -> Iterator[os.DirEntry[str]]:
     """Yield the entries up to the first error of the file system."""
-    while True:
-        try:
-            entry = next(entries, None)
-        except OSError as error:
-            fail(error)
-            return
-        if entry is None:
-            return
-        yield entry
+    try:
+        yield from entries
+    except OSError as error:
+        fail(error)
 
 
 def _identity(path: str) -> tuple[int, int] | str:
     status = os.stat(path)  # noqa: PTH116 - one call a folder, and no Path is at hand
     return (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
-
-
-def _signed(number: int) -> int:
-    """Return a number as SQLite can store it: some file systems count beyond 63 bits."""
-    return (number + _SIGNED) % (2 * _SIGNED) - _SIGNED
 
 
 def _shown(path: str) -> str:
