@@ -36,6 +36,7 @@ from ..language.tree import (
 from ..planning.arguments import Arguments
 from ..stores.sqlite.compile import Compiled, compile_plan
 from ..stores.sqlite.database import NOT_TAKEN, refused
+from .asking import is_diverse, perform_search
 from .building import build_model, fit_model
 from .context import Context
 from .convert import SELECTS as CONVERT_SELECTS
@@ -61,7 +62,14 @@ __all__ = ["ACTIONS", "Context", "may_make_columns", "register", "run", "run_man
 
 _ATTEMPTS = 3
 
-register(Search, resolve_search, check=check_search)
+register(
+    Search,
+    resolve_search,
+    perform_search,
+    check=check_search,
+    works=is_diverse,
+    is_repeatable=True,
+)
 register(Convert, resolve_convert, perform_convert, CONVERT_SELECTS)
 register(Predict, resolve_predict, perform_predict, PREDICT_SELECTS, is_repeatable=True)
 register(Evaluate, resolve_evaluate, perform_evaluate, EVALUATE_SELECTS, is_repeatable=True)
