@@ -1,7 +1,8 @@
-"""COPY of a folder of many files, and sync: ``python -m benchmarks.folder``.
+"""A folder of many files: COPY, sync and CONVERT of what is new: ``python -m benchmarks.folder``.
 
 The folder has small JPEG files with EXIF, each of another content, a thousand in a folder. Every
-step runs in a process of its own; the peak of memory is that of the process, Python included.
+step runs in a process of its own; the peak of memory is that of the process, Python included. The
+model is a tiny one: what CONVERT costs beside the forward pass is what is asked here.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
+
+import thanosql_dbapi
 
 from .measure import machine
 
@@ -30,9 +34,10 @@ db.execute(sys.argv[2])
 seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 done = db.report
-print(f"{seconds:8.2f} s ({cpu:6.2f} s of CPU) {before / 1024:5.0f} -> {peak / 1024:3.0f} MiB"
-      f"  added {done.added:,}, moved {done.moved:,}, removed {done.removed:,},"
-      f" unchanged {done.unchanged:,}")
+counts = ("added", "moved", "removed", "unchanged", "converted", "reused", "failed")
+said = [f"{name} {getattr(done, name):,}" for name in counts if getattr(done, name, 0)]
+print(f"{seconds:8.2f} s ({cpu:6.2f} s of CPU) {before / 1024:5.0f} -> {peak / 1024:4.0f} MiB "
+      f" {', '.join(said)}")
 """
 
 
@@ -68,7 +73,7 @@ def step(name: str, database: Path, sql: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _STEP, str(database), sql],
         check=True,
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
     )
     print(f"{name:<36}{done.stdout.rstrip()}", flush=True)
@@ -80,6 +85,27 @@ def move_all(folder: Path) -> None:
         for path in sorted(place.iterdir()):
             path.rename(path.with_name(f"holiday {path.name}"))
         place.rename(place.with_name(f"album {place.name}"))
+
+
+def convert_steps(root: Path, database: Path) -> None:
+    """Measure CONVERT of ``root/pictures``: of all, of nothing new, of what has moved."""
+    # The peak of a process counts for those that it starts, so torch is imported elsewhere.
+    made = f"from benchmarks.tiny_clip import make_model; make_model(Path({str(root / 'tiny')!r}))"
+    subprocess.run([sys.executable, "-c", f"from pathlib import Path; {made}"], check=True)
+    copy = "COPY t OPTIONS (if_exists='{}') FROM 'pictures/'"
+    convert = "CONVERT USING tiny OPTIONS (table_name='t'{}) AS SELECT * FROM t"
+    with closing(thanosql_dbapi.connect(database, progress=False)) as connection:
+        connection.execute("UPLOAD MODEL tiny FROM 'tiny'")
+        connection.execute("COPY t FROM 'pictures/'")
+    step("CONVERT, all new", database, convert.format(""))
+    step("CONVERT, nothing new", database, convert.format(""))
+    step("CONVERT, verify, nothing new", database, convert.format(", verify=True"))
+    move_all(root / "pictures")
+    step("sync, all moved", database, copy.format("sync"))
+    step("CONVERT after it", database, convert.format(""))
+    move_all(root / "pictures")
+    step("COPY anew, all moved", database, copy.format("replace"))
+    step("CONVERT after it", database, convert.format(""))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -94,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         start = time.perf_counter()
         write_photos(root / "photos", given.files, given.bytes)
         print(f"{given.files:,} files written in {time.perf_counter() - start:.0f} s", flush=True)
-        plain, exif = root / "plain.db", root / "exif.db"
+        plain, exif, vectors = root / "plain.db", root / "exif.db", root / "vectors.db"
         sync = "COPY t OPTIONS (if_exists='sync') FROM 'photos/'"
         step("COPY", plain, "COPY t FROM 'photos/'")
         step("append, nothing new", plain, "COPY t OPTIONS (if_exists='append') FROM 'photos/'")
@@ -108,6 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         step("sync with EXIF, nothing new", exif, again)
         move_all(root / "pictures")
         step("sync with EXIF, all moved", exif, again)
+        convert_steps(root, vectors)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from .sqlglot_nodes import (
     Opaque,
     Reading,
     from_query,
+    function,
     has_query,
     headless,
     listing,
@@ -189,6 +190,9 @@ class ThanoSQL(SQLite):
         def _statement(self, statement: tree.QueryShaped) -> Reading:
             if isinstance(statement, tree.List):
                 return listing(statement)
+            if isinstance(statement, tree.Function):
+                query = statement.query
+                return function(statement, None if query is None else self._query(query))
             reading = make_reading(statement, self._query(statement.query))
             labels = statement.option("label_table")
             if labels is not None:
@@ -260,7 +264,7 @@ class ThanoSQL(SQLite):
             if is_printed and others:
                 query = exp.Select(expressions=[exp.Star()], from_=from_query(query), **others)
             if others and not is_printed:
-                bare = Reading(from_=expression.args["from_"], statement=statement)
+                bare = Reading(from_=expression.args.get("from_"), statement=statement)
                 outer = exp.Select(expressions=[exp.Star()], from_=from_query(bare), **others)
                 return self.sql(outer)
             return write_statement(statement, self.sql(query) if query is not None else "")

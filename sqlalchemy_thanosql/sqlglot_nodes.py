@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from thanosql_dbapi.language import tree
+from thanosql_dbapi.language import grammar, tree
 
 MODELS = "thanosql_models"
 """The driver's table of registered models: what statements about models read and write."""
@@ -70,18 +70,18 @@ def put(expression: exp.Expression, place: exp.Table, reading: Reading) -> exp.E
 
 
 def headless(statement: Any) -> Any:
-    """Return a statement without its query, which sqlglot has."""
+    """Return a statement with an empty query: sqlglot has its own."""
     return replace(statement, query=tree.Query(())) if has_query(statement) else statement
 
 
 def has_query(statement: tree.Statement) -> bool:
     """Return whether a statement has a query after AS."""
-    return hasattr(statement, "query")
+    return getattr(statement, "query", None) is not None
 
 
 def written_table(statement: tree.Tree) -> exp.Table | None:
     """Return the table that an action writes; None where it writes files alone."""
-    if isinstance(statement, tree.Copy):
+    if isinstance(statement, (tree.Copy, tree.CreateUsing)):
         return make_table(statement.table.name, statement.table.schema)
     return None if isinstance(statement, tree.GetDataset) else make_table(MODELS)
 
@@ -121,6 +121,22 @@ def listing(statement: tree.List) -> Reading:
     name = {"table": "sqlite_master", "model": MODELS}.get(statement.what)
     from_ = exp.From(this=make_table(name)) if name else None
     return Reading(expressions=[exp.Star()], from_=from_, statement=statement)
+
+
+def function(statement: tree.Function, query: exp.Expression | None) -> Reading:
+    """Return the node of a FUNCTION; it writes where it makes files or reads one after FROM.
+
+    No tool knows which users may do either.
+    """
+    spec = grammar.spec_for(statement)
+    if query is None:
+        reading = Reading(expressions=[exp.Star()], statement=statement)
+    else:
+        from_ = from_query(query)
+        reading = Reading(expressions=[exp.Star()], from_=from_, statement=headless(statement))
+    if query is None or spec is None or spec.writes_files:
+        reading.set("writes", exp.Insert(this=make_table(MODELS)))
+    return reading
 
 
 def from_query(query: exp.Expression | None) -> exp.From:

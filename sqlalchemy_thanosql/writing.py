@@ -37,12 +37,14 @@ def write_statement(statement: Statement, query: str = "") -> str:
         head, options = _search(statement, options)
     else:
         head = spec.label
+        if getattr(statement, "is_optional", False):
+            head += " IF NOT EXISTS"
         for clause, word in (("SUBJECT", ""), ("USING", "USING ")):
             if clause in spec.fields:
                 head += f" {word}{_name(getattr(statement, spec.fields[clause]))}"
     if options:
         head += f" OPTIONS ({', '.join(f'{name}={_value(value)}' for name, value in options)})"
-    if "AS" in spec.fields:
+    if "AS" in spec.fields and getattr(statement, spec.fields["AS"]) is not None:
         # In parentheses, what follows the statement is never taken for a part of the query.
         return f"{head} AS ({query})"
     if "FROM" in spec.fields:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from programs import Done, Program
 
 import thanosql_dbapi
 
@@ -214,3 +217,25 @@ def converted(connection: thanosql_dbapi.Connection) -> thanosql_dbapi.Connectio
     """The same, with the photos converted in place."""
     connection.execute("CONVERT USING m OPTIONS (table_name='photos') AS SELECT * FROM photos")
     return connection
+
+
+@pytest.fixture
+def program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Program:
+    """Runs the command line in an empty folder, in this process: importing torch takes seconds.
+
+    ``stdin`` is what is piped into it.
+    """
+    from thanosql_dbapi.ui.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("THANOSQL_WORKSPACE", "THANOSQL_DATABASE", "THANOSQL_CATALOG"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments: str, stdin: str = "") -> Done:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        capsys.readouterr()
+        return Done(main(arguments), *capsys.readouterr())
+
+    return run

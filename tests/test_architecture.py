@@ -17,7 +17,17 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("thanosql_dbapi", "sqlalchemy_thanosql", "thanosql")
 BASE = (
-    *("errors", "progress", "openfile", "workspace", "vectors", "settings", "sqlite3_compat"),
+    *(
+        "errors",
+        "progress",
+        "openfile",
+        "option",
+        "places",
+        "workspace",
+        "vectors",
+        "settings",
+        "sqlite3_compat",
+    ),
     "_version",
 )
 # Rooms on one line may not use one another, but for BESIDE.

@@ -7,58 +7,18 @@ import io
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from programs import REPOSITORY, Program
 
 import thanosql
 from thanosql_dbapi.language import parse
-from thanosql_dbapi.opening import open_database
 from thanosql_dbapi.storybook import MODEL_FOLDER
-from thanosql_dbapi.ui import demo, shell
-from thanosql_dbapi.ui.cli import main
-from thanosql_dbapi.ui.terminal import Terminal
-
-REPOSITORY = Path(__file__).resolve().parents[1]
-
-
-class Done:
-    """What one run of the program did."""
-
-    def __init__(self, status: int, out: str, err: str) -> None:
-        self.status, self.out, self.err = status, out, err
-
-    @property
-    def lines(self) -> list[str]:
-        return [line.rstrip() for line in self.out.splitlines()]
-
-
-Program = Callable[..., Done]
-
-
-@pytest.fixture
-def program(tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> Program:
-    """Runs the program in an empty folder; ``stdin`` is what is piped into it."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("THANOSQL_WORKSPACE", "THANOSQL_DATABASE", "THANOSQL_CATALOG"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run(*arguments: str, stdin: str = "") -> Done:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        capsys.readouterr()
-        try:
-            status = main(arguments)
-        except SystemExit as leave:
-            status = leave.code if isinstance(leave.code, int) else 1
-        return Done(status, *capsys.readouterr())
-
-    return run
+from thanosql_dbapi.ui import demo
 
 
 @pytest.fixture
@@ -150,10 +110,83 @@ def test_a_database_that_cannot_be_opened(program: Program) -> None:
     assert "there is no folder" in done.err
 
 
-def test_version_help_and_wrong_options(program: Program) -> None:
+def test_version_and_help(program: Program) -> None:
     assert program("--version").lines == [f"thanosql {thanosql.__version__}"]
-    assert "thanosql demo" in program("--help").out
-    assert program("x.db", "SELECT 1", "--csv", "--json").status == 2
+    for line in ("thanosql demo", "doctor  Say what is", "--device DEVICE"):
+        assert line in program("--help").out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--csv", ":memory:", "SELECT 1 AS a"),
+        (":memory:", "--csv", "SELECT 1 AS a"),
+        ("--device", "cpu", ":memory:", "SELECT 1 AS a", "--csv"),
+        ("--csv", "--", ":memory:", "SELECT 1 AS a"),
+    ],
+)
+def test_options_stand_anywhere(arguments: tuple[str, ...], program: Program) -> None:
+    assert program(*arguments).out == "a\r\n1\r\n"
+
+
+def test_options_stand_before_a_command_too(program: Program) -> None:
+    done = program("--rows", "0", "demo")
+    assert (done.status, done.out) == (2, "")
+    assert "--rows" in done.err
+    assert "Usage: thanosql demo [OPTIONS] [FOLDER]" in done.err
+
+
+@pytest.mark.parametrize("arguments", [("./demo",), ("--", "demo")])
+def test_a_database_that_is_called_as_a_command_is(
+    arguments: tuple[str, ...], program: Program, tmp_path: Path
+) -> None:
+    assert program(*arguments, "CREATE TABLE t (x)").out == "Success\n"
+    with thanosql.connect(tmp_path / "demo") as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("t",)]
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("pictures",), "'pictures' is a folder, and a database is a file"),
+        (("SELECT * FROM photos",), "thanosql DATABASE 'SELECT * FROM photos'"),
+        (("search image text='x' using m as t",), "the database is missing before the statement"),
+        (("doctr",), "did you mean the command 'doctor'? A new database of that name: thanosql ./"),
+        (("a.db", "--device", "gpu9"), "--device takes cpu, cuda, cuda:1 or mps; got 'gpu9'"),
+        (("a.db", "--device", "cuda:77"), "device 'cuda:77' is not available; this machine has"),
+        (("a.db", "--allow", "nowhere"), "--allow takes a folder, which does not exist ('/"),
+        (("a.db", "--workspace", "nowhere"), "--workspace takes a folder, which does not exist"),
+        (("a.db", "--csv", "--json"), "--csv and --json are two formats; name one"),
+        (("a.db", "SELECT 1", "SELECT 2"), "unexpected extra argument"),
+        (("thanosql:///a.db?device=gpu9",), "option 'device' takes cpu, cuda, cuda:1 or mps"),
+        (("a.db", "--rows", "2"), "No such option '--rows'"),
+    ],
+)
+def test_arguments_that_make_no_sense(
+    arguments: tuple[str, ...], message: str, program: Program, tmp_path: Path
+) -> None:
+    (tmp_path / "pictures").mkdir()
+    done = program(*arguments)
+    assert (done.status, done.out) == (2, "")
+    assert message in done.err
+    assert done.err.splitlines()[-1].startswith("Error: ")
+    assert [each.name for each in tmp_path.iterdir()] == ["pictures"]
+
+
+def test_a_path_outside_is_allowed_by_an_option_that_the_message_names(
+    program: Program, tmp_path: Path
+) -> None:
+    (tmp_path / "w").mkdir()
+    (tmp_path / "my photos").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "my photos" / "a.png")
+    sql = f"COPY t FROM '{tmp_path}/my photos'; SELECT count(*) AS n FROM t"
+    done = program("w/x.db", sql)
+    assert done.status == 1
+    assert f"or start thanosql with --allow '{tmp_path}/my photos'\n" in done.err
+    assert "allowed_directories" not in done.err
+    done = program("w/x.db", sql, "--allow", "my photos")  # the current folder's
+    assert (done.status, done.lines[-1]) == (0, "1")
 
 
 def test_ours_are_the_names_it_exits_with(program: Program, monkeypatch) -> None:
@@ -211,7 +244,7 @@ def test_commands(command: str, want: list[str], program: Program, photos: str) 
     [
         (
             ".nope",
-            "unknown command '.nope'; the commands are .tables, .schema, .rows, .help, .quit",
+            "unknown command '.nope'; the commands are .tables, .schema, .rows, .gallery, .help",
         ),
         (".schema nope", "no such table: nope"),
         (".rows many", ".rows takes a number or all, got 'many'"),
@@ -227,113 +260,19 @@ def test_help_names_every_command_and_only_statements_that_parse(
     program: Program, photos: str
 ) -> None:
     text = program(photos, stdin=".help").out
-    for command in (".tables", ".schema", ".rows", ".help", ".quit"):
+    for command in (".tables", ".schema", ".rows", ".gallery", ".help", ".quit"):
         assert f"  {command}" in text
     for statement in re.findall(r"LIST (?:THANOSQL )?\w+|GET THANOSQL \w+ \w+", text):
         assert parse(statement) is not None
 
 
-# The shell
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[thanosql.Connection]:
-    connection = open_database(str(tmp_path / "t.db"))
-    yield connection
-    connection.close()
-
-
-@pytest.mark.parametrize(
-    ("text", "want"),
-    [
-        ("", True),
-        (".tables", True),
-        ("SELECT 1;", True),
-        ("SELECT 1", False),
-        ("SELECT 1\n", True),
-        ("SELECT 1\n  ", True),
-        ("SELECT ';", False),
-        ("CREATE TRIGGER x AFTER INSERT ON t BEGIN SELECT 1;", False),
-        ("LIST MODEL", True),
-        ("LIST THANOSQL DATASET", True),
-        ("DELETE MODEL m", True),
-        ("GET THANOSQL MODEL m", False),
-        ("SEARCH IMAGE text='a' USING m AS SELECT * FROM t", False),
-        ("SEARCH IMAGE txt='a'", False),
-    ],
-)
-def test_what_enter_runs(text: str, want: bool) -> None:
-    assert shell.is_complete(text) is want
-
-
-def test_long_results_are_cut_with_a_word(opened, capsys: pytest.CaptureFixture[str]) -> None:
-    session = shell.Shell(opened, Terminal(2, "; .rows all shows all"))
-    sql = (
-        "WITH RECURSIVE c(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM c LIMIT 5) SELECT * FROM c"
-    )
-    assert session.attempt(sql)
-    assert capsys.readouterr().out.splitlines()[-1] == "… and 3 rows more; .rows all shows all"
-    assert session.attempt(".rows all")
-    assert session.attempt(sql)
-    assert "more" not in capsys.readouterr().out
-
-
-def test_ctrl_c_stops_a_statement(opened, capsys: pytest.CaptureFixture[str]) -> None:
-    session = shell.Shell(opened, Terminal())
-    lock = threading.Lock()
-    lock.acquire()
-    # In C, so that the signal finds no Python of the statement's own to stop instead.
-    opened.create_function("under_way", 0, lock.release)
-
-    def press() -> None:
-        with lock:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=press)
-    # Whoever starts the tests in the background has them ignore the signal.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        thread.start()
-        endless = "WITH RECURSIVE c(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM c)"
-        assert not session.attempt(f"{endless} SELECT count(*) FROM (SELECT under_way()), c")
-        thread.join()
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert "stopped" in capsys.readouterr().out
-    assert session.attempt("SELECT 1")
-
-
-def test_names_are_completed(opened) -> None:
-    opened.execute("CREATE TABLE photos (image_path)")
-    assert shell.Shell(opened, Terminal()).names() == ["image_path", "photos"]
-
-
-def test_at_a_prompt(opened, tmp_path: Path, monkeypatch, capsys) -> None:
-    """Keys typed into the real prompt: two lines, an error, a command, Ctrl-D."""
-    from prompt_toolkit.application import create_app_session
-    from prompt_toolkit.input import create_pipe_input
-    from prompt_toolkit.output import DummyOutput
-
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    keys = "SELECT 41 + 1\rAS answer;\rSELECT nope;\r\x03.tables\rLIST MODEL\r\x04"
-    with create_pipe_input() as typed, create_app_session(input=typed, output=DummyOutput()):
-        typed.send_text(keys)
-        shell.Shell(opened, Terminal()).interact()
-    captured = capsys.readouterr()
-    assert "42" in [line.strip() for line in captured.out.splitlines()]
-    assert "model_name" in captured.out
-    assert captured.err == "OperationalError: no such column: nope\n"
-    history = tmp_path / "state" / "thanosql" / "history"
-    assert "+AS answer;" in history.read_text()
-    assert history.stat().st_mode & 0o077 == 0
-
-
 # As a program
 
 
-def test_as_a_program(tmp_path: Path) -> None:
+@pytest.mark.parametrize("module", ["thanosql", "thanosql_dbapi"])
+def test_as_a_program(module: str, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONIOENCODING": "utf-8"}
-    command = [sys.executable, "-m", "thanosql_dbapi", "x.db", "SELECT 'é' AS a", "--csv"]
+    command = [sys.executable, "-m", module, "x.db", "SELECT 'é' AS a", "--csv"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "a\r\né\r\n".encode(), b"")
 
@@ -384,7 +323,7 @@ def test_the_demo(program: Program, tmp_path: Path) -> None:
     assert text.count("<section") == len(searches)
     assert text.count('src="data:image/jpeg') >= 5 * (len(searches) - 2)
     for heading in searches:
-        assert f"<h2>{heading}</h2>" in text
+        assert f">{heading}</h2>" in text
     assert page.as_uri() in done.out
     assert "    thanosql thanosql-demo-2/photos.db" in done.lines
     with thanosql.connect(place / "photos.db") as connection:

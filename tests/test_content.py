@@ -6,6 +6,8 @@ import hashlib
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -442,3 +444,35 @@ def test_copy_learns_the_digests_of_what_was_converted(
     assert len(vectors(connection, "album")) == 6 + report.added
     convert(connection, "album")
     assert marked(connection, "album") == 6
+
+
+# ---- what nothing new costs ------------------------------------------------------------------
+
+
+def test_nothing_new_needs_no_model(converted: thanosql.Connection, workspace: Path) -> None:
+    code = (
+        "import sys, thanosql_dbapi;"
+        " db = thanosql_dbapi.connect(sys.argv[1], progress=False);"
+        " db.execute(sys.argv[2]);"
+        " print(db.report.unchanged, db.report.converted, 'torch' in sys.modules)"
+    )
+    statement = IN_PLACE.format("photos", "photos")
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(workspace / "photos.db"), statement],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "6 0 False\n"
+
+
+def test_a_file_that_becomes_a_link_is_seen(
+    converted: thanosql.Connection, workspace: Path
+) -> None:
+    red, blue = workspace / "images" / "red.png", workspace / "images" / "blue.png"
+    before = vectors(converted)
+    assert before["images/red.png"] != before["images/blue.png"]
+    red.unlink()
+    red.symlink_to(blue)
+    assert convert(converted).reused == 1
+    assert vectors(converted)["images/red.png"] == before["images/blue.png"]

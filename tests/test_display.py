@@ -1,11 +1,10 @@
-"""How results look: frames, pictures, tables, CSV and JSON, the gallery."""
+"""How results look: frames, pictures, tables, CSV and JSON."""
 
 from __future__ import annotations
 
 import base64
 import io
 import json
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,10 @@ from PIL import Image
 import thanosql_dbapi
 from thanosql_dbapi.errors import ProgrammingError, StatementError
 from thanosql_dbapi.opening import open_database
-from thanosql_dbapi.ui import display, formats, gallery, terminal
+from thanosql_dbapi.ui import display, formats, terminal
+from thanosql_dbapi.ui.pictures import pictures
 from thanosql_dbapi.ui.session import run, searches, statements_of
+from thanosql_dbapi.ui.thumbnails import thumbnail
 
 VECTOR = np.asarray([0.1, -0.25, 3.0, 1.0], dtype=np.float32)
 
@@ -86,12 +87,13 @@ def test_frame_without_rows_keeps_its_columns() -> None:
 
 def test_pictures_have_absolute_paths_and_reasons(conn, tmp_path: Path) -> None:
     outcome = run(conn, "PRINT IMAGE AS SELECT * FROM t")
-    shown = list(display.pictures(conn, outcome))
+    shown = list(pictures(conn, outcome))
     assert [each.name for each in shown[:4]] == [
         str(tmp_path / name) for name in ("red.png", "blue.jpg", "broken.jpg", "missing.jpg")
     ]
-    assert [each.image.size for each in shown[:2]] == [(1000, 600), (100, 200)]
-    assert all(each.image is None for each in shown[2:])
+    sizes = [(each.thumbnail.width, each.thumbnail.height) for each in shown[:2]]
+    assert sizes == [(480, 288), (100, 200)]
+    assert all(each.thumbnail is None for each in shown[2:])
     reasons = [each.reason for each in shown[2:]]
     assert "no image of a known format" in reasons[0]
     assert "'missing.jpg' does not exist" in reasons[1]
@@ -106,9 +108,9 @@ def test_pictures_out_of_blobs(conn) -> None:
     Image.new("RGB", (8, 8), "green").save(file, "PNG")
     blob = file.getvalue()
     outcome = run(conn, "PRINT IMAGE OPTIONS (image_col='b') AS SELECT :b AS b", {"b": blob})
-    (picture,) = display.pictures(conn, outcome)
+    (picture,) = pictures(conn, outcome)
     assert picture.name == f"<{len(blob):,} bytes>"
-    assert picture.image.size == (8, 8)
+    assert (picture.thumbnail.width, picture.thumbnail.height) == (8, 8)
 
 
 def test_options_may_be_bound_and_column_names_ignore_case(conn, tmp_path: Path) -> None:
@@ -120,9 +122,9 @@ def test_options_may_be_bound_and_column_names_ignore_case(conn, tmp_path: Path)
         " AS SELECT 'one.png' AS Picture UNION ALL SELECT 'two.png'",
         {"col": "picture", "dir": "sub", "most": 1},
     )
-    (picture,) = display.pictures(conn, outcome)
+    (picture,) = pictures(conn, outcome)
     assert picture.name == str(tmp_path / "sub" / "one.png")
-    assert picture.reason is None
+    assert picture.reason == ""
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ def test_options_may_be_bound_and_column_names_ignore_case(conn, tmp_path: Path)
 )
 def test_the_statements_limit_wins(conn, limit: int | None, option: str, want: int) -> None:
     outcome = run(conn, f"PRINT IMAGE {option} AS SELECT * FROM t")
-    assert len(list(display.pictures(conn, outcome, limit))) == want
+    assert len(list(pictures(conn, outcome, limit))) == want
 
 
 def test_a_missing_column_names_the_others(conn) -> None:
@@ -140,7 +142,7 @@ def test_a_missing_column_names_the_others(conn) -> None:
         ProgrammingError,
         match=r"column 'image_path', and the query's columns are 'similarity', 'caption'; .*image",
     ):
-        list(display.pictures(conn, outcome))
+        list(pictures(conn, outcome))
 
 
 def test_an_option_of_the_wrong_type_is_an_error(conn) -> None:
@@ -158,7 +160,7 @@ def test_an_option_of_the_wrong_type_is_an_error(conn) -> None:
     ],
 )
 def test_thumbnails_are_small_jpegs(size: tuple[int, int], want: tuple[int, int]) -> None:
-    with Image.open(io.BytesIO(display.thumbnail(Image.new("RGB", size)))) as image:
+    with Image.open(io.BytesIO(thumbnail(Image.new("RGB", size)).content)) as image:
         assert image.format == "JPEG"
         assert image.size == want
 
@@ -177,7 +179,8 @@ def test_thumbnails_are_small_jpegs(size: tuple[int, int], want: tuple[int, int]
         (1234567.123456, "1234567.123456"),
         (float("inf"), "inf"),
         (12, "12"),
-        ("two\nlines", "two lines"),
+        ("two\nlines", r"two\nlines"),
+        ("\ta\x1b[2J\x85", r"\ta\x1b[2J\x85"),
         (b"abc", "<3 bytes>"),
         (VECTOR, "[0.100, -0.250, 3.000, … 4]"),
         (VECTOR[:2], "[0.100, -0.250]"),
@@ -227,7 +230,7 @@ def test_which_terminals_take_pictures(environment: dict[str, str], want: str | 
 
 def test_pictures_for_kitty_come_in_chunks() -> None:
     noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8)
-    jpeg = display.thumbnail(Image.fromarray(noise))
+    jpeg = thumbnail(Image.fromarray(noise)).content
     pieces = terminal.inline_image(jpeg, "kitty").strip().split("\x1b\\")[:-1]
     heads = [piece.removeprefix("\x1b_G").partition(";")[0] for piece in pieces]
     assert heads[0] == "a=T,f=100,q=2,m=1"
@@ -240,7 +243,7 @@ def test_pictures_for_kitty_come_in_chunks() -> None:
 
 
 def test_pictures_for_iterm_are_one_sequence() -> None:
-    jpeg = display.thumbnail(Image.new("RGB", (400, 300)))
+    jpeg = thumbnail(Image.new("RGB", (400, 300))).content
     text = terminal.inline_image(jpeg, "iterm")
     head, _, data = text.partition(":")
     assert head.startswith("\x1b]1337;File=inline=1;width=240px;")
@@ -284,70 +287,6 @@ def test_json_without_rows_is_an_empty_array() -> None:
     file = io.StringIO()
     formats.write_json(file, ["a"], [])
     assert json.loads(file.getvalue()) == []
-
-
-# The gallery
-
-
-class _Page(HTMLParser):
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-
-def test_the_gallery_is_one_file_with_everything_in_it(conn, tmp_path: Path) -> None:
-    sql = "PRINT IMAGE AS SELECT * FROM t WHERE caption <> '<b>' OR similarity OR 1"
-    section = gallery.search(conn, "red & <blue>", sql)
-    path = gallery.write_gallery(tmp_path / "g.html", [section], title="My <title>", lead="Lead")
-    text = path.read_text(encoding="utf-8")
-    page = _Page(text)
-    assert "red &amp; &lt;blue&gt;" in text
-    assert "My &lt;title&gt;" in text
-    assert "a &lt;red&gt; picture" in text
-    assert "<b>0.500</b>" in text
-    assert "does not exist" in text
-    images = [attributes["src"] for tag, attributes in page.tags if tag == "img"]
-    assert len(images) == 2
-    assert all(source.startswith("data:image/jpeg;base64,") for source in images)
-    linked = {value for _, attributes in page.tags for value in [attributes.get("href")] if value}
-    assert linked == {"#q1"}
-    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe"}
-    assert '<span class="k">PRINT</span>' in text
-
-
-def test_a_section_knows_its_similarities_and_captions(conn) -> None:
-    section = gallery.search(
-        conn, "two", "PRINT IMAGE AS SELECT * FROM t WHERE similarity > :least", {"least": 0.1}
-    )
-    assert [card.similarity for card in section.cards] == [0.5, 0.25]
-    assert [card.caption for card in section.cards] == ["a <red> picture", ""]
-
-
-def test_a_gallery_wants_pictures(conn) -> None:
-    with pytest.raises(ProgrammingError, match="PRINT IMAGE AS SELECT"):
-        gallery.search(conn, "rows", "SELECT * FROM t")
-
-
-def test_an_empty_section_is_shown_as_empty(conn, tmp_path: Path) -> None:
-    section = gallery.search(conn, "none", "PRINT IMAGE AS SELECT * FROM t WHERE 0")
-    assert "no pictures" in gallery.write_gallery(tmp_path / "g.html", [section]).read_text("utf-8")
-
-
-def test_the_contact_sheet_has_a_row_for_each_query(conn, tmp_path: Path) -> None:
-    section = gallery.search(conn, "all", "PRINT IMAGE AS SELECT * FROM t")
-    path = gallery.write_contact_sheet(tmp_path / "s.png", [section, section], columns=3)
-    with Image.open(path) as image:
-        one = gallery.contact_sheet([section], columns=3)
-        assert image.format == "PNG"
-        assert image.width == one.width
-        assert image.height > 1.7 * one.height
-        red, green, _ = image.getpixel((28 + 120, 14 + 52 + 90))
-        assert red > 240
-        assert green < 20
 
 
 # Databases by name, and statements in a text

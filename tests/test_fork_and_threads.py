@@ -41,7 +41,7 @@ def in_child(work):
         except BaseException as error:
             print(f"{type(error).__name__}: {error}", flush=True)
             os._exit(1)
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         if os.waitpid(pid, os.WNOHANG)[0]:
             return

@@ -32,6 +32,7 @@ ENGLISH = {
     Kind.CHOICE: "one of {}",
     Kind.VALUE: "value, or a list",
     "minimum": "whole number, {} or more",
+    "least": "number, {} or more",
 }
 KOREAN = {
     "older": "이전 이름",
@@ -42,6 +43,7 @@ KOREAN = {
     Kind.CHOICE: "{} 중 하나",
     Kind.VALUE: "값 또는 목록",
     "minimum": "{} 이상의 정수",
+    "least": "{} 이상의 숫자",
     # What holds without an option: OptionSpec.unset.
     "storybook: 2000; unsplash_data: all": "storybook: 2000, unsplash_data: 전부",
     "the model's name": "모델의 이름",
@@ -67,6 +69,12 @@ KOREAN = {
     "`[1, 5, 10]`": "`[1, 5, 10]`",
     "all": "전부",
     "none": "없음",
+    "`'image'`; with `video_col` `'video'`": "`'image'`. `video_col`을 지정하면 `'video'`",
+    "all that can be read": "읽을 수 있는 것 모두",
+    "must be given": "반드시 지정",
+    "none: no frames are taken": "없음: 프레임을 뽑지 않음",
+    "none: frames are BLOBs": "없음: 프레임은 BLOB",
+    "the film's own": "영상 그대로",
 }
 
 
@@ -111,8 +119,9 @@ def _names(option: OptionSpec[Any], words: Mapping[Any, str]) -> str:
 
 
 def _type(option: OptionSpec[Any], words: Mapping[Any, str]) -> str:
-    if option.kind is Kind.INTEGER and option.minimum is not None:
-        return words["minimum"].format(option.minimum)
+    if option.minimum is not None:
+        kind = "minimum" if option.kind is Kind.INTEGER else "least"
+        return words[kind].format(option.minimum)
     choices = ", ".join(f"`{choice!r}`" for choice in option.choices)
     return words[option.kind].format(choices) if len(option.choices) != 1 else choices
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3 as _sqlite3
 import sys as _sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from sqlite3 import (
     PARSE_COLNAMES,
     PARSE_DECLTYPES,
@@ -71,7 +71,11 @@ from .vectors import to_vector
 from .workspace import StrPath
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from IPython.core.interactiveshell import InteractiveShell
+
+    from .stores.sqlite.database import Parameters
 
 
 def connect(
@@ -85,6 +89,7 @@ def connect(
     offline: bool | None = None,
     network: bool | None = None,
     allowed_hosts: Iterable[str] | None = None,
+    storage_options: Mapping[str, Mapping[str, Any]] | None = None,
     cache_bytes: int | None = None,
     max_image_pixels: int | None = None,
     confine_attach: bool | None = None,
@@ -98,7 +103,8 @@ def connect(
         *sqlite3_arguments: Further positional arguments of ``sqlite3.connect``.
         workspace: Folder where relative paths start and where data sets and models are kept.
             Default: ``THANOSQL_WORKSPACE``, else the database file's folder, else the current one.
-        allowed_directories: Further folders that statements may read files from.
+        allowed_directories: Further folders that statements may read files from; and buckets,
+            ``"s3://album"`` or ``"gs://album/2024"``, that they may read with your credentials.
         catalog: Path or URL of a JSON catalog of data sets and models, laid over the built-in
             one. Default: ``THANOSQL_CATALOG``.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``. Default: ``THANOSQL_DEVICE``,
@@ -106,10 +112,13 @@ def connect(
         progress: None shows bars in a terminal or notebook; True, False, or a callable
             ``(done, total, what)``.
         offline: Never use the network. Default: ``THANOSQL_OFFLINE``, else False.
-        network: Let rows and queries name images by http(s) URL, on hosts with public addresses.
-            Default: False.
+        network: Let rows and statements name images and tables by http(s) URL, on hosts with
+            public addresses, and in buckets. Default: False.
         allowed_hosts: Further hosts that they may name, whatever their addresses: ``"nas.local"``,
             ``"10.0.0.5"``, ``"localhost:8000"``.
+        storage_options: How buckets are reached: ``{"s3": {"endpoint_url": …, "region": …,
+            "profile": …, "key": …, "secret": …, "token": …}, "gs": {"endpoint_url": …, "project":
+            …, "token": …}}``. Default: as their own variables say, ``AWS_…`` and ``GOOGLE_…``.
         cache_bytes: Most bytes of memory for the vectors of one column, which a search keeps
             rounded to one byte a number; with more, every row of the table is read. Default:
             4 GiB; 0 keeps none.
@@ -168,6 +177,59 @@ BINARY = _TypeObject({"BLOB"})
 NUMBER = _TypeObject({"INTEGER", "REAL", "NUMERIC"})
 DATETIME = _TypeObject({"DATE", "TIMESTAMP"})
 ROWID = _TypeObject({"ROWID"})
+
+
+def gallery(
+    connection: Connection,
+    sql: str,
+    parameters: Parameters = (),
+    *,
+    file: StrPath = "gallery.html",
+    image_col: str = "image_path",
+    title: str | None = None,
+    limit: int | None = 100,
+) -> Path:
+    """Run a query, and write its pictures to one HTML file to open in a browser, or to send.
+
+    The page shows the pictures in the order of the rows, each with its similarity and short path;
+    a click shows it large, with all of its row. Pictures that cannot be read are shown as such,
+    with the reason.
+
+    Args:
+        connection: Where to run it; its workspace and options say which pictures may be read.
+        sql: A SEARCH, a SELECT or a PRINT IMAGE, whose rows have a column of paths, URLs or BLOBs.
+        parameters: Values of its placeholders.
+        file: Where to write; an existing file is replaced. A relative path starts at the current
+            folder.
+        image_col: The column with the pictures, unless a PRINT names one.
+        title: Title of the page. Default: what the statement looks for.
+        limit: Most pictures, unless a PRINT says how many; None for all. Up to 100 are embedded at
+            800 pixels, more at 360.
+
+    Returns:
+        The file's absolute path.
+
+    Raises:
+        ProgrammingError: The statement returns no rows, or they have no column ``image_col``.
+        OperationalError: The file cannot be written.
+        sqlite3.Error: The statement failed.
+
+    Example::
+
+        sql = "SEARCH IMAGE text=? USING clip OPTIONS (top_k=20) AS SELECT * FROM photos"
+        gallery(connection, sql, ("a black cat",), file="cats.html")
+    """
+    from .ui.gallery import gallery as write
+
+    return write(
+        connection,
+        sql,
+        parameters,
+        file=file,
+        image_col=image_col,
+        title=title,
+        limit=limit,
+    )
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
@@ -252,6 +314,7 @@ __all__ = [
     "converters",
     "enable_callback_tracebacks",
     "explain",
+    "gallery",
     "load_ipython_extension",
     "paramstyle",
     "register_adapter",

@@ -63,6 +63,7 @@ __all__ = [
     "Warning",
     "WorkspaceError",
     "clip",
+    "clip_path",
     "warn_user",
 ]
 
@@ -81,6 +82,12 @@ def clip(value: object, limit: int = 80) -> str:
     except Exception:
         text = object.__repr__(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def clip_path(path: str | Path, limit: int = 80) -> str:
+    """Return a path in quotes, of a long one the end: it names the file."""
+    text = repr(str(path))
+    return text if len(text) <= limit else f"'…{text[2 - limit :]}"
 
 
 def warn_user(message: str, category: type[builtins.Warning]) -> None:
@@ -182,7 +189,21 @@ class SourceError(OperationalError):
 
 
 class WorkspaceError(ProgrammingError):
-    """A path outside the folders that the connection's statements may read or write."""
+    """A path outside the folders that the connection's statements may read or write.
+
+    Args:
+        reason: What is wrong.
+        folder: The folder that ``connect`` would have to allow; None where that would not help.
+    """
+
+    def __init__(self, reason: str, folder: str | None = None) -> None:
+        self.reason, self.folder = reason, folder
+        super().__init__(
+            reason
+            if folder is None
+            else f"{reason}; move it there, or open the connection with"
+            f" allowed_directories=[{folder!r}]"
+        )
 
 
 class ExtensionError(NotSupportedError):

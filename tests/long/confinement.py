@@ -276,7 +276,7 @@ def _print(yard: Yard, path: str) -> object:
     rows = yard.connection.execute("PRINT IMAGE AS SELECT ? AS image_path", (path,)).fetchall()
     from thanosql_dbapi.embedding.images import open_image
 
-    picture = open_image(rows[0][0], locate=yard.connection.settings.workspace.locate, fetch=None)
+    picture = open_image(rows[0][0], locate=yard.connection.settings.workspace.locate)
     if picture.getpixel((0, 0)) == (255, 0, 255):
         raise EscapeError(f"the picture outside was decoded: {path!r}")
     return rows

@@ -1,12 +1,12 @@
 -- A statement, then the error: line:column, message; hint. "\n" in a statement is a new line.
 SEARCH IMGE text='a' USING m AS SELECT 1
---^ 1:8 SEARCH: expected IMAGE or TEXT, found 'IMGE'; did you mean IMAGE?
+--^ 1:8 SEARCH: expected IMAGE, TEXT or VIDEO, found 'IMGE'; did you mean IMAGE?
 SEARCH
---^ 1:7 SEARCH: expected IMAGE or TEXT, found end of statement
+--^ 1:7 SEARCH: expected IMAGE, TEXT or VIDEO, found end of statement
 SEARCH text='a' USING m AS SELECT 1
 --^ 1:8 SEARCH: expected IMAGE or TEXT before text=; write SEARCH IMAGE text=…
 SEARCH USING m OPTIONS (search_by='text') AS SELECT 1
---^ 1:8 SEARCH: expected IMAGE or TEXT, found 'USING'
+--^ 1:8 SEARCH: expected IMAGE, TEXT or VIDEO, found 'USING'
 SEARCH IMAGE 'a black cat' USING m AS SELECT 1
 --^ 1:14 SEARCH IMAGE: expected text=…, image=… or USING and a model, found "'a black cat'"
 SEARCH IMAGE txt='a' USING m AS SELECT 1
@@ -92,7 +92,7 @@ CONVERT USING m OPTIONS (batch_size=1e999) AS SELECT 1
 CONVERT USING m OPTIONS (batch_size=12abc) AS SELECT 1
 --^ 1:39 CONVERT: expected ',' or ')' after the value of batch_size, found 'abc'
 CONVERT USING m OPTIONS (batch=1) AS SELECT 1
---^ 1:26 CONVERT: unknown option 'batch'; did you mean 'batch_size'? CONVERT takes image_col, text_col, convert_type, table_name, result_col, batch_size, if_exists, overwrite, on_error, base_dir, verify
+--^ 1:26 CONVERT: unknown option 'batch'; did you mean 'batch_size'? CONVERT takes image_col, text_col, convert_type, table_name, result_col, batch_size, if_exists, overwrite, on_error, base_dir, verify, video_col, interval
 CONVERT t USING m AS SELECT 1
 --^ 1:9 CONVERT: expected USING and a model, found 't'
 CONVERT USING m AS DELETE FROM t
@@ -130,7 +130,7 @@ SELECT * FROM (GET THANOSQL MODEL m)
 EXPLAIN COPY t FROM 'x'
 --^ 1:9 COPY is a whole statement; it cannot be part of another one; run it first, by itself
 SELECT * FROM (SEARCH IMGE text='a' USING m AS SELECT 1)
---^ 1:23 SEARCH: expected IMAGE or TEXT, found 'IMGE'; did you mean IMAGE?
+--^ 1:23 SEARCH: expected IMAGE, TEXT or VIDEO, found 'IMGE'; did you mean IMAGE?
 SELECT * FROM (SEARCH IMAGE text='a' USING m AS SELECT 1
 --^ 1:15 this '(' is never closed
 SELECT 1) FROM (SEARCH IMAGE text='a' USING m AS SELECT 1)

@@ -85,10 +85,11 @@ FitModel FIT MODEL new USING old OPTIONS (image_col='image_path', label_col='lab
 Unsupported SEARCH AUDIO text='a' USING m AS SELECT 1
 Unsupported SEARCH KEYWORD USING m OPTIONS (lang='ko', ngram_range=[1, 2]) AS SELECT 1
 Unsupported SEARCH IMAGE USING m OPTIONS (search_by='audio', search_input='a') AS SELECT 1
-Unsupported SELECT * FROM (SEARCH VIDEO USING m OPTIONS (a=1) AS SELECT 1)
-Unsupported FUNCTION preprocess.video_to_df OPTIONS (method='split') FROM 'v.mp4'
-Unsupported SELECT * FROM (FUNCTION compute.similarity(a='b') AS SELECT 1)
+Query SELECT * FROM (SEARCH VIDEO text='a' USING m AS SELECT 1)
+Query SEARCH VIDEO USING m OPTIONS (search_by='text', search_input='a') AS SELECT 1
+Query FUNCTION preprocess.video_to_df OPTIONS (method='split') FROM 'v.mp4'
+Query SELECT * FROM (FUNCTION preprocess.video_to_df OPTIONS (interval=:i) AS SELECT 1) AS f
 Unsupported TRANSFORM USING m AS SELECT 1
 Unsupported GENERATE USING gpt OPTIONS (task='x') AS SELECT 1
-Unsupported CREATE TABLE t USING m OPTIONS (path_type='folder') FROM 'd'
-Unsupported CREATE TEMP TABLE IF NOT EXISTS main.t USING m FROM 'd'
+CreateUsing CREATE TABLE t USING m OPTIONS (path_type='folder') FROM 'd'
+CreateUsing CREATE TEMP TABLE IF NOT EXISTS temp.t USING m FROM 'd'

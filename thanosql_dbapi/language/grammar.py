@@ -42,9 +42,11 @@ class StatementSpec(NamedTuple):
             empty where none does. ``"a table"`` takes a schema.
         fields: Clause to field of the node: ``SUBJECT``, ``USING``, ``AS``, ``FROM``, ``ALIAS``
             (an optional AS and a name). All but ``ALIAS`` are required.
+        is_either: Whether one of ``AS`` and ``FROM`` is required, and not both.
         fixed: Fields that the opening words decide, e.g. ``{"medium": "image"}``.
         options: What OPTIONS takes; None takes any name.
         takes_values: Whether ``text=…`` and the like may stand among the clauses.
+        writes_files: Whether it writes files, though it returns rows.
         is_supported: False for a statement that is only recognised, to be refused by name.
         is_older: Whether it is another spelling of a statement, left out of messages.
     """
@@ -56,13 +58,17 @@ class StatementSpec(NamedTuple):
     fields: Mapping[str, str] = MappingProxyType({})
     fixed: Mapping[str, Any] = MappingProxyType({})
     options: tuple[OptionSpec[Any], ...] | None = ()
+    is_either: bool = False
     takes_values: bool = False
+    writes_files: bool = False
     is_supported: bool = True
     is_older: bool = False
 
     @property
     def label(self) -> str:
         """The statement in messages, e.g. ``"SEARCH IMAGE"``."""
+        if self.words[0] == FUNCTION:
+            return f"{FUNCTION} {'.'.join(self.words[1:]).lower()}"
         return " ".join(self.words)
 
     @property
@@ -78,14 +84,24 @@ class StatementSpec(NamedTuple):
         return None
 
 
+FUNCTION = "FUNCTION"
+"""The first word of statements whose other two are a namespace and a name, a dot between them."""
+
 OVERWRITE = flag("overwrite")
 IF_EXISTS = choice("if_exists", ("fail", "replace", "append"), "fail")
 
 COPY_IF_EXISTS = choice("if_exists", ("fail", "replace", "append", "sync"), "fail")
 EXCLUDE = value("exclude", "none")
+FILE_TYPE = value("file_type", "all that can be read")
 RECURSIVE = flag("recursive", True)
 EXIF = flag("exif")
 ALLOW_EMPTY = flag("allow_empty")
+
+LEAST_S = 0.001
+"""The least interval between two frames or clips of a film, in seconds."""
+FRAME_S = number("interval", None, "none: no frames are taken", minimum=LEAST_S)
+FRAME_DIR = text("frame_dir", None, "none: frames are BLOBs")
+FRAME_WIDTH = integer("frame_width", None, "the film's own", minimum=16)
 
 ROWS = integer("rows", None, "storybook: 2000; unsplash_data: all", minimum=1)
 WIDTH = integer("width", None, "640", minimum=16)
@@ -96,12 +112,18 @@ FRAMEWORK = choice("framework", ("pytorch",), "pytorch")
 
 IMAGE_COL = text("image_col", "image_path", older=("image_column",))
 TEXT_COL = text("text_col", "text")
-CONVERT_TYPE = choice("convert_type", ("image", "text"), "image")
+VIDEO_COL = text("video_col", "video_path", older=("video_column",))
+CONVERT_TYPE = choice(
+    "convert_type", ("image", "text", "video"), None, "`'image'`; with `video_col` `'video'`"
+)
 TABLE_NAME = text("table_name", None, "none: nothing is stored")
 VECTOR_COL = text("result_col", None, "`{model}_{base algorithm}`", older=("column_name",))
 BATCH_SIZE = integer("batch_size", None, "the driver's choice for the device", minimum=1)
 ON_ERROR = choice("on_error", ("null", "fail"), "null")
 VERIFY = flag("verify")
+PATH_TYPE = choice("path_type", ("folder",), "folder")
+DATA_TYPE = choice("data_type", ("image", "video"), "image")
+POOL_S = number("interval", 1.0, minimum=LEAST_S)
 BASE_DIR = text("base_dir", None, "none")
 
 LATER_SIMILARITY_COL = "search_result"
@@ -125,7 +147,11 @@ SEARCH_INPUT = value("search_input")
 
 LIMIT = integer("limit", None, "all; in a notebook 100", minimum=0)
 AUDIO_COL = text("audio_col", "audio_path", older=("audio_column",))
-VIDEO_COL = text("video_col", "video_path", older=("video_column",))
+
+METHOD = choice("method", ("split",), "split")
+CLIP_S = number("interval", 10.0, minimum=LEAST_S)
+CLIP_COL = text("result_col", "video_split_path")
+RESULT_DIR = text("result_dir", None, "must be given")
 
 LABEL_COL = text("label_col", "label")
 BASE_MODEL = text("base_model", None, "the model of the table's vectors, or the only one")
@@ -183,6 +209,16 @@ def _list(*words: str, is_older: bool = False) -> StatementSpec:
     )
 
 
+def _function(
+    namespace: str, name: str, *options: OptionSpec[Any], writes_files: bool = False
+) -> StatementSpec:
+    return StatementSpec(
+        (FUNCTION, namespace.upper(), name.upper()), "Function", Shape.QUERY, "",
+        {"AS": "query", "FROM": "source"}, {"name": f"{namespace}.{name}"}, options,
+        is_either=True, writes_files=writes_files,
+    )  # fmt: skip
+
+
 def _refused(*words: str) -> StatementSpec:
     return StatementSpec(words, "Unsupported", Shape.QUERY, is_supported=False)
 
@@ -220,10 +256,13 @@ def when_changed(forget: Callable[[], None]) -> None:
     _changed.append(forget)
 
 
+_SHARED = {"CREATE", "DELETE"}
+
+
 @cache
 def first_words() -> frozenset[str]:
-    """Return the words that begin a statement of ours; DELETE, which SQL has too, left out."""
-    return frozenset(words[0] for words in SPECS) - {"DELETE"}
+    """Return the words that begin a statement of ours; CREATE and DELETE, SQL's too, left out."""
+    return frozenset(words[0] for words in SPECS) - _SHARED
 
 
 @cache
@@ -271,7 +310,7 @@ def subquery_pattern() -> str:
     There may be a comment between two words, so a comment after a first word matches too.
     """
     choices = []
-    for first in sorted({words[0] for words in SPECS}):
+    for first in sorted({words[0] for words in SPECS} - {"CREATE"}):
         seconds = set()
         for spec in specs_of(first):
             if len(spec.words) > 1:
@@ -282,7 +321,7 @@ def subquery_pattern() -> str:
                 seconds.add(r"(?:using|options)\b")
         if first == "SEARCH":  # a medium may be misspelt
             seconds = {r"""["`\[]?[a-z]"""}
-        elif first == "FUNCTION":
+        elif first == FUNCTION:  # a name may be misspelt
             seconds = {"[a-z]"}
         choices.append(rf"{first.lower()}(?:\s+(?:{'|'.join(sorted(seconds))})|\s*/\*|\s*--)")
     return rf"\b(?:{'|'.join(choices)})"
@@ -299,18 +338,28 @@ register(
     ),
     StatementSpec(
         ("COPY",), "Copy", Shape.ACTION, "a table", {"SUBJECT": "table", "FROM": "source"},
-        options=(COPY_IF_EXISTS, OVERWRITE, EXCLUDE, RECURSIVE, EXIF, ALLOW_EMPTY),
+        options=(
+            COPY_IF_EXISTS, OVERWRITE, FILE_TYPE, EXCLUDE, RECURSIVE, EXIF, ALLOW_EMPTY,
+            FRAME_S, FRAME_DIR, FRAME_WIDTH,
+        ),
+    ),
+    StatementSpec(
+        ("CREATE", "TABLE"), "CreateUsing", Shape.ACTION, "a table",
+        {"SUBJECT": "table", "USING": "model", "FROM": "source"}, options=(
+            PATH_TYPE, DATA_TYPE, FILE_TYPE, EXCLUDE, RECURSIVE, VECTOR_COL, BATCH_SIZE, ON_ERROR,
+            OVERWRITE, POOL_S,
+        ),
     ),
     StatementSpec(
         ("CONVERT",), "Convert", Shape.QUERY, "", _USING_AS, options=(
             IMAGE_COL, TEXT_COL, CONVERT_TYPE, TABLE_NAME, VECTOR_COL, BATCH_SIZE, IF_EXISTS,
-            OVERWRITE, ON_ERROR, BASE_DIR, VERIFY,
+            OVERWRITE, ON_ERROR, BASE_DIR, VERIFY, VIDEO_COL, POOL_S,
         ),
     ),
     _search("image"),
     _search("text"),
+    _search("video"),
     _refused("SEARCH", "AUDIO"),
-    _refused("SEARCH", "VIDEO"),
     _refused("SEARCH", "KEYWORD"),
     _print("image"),
     _print("audio"),
@@ -349,7 +398,10 @@ register(
             RECALL_AT, BY_LABEL, INTERVAL, TRAINING_SEED, BASE_DIR, BATCH_SIZE,
         ),
     ),
-    _refused("FUNCTION"),
+    _function(
+        "preprocess", "video_to_df",
+        METHOD, CLIP_S, CLIP_COL, RESULT_DIR, VIDEO_COL, OVERWRITE, writes_files=True,
+    ),
     _refused("TRANSFORM"),
     _refused("GENERATE"),
 )  # fmt: skip

@@ -35,11 +35,11 @@ def begins_statement(reader: Reader, *, is_certain: bool) -> bool:
 
 def _fits(reader: Reader, spec: StatementSpec, *, is_certain: bool) -> bool:
     """Tell whether the next tokens can only be the beginning of this statement."""
+    if spec.words[0] == grammar.FUNCTION:  # with whatever name: a misspelt one is ours too
+        return reader.peek(1).kind is Kind.NAME and reader.peek(2).text == "."
     at = len(spec.words)
     if any(reader.peek(index).word != word for index, word in enumerate(spec.words)):
         return False
-    if spec.words == ("FUNCTION",):
-        return reader.peek(at).kind is Kind.NAME and reader.peek(at + 1).text == "."
     if spec.subject:
         # COPY, a table and FROM; DELETE MODEL and a name.
         is_from = reader.peek(at + 1).word == "FROM" and "FROM" in spec.fields

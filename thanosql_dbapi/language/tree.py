@@ -132,7 +132,22 @@ class List(Statement):
     what: str
 
 
-QueryShaped = Union[Search, Convert, Predict, Evaluate, List]
+@dataclass(frozen=True)
+class Function(Statement):
+    """``FUNCTION namespace.name [OPTIONS (…)] {AS query | FROM source}``.
+
+    Attributes:
+        name: Namespace and name in lower case, e.g. ``"preprocess.video_to_df"``.
+        query: The query after AS, or None.
+        source: What stands after FROM, text or a parameter, or None.
+    """
+
+    name: str
+    query: Query | None = None
+    source: Value = None
+
+
+QueryShaped = Union[Search, Convert, Predict, Evaluate, List, Function]
 Part = Union[str, Parameter, QueryShaped]
 
 
@@ -216,6 +231,23 @@ class Copy(Statement):
 
 
 @dataclass(frozen=True)
+class CreateUsing(Statement):
+    """``CREATE [TEMP] TABLE [IF NOT EXISTS] table USING model [OPTIONS (…)] FROM source``.
+
+    Attributes:
+        table: The table.
+        model: The model's name.
+        source: The folder, text or a parameter.
+        is_optional: Whether a table that exists is left as it is.
+    """
+
+    table: TableName
+    model: str
+    source: Value
+    is_optional: bool = False
+
+
+@dataclass(frozen=True)
 class Print(Statement):
     """``PRINT {IMAGE|AUDIO|VIDEO} [OPTIONS (…)] AS query``; ``medium`` is in lower case."""
 
@@ -261,12 +293,10 @@ class Unsupported(Statement):
     """A statement of ThanoSQL that parses and that this driver does not run.
 
     Attributes:
-        what: The statement as the user knows it, e.g. ``"SEARCH AUDIO"`` or ``"FUNCTION"``.
-        hint: What to write instead, or None.
+        what: The statement as the user knows it, e.g. ``"SEARCH AUDIO"``.
     """
 
     what: str
-    hint: str | None = None
 
 
 Tree = Union[
@@ -275,6 +305,7 @@ Tree = Union[
     GetDataset,
     GetModel,
     Copy,
+    CreateUsing,
     Print,
     UploadModel,
     DeleteModel,

@@ -7,7 +7,7 @@ function in :data:`_FINISH`: the two spellings of SEARCH's values, and the two o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 
 from ..errors import StatementError
@@ -34,7 +34,7 @@ class Clauses:
     subject: str | TableName = ""
     using: str = ""
     options: tuple[Option, ...] = ()
-    query: Query = field(default_factory=lambda: Query(()))
+    query: Query | None = None
     alias: str | None = None
     source: Value = None
     values: tuple[Option, ...] = ()
@@ -55,6 +55,8 @@ def spec_of(reader: Reader) -> StatementSpec:
         StatementError: The words after the verb are not those of a statement.
     """
     words: tuple[str, ...] = (reader.take().word,)
+    if words == (grammar.FUNCTION,):
+        return _function(reader)
     while words not in grammar.SPECS:
         word = reader.peek().word
         if not any(phrase[: len(words) + 1] == (*words, word) for phrase in grammar.SPECS):
@@ -62,6 +64,26 @@ def spec_of(reader: Reader) -> StatementSpec:
         reader.take()
         words = (*words, word)
     return grammar.SPECS[words]
+
+
+def _function(reader: Reader) -> StatementSpec:
+    """Take ``namespace.name``, and return the spec of that function."""
+    begin = reader.peek()
+    words = [grammar.FUNCTION, reader.take().word]
+    if reader.take_symbol("."):
+        words.append(reader.take().word)
+    spec = grammar.SPECS.get(tuple(words))
+    if spec is not None:
+        return spec
+    known = [each.label.partition(" ")[2] for each in grammar.specs_of(grammar.FUNCTION)]
+    written = ".".join(words[1:]).lower()
+    near = nearest(written, known) or nearest(written.rpartition(".")[2], known)
+    raise reader.expected(
+        grammar.FUNCTION,
+        f"the name of a function, {one_of(known)}",
+        begin._replace(text=reader.sql[begin.start : reader.end] if written else begin.text),
+        hint=f"did you mean {near}?" if near else None,
+    )
 
 
 def check_opening(reader: Reader, spec: StatementSpec) -> None:
@@ -141,10 +163,6 @@ _FINISH: Mapping[str | type, Callable[[Reader, StatementSpec, Clauses, Fields], 
 
 
 def _refuse(reader: Reader, label: str) -> NoReturn:
-    if label == "FUNCTION" and reader.peek().kind is Kind.NAME:
-        label = f"FUNCTION {reader.take().text}"
-        if reader.take_symbol(".") and reader.peek().kind is Kind.NAME:
-            label = f"{label}.{reader.take().text}"
     raise UnsupportedError(Unsupported(label, end=len(reader.sql)))
 
 

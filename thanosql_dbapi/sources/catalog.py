@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Union
 from urllib.parse import urljoin
 
-from ..errors import SourceError, clip
+from ..errors import SourceError, clip, clip_path
 from ..workspace import with_home
 from .network import fetch_bytes, is_url, refuse_offline, shown_url
 
@@ -158,7 +158,7 @@ def _read(place: str) -> tuple[str, bytes]:
             content = file.read(SIZE_LIMIT_BYTES + 1)
     except (OSError, ValueError) as exc:
         raise SourceError(
-            f"catalog {clip(str(path))} cannot be read:"
+            f"catalog {clip_path(path)} cannot be read:"
             f" {getattr(exc, 'strerror', None) or exc}; give the path or URL of a JSON file as"
             " connect(catalog=…) or in THANOSQL_CATALOG"
         ) from exc

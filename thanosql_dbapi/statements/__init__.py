@@ -13,11 +13,20 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Error, InternalError, NotSupportedError, OperationalError, Warning, clip
+from ..errors import (
+    Error,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    Warning,
+    clip,
+    clip_path,
+)
 from ..language.tree import (
     BuildModel,
     Convert,
     Copy,
+    CreateUsing,
     DeleteModel,
     Evaluate,
     FitModel,
@@ -34,19 +43,18 @@ from ..language.tree import (
     UploadModel,
 )
 from ..planning.arguments import Arguments
+from ..planning.plans import SearchPlan
 from ..stores.sqlite.compile import Compiled, compile_plan
 from ..stores.sqlite.database import NOT_TAKEN, refused
 from .asking import is_diverse, perform_search
-from .building import build_model, fit_model
+from .clips import SELECTS as CLIP_SELECTS
+from .clips import perform_clips, resolve_clips
 from .context import Context
 from .convert import SELECTS as CONVERT_SELECTS
 from .convert import perform_convert, resolve_convert
-from .copy import copy
 from .evaluate import SELECTS as EVALUATE_SELECTS
 from .evaluate import perform_evaluate, resolve_evaluate
-from .get import get_dataset, get_model
 from .listing import resolve_list
-from .models import delete_model, settle_left, upload_model
 from .predict import SELECTS as PREDICT_SELECTS
 from .predict import perform_predict, resolve_predict
 from .resolve import does_work, is_repeatable, register, resolve
@@ -74,15 +82,68 @@ register(Convert, resolve_convert, perform_convert, CONVERT_SELECTS)
 register(Predict, resolve_predict, perform_predict, PREDICT_SELECTS, is_repeatable=True)
 register(Evaluate, resolve_evaluate, perform_evaluate, EVALUATE_SELECTS, is_repeatable=True)
 register(List, resolve_list)
+register("preprocess.video_to_df", resolve_clips, perform_clips, CLIP_SELECTS)
+
+
+# What fetches and copies is imported when it is first asked for: a program that only searches, such
+# as one question on the command line, spends a third of its time on imports otherwise.
+def _copy(context: Context, arguments: Arguments, statement: Copy) -> None:
+    from .copy import copy
+
+    copy(context, arguments, statement)
+
+
+def _create_using(context: Context, arguments: Arguments, statement: CreateUsing) -> None:
+    from .create_using import create_using
+
+    create_using(context, arguments, statement)
+
+
+def _get_dataset(context: Context, arguments: Arguments, statement: GetDataset) -> None:
+    from .get import get_dataset
+
+    get_dataset(context, arguments, statement)
+
+
+def _get_model(context: Context, arguments: Arguments, statement: GetModel) -> None:
+    from .get import get_model
+
+    get_model(context, arguments, statement)
+
+
+def _upload_model(context: Context, arguments: Arguments, statement: UploadModel) -> None:
+    from .models import upload_model
+
+    upload_model(context, arguments, statement)
+
+
+def _delete_model(context: Context, arguments: Arguments, statement: DeleteModel) -> None:
+    from .models import delete_model
+
+    delete_model(context, arguments, statement)
+
+
+def _build_model(context: Context, arguments: Arguments, statement: BuildModel) -> None:
+    from .building import build_model
+
+    build_model(context, arguments, statement)
+
+
+def _fit_model(context: Context, arguments: Arguments, statement: FitModel) -> None:
+    from .building import fit_model
+
+    fit_model(context, arguments, statement)
+
 
 ACTIONS: dict[type, Callable[[Context, Arguments, Any], None]] = {
-    GetDataset: get_dataset,
-    GetModel: get_model,
-    Copy: copy,
-    UploadModel: upload_model,
-    DeleteModel: delete_model,
-    BuildModel: build_model,
-    FitModel: fit_model,
+    GetDataset: _get_dataset,
+    GetModel: _get_model,
+    Copy: _copy,
+    CreateUsing: _create_using,
+    UploadModel: _upload_model,
+    DeleteModel: _delete_model,
+    BuildModel: _build_model,
+    FitModel: _fit_model,
 }
 """For each class of ``language.tree`` that is a whole text and returns no rows, what it does."""
 
@@ -128,6 +189,7 @@ def _run(
     parameters: Parameters,
 ) -> None:
     drop_staging(context)
+    context.state.searches = ()
     arguments = Arguments(sql, tree, parameters)
     if isinstance(tree, Print):
         if tree.medium != "image":
@@ -215,7 +277,9 @@ def only_pep249(tree: Tree) -> Iterator[None]:
     except (Error, Warning, builtins.Warning, MemoryError):
         raise
     except OSError as error:
-        place = f": {clip(error.filename)}" if error.filename is not None else ""
+        named = error.filename
+        show = clip_path if isinstance(named, str) else clip
+        place = "" if named is None else f": {show(named)}"
         raise OperationalError(
             f"{type(tree).__name__}: {error.strerror or clip(error)}{place}"
         ) from error
@@ -254,6 +318,9 @@ def _run_query(
             execute(*compile_best(context, arguments, plan, may_narrow=may_narrow))
         except OperationalError as error:
             raise with_column_hint(error, plan) from error.__cause__
+        context.state.searches = tuple(
+            node for node in plan.nodes.values() if isinstance(node, SearchPlan)
+        )
         if not is_repeatable(query) or not context.is_outrun():
             return
 
@@ -276,6 +343,8 @@ def _run_ranked(
 def _tidy(context: Context) -> None:
     """Put right what a killed process has left, before anything is changed."""
     if not context.settings.is_read_only:
+        from .models import settle_left
+
         settle_left(context)
         drop_if_empty(context.database)
 

@@ -7,6 +7,7 @@ import functools
 import json
 import sqlite3
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
@@ -22,20 +23,24 @@ from ..errors import (
 from ..language.names import same_name
 from ..models.provenance import KnownFolder, read_receipt
 from ..models.query_store import NAME, QueryStore
+from ..places import Place, parse
 from ..settings import Settings
 from ..sources.installation import whole_folder
+from ..sources.policy import SourcePolicy
+from ..sources.reader import Reader
 from ..stores.sqlite.database import Database
 from ..stores.sqlite.memory import Memory, Moment, Remembered, moment_of
 from ..stores.sqlite.registry import Model, Registry
 from ..stores.sqlite.state import State
 from ..stores.sqlite.topk.matrices import Matrices
 from ..workspace import Workspace
+from .pictures import Pictures
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from PIL.Image import Image
 
+    from ..embedding.video import Film
     from ..models.encoder import Encoder
     from ..models.protocol import Pixels
     from ..sources.catalog import Catalog
@@ -178,31 +183,45 @@ class Context:
         folder = self.model_folder(model)
         return load_encoder(folder, device=self.settings.device, fingerprint=model.fingerprint)
 
-    def read_image(self, source: QueryValue, **how: Any) -> Image:
-        """Return the image that a path, URL or BLOB names, as RGB.
+    @functools.cached_property
+    def reader(self) -> Reader:
+        """What reads URLs, buckets and archives, for this statement."""
+        return Reader(SourcePolicy.of(self.settings))
+
+    @functools.cached_property
+    def pictures(self) -> Pictures:
+        """What opens the pictures of rows and queries."""
+        return Pictures(self.reader, self.settings.max_image_pixels)
+
+    def settled(self, place: Place) -> Place:
+        """Return a place in a bucket or an archive as COPY writes it to rows.
+
+        Raises:
+            WorkspaceError: The archive lies outside the workspace and the allowed directories.
+        """
+        if place.archive is None or place.archive.scheme:
+            return place
+        path, root = self.workspace.locate(place.archive.path), self.workspace.root
+        shown = (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
+        return parse(f"{place.scheme}://{place.path}::{shown}")
+
+    def open_video(
+        self, source: object, remark: Callable[[str], None]
+    ) -> AbstractContextManager[Film]:
+        """Open the film that a path means.
 
         Args:
-            source: The path, URL or bytes.
-            how: ``least_side_px`` and ``remark`` of ``open_image``.
+            source: The path.
+            remark: Gets what is to be said of a film that is there in part.
         """
-        from ..embedding.images import open_image
+        from ..embedding.video import open_film
 
-        return open_image(
+        return open_film(
             source,
             locate=self.workspace.locate,
-            fetch=self.fetcher(),
             max_pixels=self.settings.max_image_pixels,
-            **how,
+            remark=remark,
         )
-
-    def fetcher(self) -> Callable[[str], bytes] | None:
-        """Return what fetches a URL, or None when the connection may not."""
-        if not self.settings.network or self.settings.offline:
-            return None
-        from ..sources.addresses import Reach
-        from ..sources.network import fetch_bytes
-
-        return functools.partial(fetch_bytes, reach=Reach(self.settings.allowed_hosts))
 
     def embed_in_sql(
         self, kind: str, model_name: str, value: Any, fingerprint: str | None
@@ -306,7 +325,7 @@ class Context:
         from ..models.preprocessing import load_preparation
 
         preparation = load_preparation(folder)
-        image = self.read_image(value, least_side_px=preparation.least_side_px)
+        image = self.pictures.open(value, least_side_px=preparation.least_side_px)
         pixels = preparation.pixels(image)
         return query_vector(
             asked(pixels), store, lambda: self.encoder(model).embed_pixels([pixels]).tobytes()

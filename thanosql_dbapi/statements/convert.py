@@ -1,4 +1,4 @@
-"""CONVERT: embeds the images or texts of a query's rows, and says where the vectors go.
+"""CONVERT: embeds the images, texts or videos of a query's rows, and says where the vectors go.
 
 The rows are first put into a temporary table, so that a query with a random order or a moving
 source is asked once. Then their images are embedded, batch by batch. What is left is a SELECT
@@ -13,12 +13,12 @@ from ..errors import ConvertWarning, OperationalError, clip, warn_user
 from ..language import grammar
 from ..language.names import quote_name, same_name
 from ..language.tree import Convert, TableName
+from ..planning.arguments import Arguments
 from ..planning.convert_report import ConvertReport
 from ..planning.plans import MadeRows
 from ..stores.sqlite.compile import Compiler, Select
 from ..stores.sqlite.failures import Failures
 from ..stores.sqlite.registry import VectorColumn
-from . import inplace
 from .contents import Contents, open_store
 from .context import Context
 from .embedding_plan import EmbeddingPlan, Tally
@@ -56,6 +56,12 @@ def resolve_convert(resolver: Resolver, statement: Convert) -> ConvertPlan:
     """
     plan, target = _plan(resolver, statement)
     resolver.require_own_tables(statement)
+    if resolver.plan.is_stored and plan.kind == "video":
+        raise resolver.arguments.error(
+            f"CONVERT of videos cannot be part of a {resolver.verb}, which would read them whenever"
+            " it runs; store the vectors with table_name and select those",
+            statement,
+        )
     if not resolver.plan.is_stored:
         require_tables(resolver.context.database, statement.query)
     elif target is not None:
@@ -80,7 +86,9 @@ def perform_convert(resolver: Resolver, statement: Convert, convert: ConvertPlan
     else:
         key = table_key(database, target)
         if key is not None and names_query(database, statement.query, key):
-            sql, tally = inplace.convert_in_place(resolver, statement, plan, target)
+            from .inplace import convert_in_place  # a search has no use for it
+
+            sql, tally = convert_in_place(resolver, statement, plan, target)
         else:
             sql, tally = _convert_into(resolver, convert, target)
     resolver.context.state.report = _report(plan, target, tally)
@@ -120,25 +128,39 @@ SELECTS: dict[type, Select] = {ConvertPlan: _function_form}
 def _plan(resolver: Resolver, statement: Convert) -> tuple[EmbeddingPlan, TableName | None]:
     arguments = resolver.arguments
     model = resolver.context.registry.model(statement.model)
-    kind = arguments.option(statement, grammar.CONVERT_TYPE)
-    source = grammar.IMAGE_COL if kind == "image" else grammar.TEXT_COL
+    is_film = statement.option(grammar.VIDEO_COL.name) is not None
+    kind = arguments.option(statement, grammar.CONVERT_TYPE, "video" if is_film else "image")
+    source = {"image": grammar.IMAGE_COL, "text": grammar.TEXT_COL, "video": grammar.VIDEO_COL}
+    if kind != "video":
+        _refuse_film_options(arguments, statement)
     name = arguments.option(statement, grammar.TABLE_NAME)
     schema, dot, table = name.partition(".") if name else ("", "", "")
     plan = EmbeddingPlan(
         model=model,
         kind=kind,
-        source=arguments.option(statement, source),
+        source=arguments.option(statement, source[kind]),
         column=arguments.option(statement, grammar.VECTOR_COL, model.column),
         batch_size=arguments.option(statement, grammar.BATCH_SIZE),
         stops_on_error=arguments.option(statement, grammar.ON_ERROR) == "fail",
         base_dir=arguments.option(statement, grammar.BASE_DIR),
         verifies=arguments.option(statement, grammar.VERIFY),
+        interval_s=arguments.option(statement, grammar.POOL_S),
     )
     if not name:
         return plan, None
     # `photos` or `album.photos`; a table whose own name has a dot is found whole.
     whole = not dot or resolver.context.database.find_table(None, name) is not None
     return plan, TableName(name) if whole else TableName(table, schema)
+
+
+def _refuse_film_options(arguments: Arguments, statement: Convert) -> None:
+    for spec in (grammar.VIDEO_COL, grammar.POOL_S):
+        if option := statement.option(spec.name):
+            raise arguments.error(
+                f"CONVERT: option {spec.name!r} is for videos; say convert_type='video', or take"
+                " the frames as rows with COPY … OPTIONS (interval=…); nothing was changed",
+                option,
+            )
 
 
 def _convert_rows(resolver: Resolver, statement: Convert, plan: EmbeddingPlan) -> tuple[str, Tally]:
@@ -178,7 +200,9 @@ def _convert_into(resolver: Resolver, convert: ConvertPlan, target: TableName) -
         )
     query = resolver.compile_query(convert.node.query)
     if found and reads_pages(context.database, *query, (found[0].lower(), found[1])):
-        raise inplace.unclear(target)
+        from .inplace import unclear
+
+        raise unclear(target)
     staging = Staging.of_query(context, query, plan.column)
     schema, name = (found[0], found[1]) if found else (target.schema or "main", target.name)
     table = quote_name(schema, name)

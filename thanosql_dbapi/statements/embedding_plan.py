@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Any
 
 from ..language.names import quote_name, quote_text
+from ..places import join
 from ..stores.sqlite.registry import Model
 
 
@@ -16,14 +16,15 @@ class EmbeddingPlan:
 
     Attributes:
         model: The model that embeds.
-        kind: ``"image"`` or ``"text"``.
-        source: Column with the images or texts.
+        kind: ``"image"``, ``"text"`` or ``"video"``.
+        source: Column with the images, texts or videos.
         column: Column that gets the vectors.
         batch_size: Images a forward pass, or None for what suits the device.
         stops_on_error: Whether one unreadable image stops it all.
         base_dir: Folder put before relative paths, or None.
         verifies: Whether every file is read, also one of the same name, size and time.
         said: What messages call the statement; empty for ``CONVERT USING`` and the model.
+        interval_s: Of videos, the seconds from one frame that is embedded to the next.
     """
 
     model: Model
@@ -35,11 +36,22 @@ class EmbeddingPlan:
     base_dir: str | None = None
     verifies: bool = False
     said: str = ""
+    interval_s: float = 1.0
 
     @property
     def label(self) -> str:
         """The statement, for messages."""
         return self.said or f"CONVERT USING {self.model.name}"
+
+    @property
+    def names_files(self) -> bool:
+        """Whether a source that is a text is a path or URL."""
+        return self.kind != "text"
+
+    @property
+    def way(self) -> str:
+        """What tells how a source becomes a vector, the model aside."""
+        return f"{self.kind} {self.interval_s!r}" if self.kind == "video" else self.kind
 
     def facts(self) -> tuple[str, str, int, str, str]:
         """Return what the registry keeps of the column, in its order."""
@@ -63,10 +75,8 @@ class EmbeddingPlan:
 
     def place(self, source: Any) -> Any:
         """Return where a source is: a path with its folder before it, any other as it is."""
-        is_path = self.kind == "image" and isinstance(source, str)
-        if not self.base_dir or not is_path or "://" in source[:8] or source[:5] == "file:":
-            return source
-        return str(PurePath(self.base_dir) / source)
+        is_path = self.names_files and isinstance(source, str)
+        return join(self.base_dir, source) if self.base_dir and is_path else source
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Union
 
 from ..errors import MediaWarning, ModelWarning, clip, warn_user
 from ..language.names import same_name
+from ..sources.network import without_secrets
 from ..stores.sqlite.files import Files
 from ..stores.sqlite.registry import VectorColumn
 from ..stores.sqlite.topk.change_log import draw_version, find_watch, watch
@@ -63,11 +65,16 @@ def fill(
     Raises:
         MediaError: An image cannot be read and the plan stops on errors.
     """
+    rows = iter(rows)
+    first = list(islice(rows, 1))
+    if not first:
+        return Tally(total=total)  # the model is not needed, which may take seconds to load
+    rows = chain(first, rows)
     encoder = context.encoder(plan.model)
     tally = Tally(total=total, device=encoder.device, dtype=encoder.dtype)
     if plan.kind == "text":
         rows = _measured(context, plan, rows, tally.too_long)
-    elif drawings.is_of_concern(context, plan.model):
+    elif plan.kind == "image" and drawings.is_of_concern(context, plan.model):
         rows = drawings.looked_at(context, plan, rows, tally.no_drawings)
     batches = _batches(context, plan, encoder, rows, contents, tally.remarks)
     with context.settings.progress.track(plan.label, total, plan.kind) as advance:
@@ -103,7 +110,7 @@ def _remarks(plan: EmbeddingPlan, remarks: list[str], total: int) -> str:
     shown = "".join(f"\n  {remark}" for remark in sorted(remarks)[:SHOWN_FAILURES])
     more = len(remarks) - SHOWN_FAILURES
     return (
-        f"{plan.label}: {len(remarks):,} of {total:,} images are there in part,"
+        f"{plan.label}: {len(remarks):,} of {total:,} {plan.kind}s are there in part,"
         f" and have the vector of that part:{shown}"
         + (f"\n  and {more:,} more" if more > 0 else "")
     )
@@ -122,11 +129,25 @@ def _batches(
     if plan.kind == "text":
         return embed_texts_rows(encoder, rows, batch_size=plan.batch_size, known=contents)
     least_side_px = encoder.preparation.least_side_px
-    read = partial(context.read_image, least_side_px=least_side_px, remark=remarks.append)
+    if plan.kind == "video":
+        from ..embedding.pooling import embed_film_rows
+
+        return embed_film_rows(
+            encoder,
+            rows,
+            open_film=lambda source: context.open_video(plan.place(source), remarks.append),
+            interval_s=plan.interval_s,
+            least_side_px=least_side_px,
+            batch_size=plan.batch_size,
+            known=contents,
+        )
+    read = partial(context.pictures.open, least_side_px=least_side_px, remark=remarks.append)
     return embed_rows(
         encoder,
         rows,
         read=lambda source: read(plan.place(source)),
+        fetch=lambda source: context.pictures.fetch(plan.place(source)),
+        is_far=lambda source: context.pictures.is_far(plan.place(source)),
         batch_size=plan.batch_size,
         known=contents,
     )
@@ -155,7 +176,9 @@ def _measured(
 def _failed(failure: Failure[int], contents: Contents) -> Failed:
     is_missing = isinstance(failure.error.__cause__, (FileNotFoundError, NotADirectoryError))
     stays = failure.key in contents.away
-    return Failed(failure.key, clip(failure.source), str(failure.error), is_missing, stays)
+    source = failure.source
+    shown = without_secrets(source) if isinstance(source, str) else source
+    return Failed(failure.key, clip(shown), str(failure.error), is_missing, stays)
 
 
 def warn_of(context: Context, plan: EmbeddingPlan, tally: Tally) -> None:
@@ -181,8 +204,8 @@ def warn_of(context: Context, plan: EmbeddingPlan, tally: Tally) -> None:
         first = ", ".join(each.source for each in gone[:SHOWN_FAILURES])
         more = " …" if len(gone) > SHOWN_FAILURES else ""
         warn_user(
-            f"{what}: {len(gone):,} images are not there any more; their {column} of before stays:"
-            f" {first}{more}",
+            f"{what}: {len(gone):,} {plan.kind}s are not there any more; their {column} of before"
+            f" stays: {first}{more}",
             MediaWarning,
         )
     if tally.too_long:

@@ -45,13 +45,15 @@ def convert_in_place(
     if target.source and not _is_source(context.database, plan, target, staging):
         target = replace(target, source=None)
         staging = _stage(resolver, statement, plan, target, table)
-    context.encoder(plan.model)  # what cannot be loaded is to fail before anything is changed
+    holds = _fingerprint(context, plan, target)
+    if holds != plan.model.fingerprint:
+        context.encoder(plan.model)  # what cannot be loaded is to fail before anything is changed
     with (
         context.database.atomic() if plan.stops_on_error else nullcontext(),
         open_store(context) as store,
     ):
         contents = Contents(context, plan, store)
-        if _has_other_vectors(context, plan, target):
+        if holds not in (None, plan.model.fingerprint):
             tally = _replace_vectors(context, plan, target, staging, contents)
         else:
             column_id = _prepare_column(context, plan, target, staging, contents)
@@ -194,17 +196,12 @@ def _holds_other_data(database: Database, target: Target, column: str) -> bool:
     )
 
 
-def _has_other_vectors(context: Context, plan: EmbeddingPlan, target: Target) -> bool:
-    """Return whether the column is there and holds vectors of another model."""
+def _fingerprint(context: Context, plan: EmbeddingPlan, target: Target) -> str | None:
+    """Return the fingerprint of the model whose vectors the column holds, None without a column."""
     known = context.registry.find_vector_column(target.schema, target.name, plan.column)
-    return (
-        known is not None
-        and known.fingerprint != plan.model.fingerprint
-        and any(
-            same_name(name, plan.column)
-            for name, _ in context.database.table_columns(target.schema, target.name)
-        )
-    )
+    columns = context.database.table_columns(target.schema, target.name)
+    is_there = any(same_name(name, plan.column) for name, _ in columns)
+    return known.fingerprint if known is not None and is_there else None
 
 
 def _replace_vectors(

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import NotSupportedError, clip
+from ..language import grammar
 from ..language.outline import tables_read
 from ..language.select import common_names
-from ..language.tree import Part, Query, Statement
+from ..language.tree import Function, Part, Query, Statement
 from ..language.walk import is_bare, statements_in
 from ..planning.arguments import Arguments
 from ..planning.plans import UNRESTRICTED, NodePlan, Plan, Restriction, SearchPlan
@@ -47,12 +48,13 @@ class Handler(NamedTuple):
         return self.perform is not None and (self.works is None or self.works(statement))
 
 
-HANDLERS: dict[type, Handler] = {}
-"""For each class of ``language.tree`` that can be part of a query, what it does."""
+HANDLERS: dict[type | str, Handler] = {}
+"""For each class of ``language.tree`` that can be part of a query, what it does; for each FUNCTION,
+by its name."""
 
 
 def register(
-    node: type,
+    node: type | str,
     resolve: Callable[[Resolver, Any], NodePlan],
     perform: Callable[[Resolver, Any, Any], NodePlan] | None = None,
     selects: dict[type, Select] | None = None,
@@ -63,7 +65,7 @@ def register(
     """Add the handler of a query-shaped statement.
 
     Args:
-        node: Its class in ``language.tree``.
+        node: Its class in ``language.tree``; of a FUNCTION its name, ``"preprocess.video_to_df"``.
         resolve: See :class:`Handler`.
         perform: See :class:`Handler`.
         selects: For each class of node plan that is new, what compiles it to a SELECT.
@@ -73,6 +75,11 @@ def register(
     """
     HANDLERS[node] = Handler(resolve, perform, check, works, is_repeatable)
     SELECTS.update(selects or {})
+
+
+def handler_of(statement: Statement) -> Handler | None:
+    """Return the handler of a query-shaped statement, None where there is none."""
+    return HANDLERS.get(statement.name if isinstance(statement, Function) else type(statement))
 
 
 @dataclass
@@ -151,20 +158,20 @@ def resolve(context: Context, arguments: Arguments, query: Query) -> Plan:
 def _resolved(context: Context, arguments: Arguments, query: Query) -> Plan:
     resolver = Resolver(context, arguments, Plan(query))
     for statement in statements_in(query):
-        handler = HANDLERS.get(type(statement))
+        handler = handler_of(statement)
         if handler is None:
             raise _unknown(statement)
         node = handler.resolve(resolver, statement)
         resolver.plan = resolver.plan.with_node(statement.offset, node)
     for statement in statements_in(query):
-        check = HANDLERS[type(statement)].check
-        if check is not None:
-            check(resolver, statement, resolver.plan.nodes[statement.offset])
+        handler = handler_of(statement)
+        if handler is not None and handler.check is not None:
+            handler.check(resolver, statement, resolver.plan.nodes[statement.offset])
     if resolver.plan.is_stored or resolver.plan.is_explained:
         return resolver.plan
     for statement in statements_in(query):
-        handler = HANDLERS[type(statement)]
-        if handler.perform is not None and handler.does_work(statement):
+        handler = handler_of(statement)
+        if handler is not None and handler.perform is not None and handler.does_work(statement):
             node = handler.perform(resolver, statement, resolver.plan.nodes[statement.offset])
             resolver.plan = resolver.plan.with_node(statement.offset, node)
     return resolver.plan
@@ -193,7 +200,7 @@ def _known(context: Context, key: Hashable, query: Query) -> Plan | None:
 def does_work(query: Query) -> bool:
     """Return whether a statement in a query is to be performed: embeds rows, writes, or labels."""
     return any(
-        (handler := HANDLERS.get(type(each))) is not None and handler.does_work(each)
+        (handler := handler_of(each)) is not None and handler.does_work(each)
         for each in statements_in(query)
     )
 
@@ -202,7 +209,7 @@ def is_repeatable(query: Query) -> bool:
     """Return whether a query only reads, so that it can be run again for rows of one moment."""
     if query.verb not in ("SELECT", "EXPLAIN"):
         return False
-    handlers = [(HANDLERS.get(type(each)), each) for each in statements_in(query)]
+    handlers = [(handler_of(each), each) for each in statements_in(query)]
     return all(
         handler is None or handler.is_repeatable or not handler.does_work(each)
         for handler, each in handlers
@@ -210,8 +217,12 @@ def is_repeatable(query: Query) -> bool:
 
 
 def _unknown(statement: Statement) -> NotSupportedError:
-    known = ", ".join(kind.__name__.upper() for kind in HANDLERS)
+    known = ", ".join(
+        f"{grammar.FUNCTION} {kind}" if isinstance(kind, str) else kind.__name__.upper()
+        for kind in HANDLERS
+    )
+    spec = grammar.spec_for(statement)
+    label = spec.label if spec else type(statement).__name__.upper()
     return NotSupportedError(
-        f"{type(statement).__name__.upper()} is not supported yet; of ThanoSQL's query statements"
-        f" this driver runs {known}"
+        f"{label} is not supported yet; of ThanoSQL's query statements this driver runs {known}"
     )

@@ -1,34 +1,48 @@
-"""The command line: ``thanosql demo``, ``thanosql doctor``, ``thanosql photos.db "SQL"``."""
+"""The command line: ``thanosql photos.db "SQL"``, and commands such as ``search``."""
 
 from __future__ import annotations
 
-import argparse
-import os
-import sqlite3
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from itertools import chain
 from typing import Any
+
+import click
 
 from .._version import __version__
 from ..connection import Connection
 from ..errors import ProgrammingError
 from ..opening import open_database
-from ..settings import OPTIONS, Option, OptionError
-from .session import brief_warnings, is_interrupted, run, statements_of
+from ..settings import OPTIONS
+from .arguments import (
+    INTERRUPTED,
+    Program,
+    Unnamed,
+    check_database,
+    check_device,
+    connect_options,
+)
+from .display import visible
+from .folder_commands import index, search, serve
+from .session import brief_warnings, run, statements_of
 
-_DESCRIPTION = "Ask your pictures a question in SQL."
-_EPILOG = """\
-Without SQL the database opens in a small shell, or runs the statements on standard input.
+_HELP = """Ask your pictures a question in SQL.
 
+\b
+  thanosql search ~/Pictures "a black cat"
+  thanosql serve ~/Pictures          a page to search them in
   thanosql demo                      see it work: the tutorial on drawn pictures
   thanosql doctor                    what is installed, and what is in its way
   thanosql photos.db                 a shell
   thanosql photos.db "LIST MODEL"    one statement
   thanosql photos.db "SELECT * FROM photos" --csv > photos.csv
   thanosql photos.db < script.sql    several
+
+DATABASE is a file or a URL; without it, THANOSQL_DATABASE names it, else it is thanosql.db in the
+workspace. Without SQL the database opens in a shell, or runs the statements on standard input.
+Options may stand anywhere. A database that is called as a command is: ./demo, or -- demo.
 """
-_INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,90 +52,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What follows its name; None takes them from ``sys.argv``.
 
     Returns:
-        The exit status: 0, 1 for a statement that failed or a problem that ``doctor`` found, 130
-        after Ctrl-C.
-
-    Raises:
-        SystemExit: argparse's, with status 2, for arguments that make no sense.
+        The exit status: 0, 1 for a statement that failed or a problem that ``doctor`` found, 2 for
+        arguments that make no sense, 130 after Ctrl-C.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        if given[:1] == ["demo"]:
-            return _demo(given[1:])
-        return _doctor(given[1:]) if given[:1] == ["doctor"] else _database(given)
-    except (sqlite3.Error, sqlite3.Warning, KeyboardInterrupt) as error:
-        if is_interrupted(error):
-            return _INTERRUPTED
-        _terminal().error(error)
-        return 1
-    except BrokenPipeError:
-        # Whoever read the output has had enough (head, a pager). Python would complain once more
-        # when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="thanosql",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"thanosql {__version__}")
-    parser.add_argument(
-        "database",
-        nargs="?",
-        metavar="DATABASE",
-        help="a file or URL; default: THANOSQL_DATABASE, else thanosql.db in the workspace",
-    )
-    parser.add_argument("sql", nargs="?", metavar="SQL", help="a statement to run")
-    output = parser.add_mutually_exclusive_group()
-    output.add_argument("--csv", action="store_true", help="print the result as CSV")
-    output.add_argument("--json", action="store_true", help="print the result as JSON")
-    for option in OPTIONS.values():
-        _add_option(parser, option)
-    return parser
-
-
-def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
-    """Add an option of ``connect``; its value is None where it is not given."""
-    if option.metavar is None:
-        parser.add_argument(
-            option.flag,
-            dest=option.name,
-            action=argparse.BooleanOptionalAction,
-            default=None,
-            help=option.help,
+        status: int = program.main(
+            None if arguments is None else list(arguments),
+            prog_name="thanosql",
+            standalone_mode=False,
         )
-        return
-
-    def read(text: str) -> Any:
-        try:
-            return option.read_text(text)
-        except OptionError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    parser.add_argument(
-        option.flag,
-        dest=option.name,
-        metavar=option.metavar,
-        type=read,
-        action="append" if option.is_repeatable else "store",
-        help=option.help,
-    )
+    except click.UsageError as error:
+        _terminal().usage_error(error)
+        return error.exit_code
+    except click.Abort:
+        return INTERRUPTED
+    return status
 
 
-def _database(given: list[str]) -> int:
-    parser = _parser()
-    options = parser.parse_args(given)
-    ours = {name: getattr(options, name) for name in OPTIONS}
-    connection = open_database(options.database, **ours)
+@click.group(cls=Program, help=_HELP)
+def program() -> None:
+    """The commands; what each returns is the exit status."""
+
+
+@program.command(Program.default, cls=Unnamed, hidden=True)
+@click.argument("database", required=False)
+@click.argument("sql", required=False)
+@click.option("--csv", "as_csv", is_flag=True, help="print the result of a statement as CSV")
+@click.option("--json", "as_json", is_flag=True, help="print the result of a statement as JSON")
+@connect_options(*OPTIONS)
+@click.version_option(__version__, prog_name="thanosql", message="%(prog)s %(version)s")
+def _database(
+    database: str | None, sql: str | None, as_csv: bool, as_json: bool, **options: Any
+) -> int:
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json are two formats; name one")
+    check_database(database, program.list_commands(click.get_current_context()))
+    check_device(options["device"])
+    connection = open_database(database, **options)
     with closing(connection):
-        if options.csv or options.json:
-            sql = options.sql if options.sql is not None else sys.stdin.read()
-            return _export(connection, sql, as_json=options.json)
-        return _shell(connection, options.sql)
+        if as_csv or as_json:
+            return _export(connection, sys.stdin.read() if sql is None else sql, as_json=as_json)
+        return _shell(connection, sql)
 
 
 def _shell(connection: Connection, sql: str | None) -> int:
@@ -156,44 +127,50 @@ def _export(connection: Connection, text: str, *, as_json: bool) -> int:
     return 0
 
 
-def _demo(given: list[str]) -> int:
+for _command in (search, index, serve):
+    program.add_command(_command)
+
+
+@program.command
+@click.argument("folder", required=False)
+@click.option(
+    "--rows", type=click.IntRange(1), default=2000, show_default=True, help="number of pictures"
+)
+@connect_options("device")
+def demo(folder: str | None, rows: int, device: str | None) -> int:
+    """Run the tutorial on drawn pictures, in a new folder.
+
+    FOLDER is thanosql-demo unless it is given. The pictures and the model come with the package:
+    it needs no network, and takes under a minute.
+    """
     from .demo import run_demo
 
-    parser = argparse.ArgumentParser(
-        prog="thanosql demo",
-        description="Run the tutorial on the built-in drawn pictures, in a new folder: no network,"
-        " under a minute.",
-    )
-    parser.add_argument(
-        "folder", nargs="?", metavar="FOLDER", help="a new folder; default: thanosql-demo"
-    )
-    parser.add_argument("--rows", type=_at_least_one, default=2000, help="number of pictures")
-    _add_option(parser, OPTIONS["device"])
-    options = parser.parse_args(given)
-    run_demo(_terminal(), options.folder, rows=options.rows, device=options.device)
+    check_device(device)
+    run_demo(_terminal(), folder, rows=rows, device=device)
     return 0
 
 
-def _doctor(given: list[str]) -> int:
+@program.command
+@click.option(
+    "--online",
+    is_flag=True,
+    help="also get clip and the tutorial's first photographs, and compare with what the tutorial"
+    " prints of them; 0.6 GB the first time",
+)
+@connect_options("device")
+def doctor(online: bool, device: str | None) -> int:
+    """Say what is installed, which devices there are, and what is wrong."""
     from .doctor import examine
+    from .doctor_online import examine_online
 
-    argparse.ArgumentParser(
-        prog="thanosql doctor",
-        description="Say what is installed here, which devices there are, and what is wrong.",
-    ).parse_args(given)
+    check_device(device)
     is_well = True
-    for finding in examine():
-        is_well = is_well and not finding.is_problem
-        mark = "!" if finding.is_problem else " "
-        print(f"{mark} {finding.what}: {finding.text}")
+    with brief_warnings(_terminal().warn):
+        for finding in chain(examine(), examine_online(device=device) if online else ()):
+            is_well = is_well and not finding.is_problem
+            mark = "!" if finding.is_problem else " "
+            print(f"{mark} {visible(finding.what)}: {visible(finding.text)}", flush=True)
     return int(not is_well)
-
-
-def _at_least_one(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
-    return number
 
 
 def _terminal() -> Any:

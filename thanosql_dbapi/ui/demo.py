@@ -18,7 +18,7 @@ from ..opening import open_database
 from .session import Outcome, brief_warnings, run
 
 if TYPE_CHECKING:
-    from .gallery import Section
+    from .sections import Section
     from .terminal import Terminal
 
 FOLDER = "thanosql-demo"
@@ -206,8 +206,6 @@ def run_demo(
 
 
 def _run_steps(terminal: Terminal, connection: Connection, rows: int) -> list[Section]:
-    from dataclasses import replace
-
     from . import gallery
 
     sections: list[Section] = []
@@ -225,10 +223,7 @@ def _run_steps(terminal: Terminal, connection: Connection, rows: int) -> list[Se
         terminal.show(connection, outcome)
         terminal.say(f"{seconds:.2f} s", "dim")
         if step.heading:
-            section = gallery.section_of(connection, step.heading, outcome)
-            if step.is_by_image and sections and sections[-1].cards:
-                section = replace(section, query_jpeg=sections[-1].cards[0].jpeg)
-            sections.append(section)
+            sections.append(gallery.gallery_section(connection, outcome, step.heading))
             last = outcome
     return sections
 

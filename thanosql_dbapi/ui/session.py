@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from ..planning.convert_report import ConvertReport
 from ..planning.report import Report
 
 if TYPE_CHECKING:
+    from ..planning.plans import SearchPlan
     from ..stores.sqlite.database import Parameters
 
 
@@ -30,12 +31,12 @@ class PrintOptions:
     """The options of a PRINT statement, bound parameters replaced by their values.
 
     Attributes:
-        image_col: Name of the column with the images.
+        image_col: Name of the column with the images, or None where the statement names none.
         base_dir: Folder put before relative paths, or None.
         limit: Most rows to show, or None.
     """
 
-    image_col: str = grammar.IMAGE_COL.default
+    image_col: str | None = None
     base_dir: str | None = grammar.BASE_DIR.default
     limit: int | None = grammar.LIMIT.default
 
@@ -50,6 +51,7 @@ class Outcome:
         rows: The rows, vectors as arrays.
         print_options: The options of a PRINT; None for another statement.
         report: What a COPY or CONVERT did, as one sentence; ``""`` for another statement.
+        searches: The plans of the SEARCHes in it, the innermost first.
     """
 
     sql: str
@@ -57,6 +59,7 @@ class Outcome:
     rows: list[tuple[Any, ...]]
     print_options: PrintOptions | None = None
     report: str = ""
+    searches: tuple[SearchPlan, ...] = ()
 
     @property
     def is_print(self) -> bool:
@@ -64,7 +67,7 @@ class Outcome:
         return self.print_options is not None
 
 
-def run(connection: Connection, sql: str, parameters: Mapping[str, Any] | None = None) -> Outcome:
+def run(connection: Connection, sql: str, parameters: Parameters | None = None) -> Outcome:
     """Execute one statement and fetch all it returns.
 
     Raises:
@@ -83,7 +86,8 @@ def run(connection: Connection, sql: str, parameters: Mapping[str, Any] | None =
     options = _print_options(sql, tree, bound) if isinstance(tree, Print) else None
     report = connection.report
     said = sentence(report) if report is not None and report is not before else ""
-    return Outcome(sql, names, rows, options, said)
+    searched = () if tree is None else connection._state.searches
+    return Outcome(sql, names, rows, options, said, searched)
 
 
 _COUNTS = (
@@ -117,8 +121,9 @@ def _print_options(sql: str, statement: Print, parameters: Parameters) -> PrintO
     from ..planning.arguments import Arguments
 
     arguments = Arguments(sql, statement, parameters)
+    named = statement.option(grammar.IMAGE_COL.name)
     return PrintOptions(
-        arguments.option(statement, grammar.IMAGE_COL),
+        None if named is None else arguments.option(statement, grammar.IMAGE_COL),
         arguments.option(statement, grammar.BASE_DIR),
         arguments.option(statement, grammar.LIMIT),
     )

@@ -7,9 +7,9 @@ shell's own commands.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,21 +18,16 @@ from ..language import parse, split_script
 from ..language.tree import DeleteModel, List, Query
 from ..language.walk import is_bare
 from ..stores.sqlite.registry import PREFIX
+from .completion import completer
 from .session import brief_warnings, is_interrupted, run, statements_of
-from .terminal import KEYWORDS, Terminal, sql_lexer
+from .terminal import Terminal, sql_lexer
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
-    from prompt_toolkit.completion import Completer
+
+    from .session import Outcome
 
 ROWS_SHOWN = 100
-
-_SQL_WORDS = (
-    "ALTER AND AS ASC BEGIN BETWEEN BY CASE COMMIT COUNT CREATE CROSS DELETE DESC DISTINCT DROP"
-    " ELSE END EXISTS EXPLAIN FROM GROUP HAVING IN INDEX INNER INSERT INTO IS JOIN LEFT LIKE LIMIT"
-    " NOT NULL OFFSET ON OR ORDER OVER PRAGMA QUERY PLAN REPLACE RETURNING ROLLBACK SELECT SET"
-    " TABLE THEN UNION UPDATE VALUES VIEW WHEN WHERE WITH"
-)
 
 HELP = """\
 A statement ends with ; or with an empty line. SQL is SQLite's, and there is more:
@@ -44,8 +39,13 @@ Commands of the shell:
   .tables           the tables and views
   .schema [TABLE]   the statements that made them
   .rows N|all       how many rows of a result are shown (now {rows})
-  .help             this text
-  .quit             leave (Ctrl-D does too; Ctrl-C stops a statement)"""
+  .gallery [FILE]   the pictures of the last result as an HTML file; default: gallery.html
+  .help, help       this text
+  .quit, quit, exit leave (Ctrl-D does too; Ctrl-C stops a statement)"""
+
+# What people type who want to leave or to know more; no statement is one word but VACUUM.
+_PLAIN_WORDS = {"quit": ".quit", "exit": ".quit", "help": ".help"}
+_BLANK = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/)+", re.DOTALL)
 
 
 class Shell:
@@ -59,10 +59,12 @@ class Shell:
     def __init__(self, connection: Connection, terminal: Terminal) -> None:
         self.connection = connection
         self.terminal = terminal
+        self._last: Outcome | None = None
         self._commands: dict[str, Callable[[str], None]] = {
             ".tables": self._tables,
             ".schema": self._schema,
             ".rows": self._rows,
+            ".gallery": self._gallery,
             ".help": self._help,
         }
 
@@ -74,6 +76,8 @@ class Shell:
         """
         with brief_warnings(self.terminal.warn):
             outcome = run(self.connection, sql)
+        if outcome.names is not None:
+            self._last = outcome
         self.terminal.show(self.connection, outcome)
         if outcome.report:
             self.terminal.note(outcome.report)
@@ -96,8 +100,8 @@ class Shell:
     def attempt(self, text: str) -> bool:
         """Run a statement or command; errors are shown, not raised. False where one failed."""
         try:
-            if text.lstrip().startswith("."):
-                self.command(text)
+            if (command := command_of(text)) is not None:
+                self.command(command)
             else:
                 for sql in statements_of(text):
                     self.execute(sql)
@@ -122,7 +126,7 @@ class Shell:
                 continue
             except EOFError:
                 return
-            if text.strip() in (".quit", ".exit"):
+            if _leaves(text):
                 return
             self.attempt(text)
 
@@ -133,22 +137,13 @@ class Shell:
             Whether all succeeded; the error is on standard error with its line.
         """
         for line, text in _pieces(script):
-            if text.strip() in (".quit", ".exit"):
+            if _leaves(text):
                 return True
             if not self.attempt(text):
                 if text.strip() != script.strip():
                     self.terminal.warn("stopped", f"at the statement that begins in line {line}")
                 return False
         return True
-
-    def names(self) -> list[str]:
-        """Return the names of tables, views and their columns, for completion."""
-        rows = run(
-            self.connection,
-            "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c"
-            " WHERE m.type IN ('table', 'view')",
-        ).rows
-        return sorted({name for row in rows for name in row if not name.startswith(PREFIX)})
 
     def _tables(self, argument: str) -> None:
         for name, _ in run(self.connection, "LIST TABLE").rows:
@@ -173,9 +168,29 @@ class Shell:
         else:
             raise sqlite3.ProgrammingError(f".rows takes a number or all, got {argument!r}")
 
+    def _gallery(self, argument: str) -> None:
+        from .gallery import gallery_section, write_gallery
+
+        if self._last is None:
+            raise sqlite3.ProgrammingError(
+                ".gallery writes the pictures of the last result, and there is none yet; run a"
+                " statement such as PRINT IMAGE AS SELECT … first"
+            )
+        section = gallery_section(self.connection, self._last)
+        page = write_gallery(argument or "gallery.html", [section], title=section.heading)
+        self.terminal.say(str(page))
+
     def _help(self, argument: str) -> None:
         limit = self.terminal.limit
         self.terminal.say(HELP.format(rows="all" if limit is None else limit))
+
+
+def command_of(text: str) -> str | None:
+    """Return the shell's own command that a text is, comments before it aside; else None."""
+    code = _code(text).rstrip()
+    if code.startswith("."):
+        return code
+    return _PLAIN_WORDS.get(code.rstrip("; \t").lower())
 
 
 def is_complete(text: str) -> bool:
@@ -185,7 +200,7 @@ def is_complete(text: str) -> bool:
     LIST and DELETE MODEL cannot.
     """
     stripped = text.strip()
-    is_ended = not stripped or stripped.startswith(".") or sqlite3.complete_statement(text)
+    is_ended = not stripped or bool(command_of(text)) or sqlite3.complete_statement(text)
     before, _, last_line = text.rpartition("\n")
     if is_ended or (before and not last_line.strip()):
         return True
@@ -204,14 +219,32 @@ def _pieces(script: str) -> Iterator[tuple[int, str]]:
     while rest.strip():
         blank = len(rest) - len(rest.lstrip())
         line, rest = line + rest.count("\n", 0, blank), rest[blank:]
-        piece = rest.partition("\n")[0] if rest.startswith(".") else split_script(rest)[0]
+        begin = len(rest) - len(_code(rest))
+        first_line = rest[begin:].partition("\n")[0]
+        is_command = command_of(first_line) is not None
+        piece = rest[:begin] + first_line if is_command else split_script(rest)[0]
         yield line, piece
         line, rest = line + piece.count("\n"), rest[len(piece) :]
 
 
+def _code(text: str) -> str:
+    """Return a text without the blanks and comments that it begins with."""
+    found = _BLANK.match(text)
+    return text[found.end() :] if found else text
+
+
+def _leaves(text: str) -> bool:
+    return command_of(text) in (".quit", ".exit")
+
+
+def state_folder() -> Path:
+    """Return the user's folder for what programs remember, which need not exist."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "thanosql"
+
+
 def _history_file() -> Path | None:
     """Return the history's file, in the user's state folder; None where it cannot be kept."""
-    folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "thanosql"
+    folder = state_folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = folder / "history"
@@ -245,25 +278,10 @@ def _session(shell: Shell) -> PromptSession[str]:
     return PromptSession(
         history=FileHistory(str(file)) if file else InMemoryHistory(),
         lexer=PygmentsLexer(type(sql_lexer())),
-        completer=_completer(shell),
+        completer=completer(shell.connection),
         complete_while_typing=False,
         auto_suggest=AutoSuggestFromHistory(),
         multiline=True,
         key_bindings=keys,
         prompt_continuation=lambda width, line, wraps: "...> ".rjust(width),
-    )
-
-
-def _completer(shell: Shell) -> Completer:
-    from prompt_toolkit.completion import WordCompleter, merge_completers
-
-    def names() -> list[str]:
-        # Asked when Tab is pressed. Locked, or no database: no reason to disturb the typing.
-        with suppress(sqlite3.Error):
-            return shell.names()
-        return []
-
-    words = sorted({*KEYWORDS, *_SQL_WORDS.split()})
-    return merge_completers(
-        [WordCompleter(names, ignore_case=True), WordCompleter(words, ignore_case=True)]
     )

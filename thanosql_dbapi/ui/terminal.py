@@ -8,26 +8,35 @@ from __future__ import annotations
 import base64
 import io
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..connection import Connection
+from ..errors import WorkspaceError
 from ..language import grammar
 from . import display
 from .session import Outcome
 
 if TYPE_CHECKING:
+    from click import UsageError
     from pygments.lexer import Lexer
     from rich.console import Console
     from rich.table import Table
 
-KEYWORDS = grammar.keywords() - {"AS", "DELETE", "FROM", "TABLE"}
+    from .pictures import Picture
+
+KEYWORDS = grammar.keywords() - {"AS", "CREATE", "DELETE", "FROM", "TABLE"}
 """The words of ThanoSQL that are none of SQL."""
 
 _UNCUT = 100_000
+_GAP = 3
+_FEW_ROWS = 5
+_WORD = 12
 _KITTY_CHUNK = 4096
+_KONSOLE_WITH_PICTURES = 220400
 
 
 class Terminal:
@@ -41,8 +50,22 @@ class Terminal:
     def __init__(self, limit: int | None = None, hint: str = "") -> None:
         self.limit = limit
         self.hint = hint
-        self.console = _console(sys.stdout)
-        self.errors = _console(sys.stderr)
+
+    # Made when something is shown: a search that prints paths need not load rich.
+    @cached_property
+    def console(self) -> Console:
+        """Standard output."""
+        return _console(sys.stdout)
+
+    @cached_property
+    def errors(self) -> Console:
+        """Standard error."""
+        return _console(sys.stderr)
+
+    @cached_property
+    def protocol(self) -> str | None:
+        """How the terminal takes pictures; None where there is none, or it takes none."""
+        return image_protocol(os.environ) if sys.stdout.isatty() else None
 
     def show(self, connection: Connection, outcome: Outcome) -> None:
         """Show what a statement came to: a table, pictures, or ``Success``."""
@@ -52,21 +75,43 @@ class Terminal:
             self.show_pictures(connection, outcome)
         else:
             rows = outcome.rows[: self.limit]
-            self.console.print(table(outcome.names, rows))
+            if self.console.is_terminal and goes_down(outcome.names, rows, self.console.width):
+                self._show_down(outcome.names, rows)
+            else:
+                self.console.print(table(outcome.names, rows))
             left = len(outcome.rows) - len(rows)
             if left:
                 self.say(f"… and {left:,} rows more{self.hint}", "dim")
 
+    def _show_down(self, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Show each row as a block: a line for each of its values, nothing cut off."""
+        from rich.cells import cell_len
+
+        titles = [_title(name) for name in names]
+        width = max(map(cell_len, titles))
+        for number, row in enumerate(rows, 1):
+            self.say(f"── row {number:,} {'─' * width}", "dim")
+            for title, value in zip(titles, row, strict=True):
+                self.say(f"{title}{' ' * (width - cell_len(title))}   {display.cell(value)}")
+
     def show_pictures(self, connection: Connection, outcome: Outcome) -> None:
         """Show the pictures of a PRINT: the path of each, and itself where the terminal can."""
-        protocol = image_protocol(os.environ) if self.console.is_terminal else None
-        for picture in display.pictures(connection, outcome):
+        from .pictures import pictures
+
+        for picture in pictures(connection, outcome):
             self.say(picture.name)
-            if picture.reason:
-                self.warn("cannot be shown", picture.reason)
-            elif protocol and picture.image:
-                self.console.file.write(inline_image(display.thumbnail(picture.image), protocol))
-                self.console.file.flush()
+            self.show_picture(picture)
+
+    def show_picture(self, picture: Picture) -> None:
+        """Show a picture where the terminal can, or say why it cannot be shown."""
+        if picture.thumbnail is None:
+            self.warn("cannot be shown", picture.reason)
+            return
+        if picture.thumbnail.remark:
+            self.warn("shown in part", picture.thumbnail.remark)
+        if self.protocol:
+            self.console.file.write(inline_image(picture.thumbnail.content, self.protocol))
+            self.console.file.flush()
 
     def say(self, text: str, style: str = "") -> None:
         """Print one text as it is."""
@@ -94,11 +139,44 @@ class Terminal:
 
     def error(self, error: BaseException) -> None:
         """Print an error's kind and message to standard error; the message keeps its lines."""
-        self._complain(type(error).__name__, str(error), "red")
+        message = str(error)
+        if isinstance(error, WorkspaceError) and error.folder is not None:
+            allow = f"--allow {shlex.quote(error.folder)}"
+            message = f"{error.reason}; move it there, or start thanosql with {allow}"
+        self._complain(type(error).__name__, message, "red")
+
+    def usage_error(self, error: UsageError) -> None:
+        """Print what is wrong with the arguments, and where their help is, to standard error."""
+        if error.ctx is not None:
+            self.errors.print(display.visible(error.ctx.get_usage()), markup=False, soft_wrap=True)
+        self._complain("Error", f"{error.format_message()}; --help says more", "red")
 
     def _complain(self, what: str, message: str, style: str) -> None:
         text = display.visible(f"{what}: {message}")
         self.errors.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def goes_down(names: Sequence[str], rows: Sequence[Sequence[Any]], width: int) -> bool:
+    """Return whether a result is shown down the page, a block for each row.
+
+    Few rows that a table of this width would cut off are; of many, only those whose columns would
+    have no room for a word.
+
+    Args:
+        names: Names of the columns.
+        rows: Rows of that many values.
+        width: Of the terminal, in characters.
+    """
+    from rich.cells import cell_len
+
+    widest = [cell_len(_title(name)) for name in names]
+    for row in rows:
+        widest = [max(w, cell_len(display.cell(v))) for w, v in zip(widest, row, strict=True)]
+    room = width - _GAP * (len(names) - 1)
+    return bool(rows) and (
+        sum(min(each, _WORD) for each in widest) > room
+        or (sum(widest) > room and len(rows) <= _FEW_ROWS)
+    )
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
@@ -119,7 +197,7 @@ def table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
         is_number = bool(values) and all(isinstance(value, (int, float)) for value in values)
         made.add_column(
             Text(
-                display.visible(" ".join(name.splitlines())),
+                _title(name),
                 style="bold",
                 no_wrap=True,
                 overflow="ellipsis",
@@ -132,6 +210,10 @@ def table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
         cells = [(display.cell(value), "dim" if value is None else "") for value in row]
         made.add_row(*(Text(c, style=s, no_wrap=True, overflow="ellipsis") for c, s in cells))
     return made
+
+
+def _title(name: str) -> str:
+    return display.cell(name)
 
 
 def image_protocol(environment: Mapping[str, str]) -> str | None:
@@ -149,9 +231,11 @@ def image_protocol(environment: Mapping[str, str]) -> str | None:
         or program == "ghostty"
     ):
         return "kitty"
-    if program in ("iTerm.app", "WezTerm", "rio") or environment.get("LC_TERMINAL") == "iTerm2":
+    if program in ("iTerm.app", "WezTerm", "rio", "mintty"):
         return "iterm"
-    return None
+    konsole = environment.get("KONSOLE_VERSION", "")
+    has_konsole = konsole.isdecimal() and int(konsole) >= _KONSOLE_WITH_PICTURES
+    return "iterm" if has_konsole or environment.get("LC_TERMINAL") == "iTerm2" else None
 
 
 def inline_image(jpeg: bytes, protocol: str) -> str:
@@ -160,9 +244,11 @@ def inline_image(jpeg: bytes, protocol: str) -> str:
     Source: https://sw.kovidgoyal.net/kitty/graphics-protocol/ and
     https://iterm2.com/documentation-images.html
     """
+    from .thumbnails import WIDTH_PX
+
     if protocol == "iterm":
         data = base64.b64encode(jpeg).decode()
-        options = f"inline=1;width={display.WIDTH_PX}px;size={len(jpeg)};preserveAspectRatio=1"
+        options = f"inline=1;width={WIDTH_PX}px;size={len(jpeg)};preserveAspectRatio=1"
         return f"\x1b]1337;File={options}:{data}\a\n"
     return "".join(_kitty_chunks(_png(jpeg))) + "\n"
 
@@ -195,11 +281,13 @@ def _png(jpeg: bytes) -> bytes:
     from PIL import Image
     from PIL.Image import Resampling
 
+    from .thumbnails import WIDTH_PX
+
     file = io.BytesIO()
     with Image.open(io.BytesIO(jpeg)) as image:
         # Kitty shows a picture's own pixels, where iTerm scales it.
-        height = max(1, round(image.height * display.WIDTH_PX / image.width))
-        image.resize((display.WIDTH_PX, height), Resampling.LANCZOS).save(file, "PNG")
+        height = max(1, round(image.height * WIDTH_PX / image.width))
+        image.resize((WIDTH_PX, height), Resampling.LANCZOS).save(file, "PNG")
     return file.getvalue()
 
 

@@ -97,7 +97,7 @@ class VectorColumn:
         fingerprint: That model's fingerprint; vectors of different fingerprints do not compare.
         dimension: Length of the vectors.
         source_column: Column with the images or texts.
-        source_type: ``"image"`` or ``"text"``.
+        source_type: ``"image"``, ``"text"`` or ``"video"``.
     """
 
     schema_name: str

@@ -15,6 +15,7 @@ from .memory import Memory
 
 if TYPE_CHECKING:
     from ...models.provenance import KnownFolder
+    from ...planning.plans import SearchPlan
     from ...sources.installation import Installation
     from .topk.matrices import Matrices
 
@@ -52,6 +53,7 @@ class State:
         model_folders: The folders of models that were used, by what the registry says of them and
             their fingerprints.
         answers: What answers each search of the last statement, and why.
+        searches: The plans of the SEARCHes in the last statement of ours, the innermost first.
         file_identity: Device and inode of the file that was opened, or None where unknown.
         unsettled: Model folders that wait for the end of a transaction.
         warned: What a warning was given of that is given once: a model, and a script it lacks.
@@ -72,6 +74,7 @@ class State:
     memory: Memory = field(default_factory=Memory)
     model_folders: dict[tuple[str, str], KnownFolder] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
+    searches: tuple[SearchPlan, ...] = ()
     file_identity: tuple[int, int] | None = None
     unsettled: list[Installation] = field(default_factory=list)
     warned: set[tuple[str, str]] = field(default_factory=set)
