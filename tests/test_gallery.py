@@ -327,12 +327,21 @@ def test_a_limit_is_a_number_of_pictures(conn, tmp_path: Path, limit: object) ->
     assert conn.execute("SELECT count(*) FROM t").fetchone() == (7,)
 
 
+def test_the_title_of_a_long_search_is_short(converted, tmp_path: Path) -> None:
+    sql = "SEARCH IMAGE texts=? USING m AS SELECT * FROM photos"
+    texts = ["cat " * 30, "dog", "horse", "bird", "fish"]
+    path = thanosql.gallery(converted, sql, (texts,), file=tmp_path / "g.html")
+    assert Page(path).root.all("h1")[0].text == f"{'cat ' * 20}…, dog, horse, 2 more"
+
+
 def test_a_file_that_cannot_be_written_leaves_the_old_one(conn, tmp_path: Path) -> None:
     with pytest.raises(OperationalError, match=r"cannot write the gallery '.*nowhere/g.html'"):
         thanosql_dbapi.gallery(conn, "SELECT * FROM t", file=tmp_path / "nowhere" / "g.html")
     (tmp_path / "folder").mkdir()
     with pytest.raises(OperationalError, match="no file was changed"):
         thanosql_dbapi.gallery(conn, "SELECT * FROM t", file=tmp_path / "folder")
+    with pytest.raises(OperationalError, match="null"):
+        thanosql_dbapi.gallery(conn, "SELECT * FROM t", file=f"{tmp_path}/a\0b")
     assert not list(tmp_path.glob(".*partial"))
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import importlib
+import logging
 import os
 import threading
 from collections.abc import Coroutine, Iterator
@@ -101,8 +102,12 @@ class Store:
         Raises:
             SourceError: It cannot be read.
         """
-        path = _path(place)
-        facts = self._run(place, self._files._info(path), self._policy.total_s)
+        try:
+            facts = self._run(place, self._files._info(_path(place)), self._policy.total_s)
+        except SourceError as error:
+            if _code(error.__cause__) in ("400", "403"):
+                self.read(place, limit=1)  # an answer without a content does not say why
+            raise
         if facts.get("type") == "directory":
             raise _missing(place)
         return _object(facts, place.bucket)
@@ -260,6 +265,8 @@ def _s3(policy: SourcePolicy, guard: Guard, is_own: bool) -> Any:
 
 def _gs(policy: SourcePolicy, guard: Guard, is_own: bool) -> Any:
     gcsfs = _required("gs")
+    # It logs each object that cannot be read; a program that has set up logging still gets that.
+    logging.getLogger("gcsfs").addHandler(logging.NullHandler())
     import aiohttp
     from fsspec.asyn import get_loop
 
@@ -315,7 +322,7 @@ def _path(place: Place) -> str:
     return f"{place.bucket}/{place.path}"
 
 
-def _code(error: BaseException) -> str:
+def _code(error: BaseException | None) -> str:
     """Return the store's own code of an error, such as ``AccessDenied``, or an empty text."""
     cause: BaseException | None = error
     while cause is not None:

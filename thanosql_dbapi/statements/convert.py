@@ -18,7 +18,6 @@ from ..planning.convert_report import ConvertReport
 from ..stores.sqlite.compile import Compiler, Select
 from ..stores.sqlite.failures import Failures
 from ..stores.sqlite.registry import VectorColumn
-from . import inplace
 from .contents import Contents, open_store
 from .context import Context
 from .embedding_plan import EmbeddingPlan, Tally
@@ -97,7 +96,9 @@ def perform_convert(resolver: Resolver, statement: Convert, convert: ConvertPlan
     else:
         key = table_key(database, target)
         if key is not None and names_query(database, statement.query, key):
-            sql, tally = inplace.convert_in_place(resolver, statement, plan, target)
+            from .inplace import convert_in_place  # a search has no use for it
+
+            sql, tally = convert_in_place(resolver, statement, plan, target)
         else:
             sql, tally = _convert_into(resolver, convert, target)
     resolver.context.state.report = _report(plan, target, tally)
@@ -213,7 +214,9 @@ def _convert_into(resolver: Resolver, convert: ConvertPlan, target: TableName) -
         )
     query = resolver.compile_query(convert.node.query)
     if found and reads_pages(context.database, *query, (found[0].lower(), found[1])):
-        raise inplace.unclear(target)
+        from .inplace import unclear
+
+        raise unclear(target)
     staging = Staging.of_query(context, query, plan.column)
     schema, name = (found[0], found[1]) if found else (target.schema or "main", target.name)
     table = quote_name(schema, name)

@@ -273,6 +273,7 @@ def _bring_in_step(
         changes = all_changes(known, files, copied.origin.gone(files), copied.origin.digest)
     else:
         changes = additions(known, files)
+    _compare_digests(changes, known.known, copied.origin.digests())
     if copied.frames and copied.is_sync:  # other frames
         changes.removed += changes.updated
         changes.added += changes.updated.values()
@@ -300,6 +301,22 @@ def _known(context: Context, copied: FolderCopy, found: PathRows, files: Sequenc
             known[path] = facts
             outside.add(path)
     return Rows(inside, outside, known)
+
+
+def _compare_digests(
+    changes: Changes, known: Mapping[str, Known], digests: Mapping[str, bytes]
+) -> None:
+    """Believe digests, where they are known without reading, and not size and time."""
+    if not digests:
+        return
+    there = {**changes.updated, **changes.unchanged}
+    for path, file in there.items():
+        before, now = known.get(path), digests.get(file.path)
+        if before is None or before.digest is None or now is None:
+            continue
+        is_same = before.digest == now
+        (changes.updated if is_same else changes.unchanged).pop(path, None)
+        (changes.unchanged if is_same else changes.updated)[path] = file
 
 
 def _update_headers(origin: Origin, rows: PathColumn, found: PathRows, changes: Changes) -> None:

@@ -18,7 +18,8 @@ from ..language import grammar
 from ..language.names import quote_name, quote_text, same_name
 from ..language.narrowing import narrowing
 from ..language.tree import Part, Predict
-from ..stores.sqlite.compile import Compiler, Select
+from ..stores.sqlite.compile import Compiler, Select, literal
+from ..training.classifier import Label
 from .context import Context
 from .labelling import (
     Labeller,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _MISSING = 2**32 - 1
 _CODE_BYTES, _SCORE_BYTES = 4, 8
+_FEW_LABELS = 32  # up to which a CASE is quicker than an index
 _SPARSE, _SLACK = 4, 1000
 """Row ids may span so many times the rows, and so many more."""
 
@@ -73,7 +75,8 @@ class PredictedRows:
         ranks: How many labels a row has.
         codes: Four bytes for each key and rank: the number of the label, all ones for none.
         scores: Eight bytes for each, or None.
-        table: The temporary table of the labels by number, quoted.
+        labels: The labels.
+        table: The temporary table of the labels by number, quoted; None for a few.
     """
 
     plan: PredictPlan
@@ -82,7 +85,8 @@ class PredictedRows:
     ranks: int
     codes: bytes
     scores: bytes | None
-    table: str
+    labels: tuple[Label, ...]
+    table: str | None
 
 
 def resolve_predict(resolver: Resolver, statement: Predict) -> PredictPlan:
@@ -225,7 +229,8 @@ def _labelled(
         ranks,
         codes.tobytes(),
         None if scores is None else scores.tobytes(),
-        _label_table(context, found),
+        found.labels,
+        _label_table(context, found) if len(found.labels) > _FEW_LABELS else None,
     )
 
 
@@ -262,17 +267,25 @@ def _lack_vectors(block: Block) -> bool:
 
 
 def _label_table(context: Context, found: Labeller) -> str:
+    """Return a temporary table of the labels by their codes.
+
+    It is made by DDL alone: before an INSERT sqlite3 would begin a transaction, and leave it open.
+    """
     name = new_table(context)
-    table = quote_name("temp", name)
-    # Without a type, a column keeps each value's own.
+    rows = ", ".join(
+        f"({_code(code)}, {literal(label)})" for code, label in enumerate(found.labels)
+    )
     context.database.execute(
-        f"CREATE TEMP TABLE {quote_name(name)} (code BLOB PRIMARY KEY, label) WITHOUT ROWID"
+        f"CREATE TEMP TABLE {quote_name(name)} AS"
+        f" SELECT column1 AS code, column2 AS label FROM (VALUES {rows})"
     )
-    context.database.execute_many(
-        f"INSERT INTO {table} VALUES (?, ?)",
-        [(code.to_bytes(_CODE_BYTES, "big"), label) for code, label in enumerate(found.labels)],
-    )
-    return table
+    index = quote_name("temp", f"{name}_code")
+    context.database.execute(f"CREATE UNIQUE INDEX {index} ON {quote_name(name)} (code)")
+    return quote_name("temp", name)
+
+
+def _code(number: int) -> str:
+    return f"x'{number.to_bytes(_CODE_BYTES, 'big').hex()}'"
 
 
 def _predicted(compiler: Compiler, found: PredictedRows) -> str:
@@ -282,7 +295,14 @@ def _predicted(compiler: Compiler, found: PredictedRows) -> str:
     if found.ranks > 1:
         place = f"({place} * {found.ranks} + r.value)"
     code = f"substr({codes}, {place} * {_CODE_BYTES} + 1, {_CODE_BYTES})"
-    label = f"(SELECT l.label FROM {found.table} AS l WHERE l.code = {code})"
+    if found.table is None:
+        cases = " ".join(
+            f"WHEN {_code(number)} THEN {compiler.bind(label)}"
+            for number, label in enumerate(found.labels)
+        )
+        label = f"CASE {code} {cases} END"
+    else:
+        label = f"(SELECT l.label FROM {found.table} AS l WHERE l.code = {code})"
     added = f"{label} AS {quote_name(plan.name)}"
     if found.scores is not None and plan.score is not None:
         scores = compiler.bind(found.scores)
@@ -293,7 +313,7 @@ def _predicted(compiler: Compiler, found: PredictedRows) -> str:
         ranks = quote_text(json.dumps(list(range(found.ranks))))
         # A CROSS JOIN keeps the order: the rows as they come, each with its best label first.
         sql += f" CROSS JOIN json_each({ranks}) AS r"
-        sql += f" WHERE r.value = 0 OR {code} <> x'{'ff' * _CODE_BYTES}'"
+        sql += f" WHERE r.value = 0 OR {code} <> {_code(_MISSING)}"
     return sql
 
 

@@ -98,13 +98,7 @@ class OpenRows:
         """Yield the rows, some thousand at a time."""
         names = ", ".join(quote_name(name) for name in (f"{KEY}0", self.column, *columns))
         sql = f"SELECT {names} FROM ({self.compiled.sql}\n)"
-        rows: list[tuple[Any, ...]] = []
-        for row in self.database.stream(sql, self.compiled.parameters, _READ_ROWS):
-            rows.append(row)
-            if len(rows) == _READ_ROWS:
-                yield _block(rows, self.dimension)
-                rows = []
-        if rows:
+        for rows in self.database.chunks(sql, self.compiled.parameters, _READ_ROWS):
             yield _block(rows, self.dimension)
 
 
@@ -266,9 +260,10 @@ def _embed_missing(resolver: Resolver, source: RowVectors, staging: Staging) -> 
     assert plan is not None
     staging.add_vector_column(source.model.dimension)
     if source.column is not None:
-        context.database.execute(
-            f"UPDATE {staging.table} SET {HIDDEN} = {quote_name(source.column)}"
-        )
+        with context.database.atomic():
+            context.database.execute(
+                f"UPDATE {staging.table} SET {HIDDEN} = {quote_name(source.column)}"
+            )
     (total,) = context.database.row(
         f"SELECT count(*) FROM {staging.table} WHERE {HIDDEN} IS NULL"
     ) or (0,)
@@ -286,13 +281,14 @@ def _embed_missing(resolver: Resolver, source: RowVectors, staging: Staging) -> 
 
 
 def _block(rows: list[tuple[Any, ...]], dimension: int) -> Block:
-    size = 4 * dimension
-    places = [
-        place for place, row in enumerate(rows) if type(row[1]) is bytes and len(row[1]) == size
-    ]
-    joined = b"".join([rows[place][1] for place in places])
-    vectors = np.frombuffer(joined, "<f4").reshape(-1, dimension)
-    found = np.array(places, np.int64)
+    size, blobs = 4 * dimension, [row[1] for row in rows]
+    found = np.arange(len(rows))
+    if set(map(type, blobs)) != {bytes} or set(map(len, blobs)) != {size}:
+        places = [
+            place for place, blob in enumerate(blobs) if type(blob) is bytes and len(blob) == size
+        ]
+        found, blobs = np.array(places, np.int64), [blobs[place] for place in places]
+    vectors = np.frombuffer(b"".join(blobs), "<f4").reshape(-1, dimension)
     with np.errstate(over="ignore", invalid="ignore"):
         lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     fits = np.isfinite(lengths) & (lengths > _SHORTEST)

@@ -14,6 +14,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -21,7 +22,7 @@ from urllib.parse import quote
 from ..connection import Connection
 from ..errors import OperationalError, ProgrammingError, clip
 from ..language import grammar
-from ..workspace import StrPath
+from ..workspace import StrPath, with_home
 from .display import visible
 from .pictures import count_of
 from .sections import Card, Section, section_of
@@ -96,7 +97,7 @@ def write_gallery(
     Raises:
         OperationalError: The file cannot be written; an older one is as it was.
     """
-    file = Path(path).expanduser().absolute()
+    file = Path(with_home(os.fspath(path))).absolute()
     folder = file.parent.resolve()
     environment = environment_of("thanosql_dbapi.ui")
     script = source(environment, "gallery.js")
@@ -117,11 +118,12 @@ def write_gallery(
     try:
         unfinished.write_text(page, encoding="utf-8", newline="\n")
         unfinished.replace(file)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:  # ValueError: a NUL, half of a surrogate pair
+        with suppress(OSError, ValueError):
+            unfinished.unlink()
+        reason = getattr(error, "strerror", None) or error
         raise OperationalError(
-            f"cannot write the gallery {str(file)!r}: {error.strerror or error}; no file was"
-            " changed"
+            f"cannot write the gallery {clip(str(file))}: {reason}; no file was changed"
         ) from error
     return file
 

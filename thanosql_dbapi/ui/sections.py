@@ -24,6 +24,7 @@ _QUERY_BOX = (240, 240)
 CAPTIONS = ("caption", "photo_description", "ai_description", "description", "title")
 """Columns that describe a picture, the best first."""
 _LONGEST_VALUE = 2_000
+_TITLE, _SOUGHT = 80, 3
 
 
 @dataclass(frozen=True)
@@ -171,8 +172,8 @@ def _text(value: Any) -> str:
 
 
 def _heading(outcome: Outcome) -> str:
-    """Return what a statement looks for, as a title."""
-    sought = []
+    """Return what a statement looks for, as a title; of many values the first few."""
+    sought: list[str] = []
     for each in (each for plan in outcome.searches for each in plan.vectors):
         if each.kind == "text":
             sought.append(str(each.value))
@@ -180,7 +181,9 @@ def _heading(outcome: Outcome) -> str:
             sought.append(f"like {Path(each.value).name}")
         else:
             sought.append("like this picture")
-    return ", ".join(sought) or "Pictures"
+    shown = [each if len(each) <= _TITLE else f"{each[:_TITLE]}…" for each in sought[:_SOUGHT]]
+    more = len(sought) - len(shown)
+    return ", ".join([*shown, f"{more:,} more"] if more else shown) or "Pictures"
 
 
 def _query(connection: Connection, outcome: Outcome) -> Thumbnail | None:

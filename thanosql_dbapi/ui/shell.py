@@ -237,9 +237,14 @@ def _leaves(text: str) -> bool:
     return command_of(text) in (".quit", ".exit")
 
 
+def state_folder() -> Path:
+    """Return the user's folder for what programs remember, which need not exist."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "thanosql"
+
+
 def _history_file() -> Path | None:
     """Return the history's file, in the user's state folder; None where it cannot be kept."""
-    folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "thanosql"
+    folder = state_folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = folder / "history"

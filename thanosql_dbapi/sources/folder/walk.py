@@ -165,8 +165,10 @@ def file_of(path: str, status: os.stat_result) -> File:
 
 
 def suffix_of(name: str) -> str:
-    """Return a file's suffix in lower case, with the dot."""
-    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - a Path a file takes a second more
+    """Return a file's suffix in lower case, with the dot; a name that begins with it has none."""
+    name = name.rpartition("/")[2]
+    stem, dot, end = name.rpartition(".")
+    return f".{end}".lower() if dot and stem.strip(".") else ""
 
 
 def sort_naturally(files: list[File]) -> None:
@@ -226,9 +228,26 @@ class _Walk:
         with os.scandir(full) as entries:
             for entry in _readable(entries, lambda error: self._unreadable(inside, error, "/")):
                 try:
-                    self._examine(entry, inside)
+                    if not self._took_plain(entry, inside):
+                        self._examine(entry, inside)
                 except (OSError, ValueError) as error:
                     self._unreadable(inside + entry.name, error, suffix_of(entry.name))
+
+    def _took_plain(self, entry: os.DirEntry[str], inside: str) -> bool:
+        """Note a media file of which nothing is special; in most folders all are."""
+        name = entry.name
+        column = self._rules.columns.get(suffix_of(name))
+        if (
+            column is None
+            or name[0] == "."
+            or not name.isascii()
+            or not entry.is_file(follow_symlinks=False)
+            or self._rules.exclusion.excludes(inside + name, is_folder=False)
+        ):
+            return False
+        file = file_of(self._start + inside + name, entry.stat(follow_symlinks=False))
+        self._listing.files[column].append(file)
+        return True
 
     def _examine(self, entry: os.DirEntry[str], inside: str) -> None:
         name = entry.name
@@ -311,15 +330,10 @@ def _readable(
     entries: Iterator[os.DirEntry[str]], fail: Callable[[OSError], None]
 ) -> Iterator[os.DirEntry[str]]:
     """Yield the entries up to the first error of the file system."""
-    while True:
-        try:
-            entry = next(entries, None)
-        except OSError as error:
-            fail(error)
-            return
-        if entry is None:
-            return
-        yield entry
+    try:
+        yield from entries
+    except OSError as error:
+        fail(error)
 
 
 def _identity(path: str) -> tuple[int, int] | str:

@@ -207,6 +207,16 @@ def repr_number(number: float) -> str:
     return words.get(repr(number), repr(number))
 
 
+def literal(value: int | float | str | bytes) -> str:
+    """Return a value as an SQL expression without affinity."""
+    if isinstance(value, bytes):
+        return f"x'{value.hex()}'"
+    if isinstance(value, str):
+        # A NUL would end the statement.
+        return " || char(0) || ".join(map(quote_text, value.split("\0")))
+    return repr_number(value) if isinstance(value, float) else str(int(value))
+
+
 def _rows(compiler: Compiler, plan: RowsPlan) -> str:
     # A list in JSON is an expression SQLite reads as a table, in a view and without parameters too.
     selected = ", ".join(
