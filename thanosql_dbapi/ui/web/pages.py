@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import functools
+import secrets
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -106,6 +107,9 @@ async def search(datasette: Any, request: Request) -> Response:
     picture = None
     if request.method == "POST":
         fields, picture = await read_form(request.headers, request.receive, UPLOAD_BYTES)
+        token = request.headers.get("x-csrftoken") or dict(fields).get("csrftoken", "")
+        if not secrets.compare_digest(token.encode(), request.scope["csrftoken"]().encode()):
+            raise RefusedError(403, "bad_token")
         pairs += fields
     given = dict(pairs)
     searchable = contents.of_table(table, given.get("by") or None)

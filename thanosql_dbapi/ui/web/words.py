@@ -125,6 +125,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "The form cannot be read. Send it once more.",
         "양식을 읽을 수 없습니다. 다시 보내 주세요.",
     ),
+    "bad_token": (
+        "The form is too old, or of another page. Reload the search and send it once more.",
+        "양식이 오래되었거나 다른 페이지의 것입니다. 검색 페이지를 새로 고친 뒤 다시 보내 주세요.",
+    ),
     "too_large": (
         "The picture is larger than {most} MB. Make it smaller; 1,000 pixels are plenty.",
         "사진이 {most}MB보다 큽니다. 더 작게 만들어 보내세요. 1,000픽셀이면 충분합니다.",
