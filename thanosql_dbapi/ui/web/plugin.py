@@ -56,7 +56,7 @@ def register_routes() -> list[tuple[str, Callable[..., Any]]]:
         (r"^/-/pictures$", pages.index),
         (r"^/-/pictures/static/(?P<name>[^/]+)$", pages.static),
         (rf"^{_TABLE}/pictures$", pages.search),
-        (rf"^{_TABLE}/picture/(?P<column>[^/]+)$", pages.picture),
+        (r"^/(?P<database>[^/]+)/-/picture/(?P<column>[^/]+)$", pages.named_picture),
         (rf"^{_TABLE}/picture/(?P<column>[^/]+)/(?P<row>[^/]+)$", pages.picture),
     ]
 

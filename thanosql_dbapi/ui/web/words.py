@@ -143,6 +143,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "There is no such table with vectors in this database.",
         "이 데이터베이스에 벡터가 있는 그런 테이블이 없습니다.",
     ),
+    "no_picture_row": (
+        "No row of a table that can be searched has this picture.",
+        "검색할 수 있는 테이블에 이 사진이 있는 행이 없습니다.",
+    ),
     "no_column": ("The table has no such column.", "테이블에 그런 열이 없습니다."),
     "no_picture": ("This row has no picture.", "이 행에는 사진이 없습니다."),
     "picture_outside": (
