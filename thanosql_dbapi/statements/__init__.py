@@ -46,6 +46,7 @@ from ..planning.arguments import Arguments
 from ..planning.plans import SearchPlan
 from ..stores.sqlite.compile import Compiled, compile_plan
 from ..stores.sqlite.database import NOT_TAKEN, refused
+from .asking import is_diverse, perform_search
 from .clips import SELECTS as CLIP_SELECTS
 from .clips import perform_clips, resolve_clips
 from .context import Context
@@ -69,7 +70,14 @@ __all__ = ["ACTIONS", "Context", "may_make_columns", "register", "run", "run_man
 
 _ATTEMPTS = 3
 
-register(Search, resolve_search, check=check_search)
+register(
+    Search,
+    resolve_search,
+    perform_search,
+    check=check_search,
+    works=is_diverse,
+    is_repeatable=True,
+)
 register(Convert, resolve_convert, perform_convert, CONVERT_SELECTS)
 register(Predict, resolve_predict, perform_predict, PREDICT_SELECTS, is_repeatable=True)
 register(Evaluate, resolve_evaluate, perform_evaluate, EVALUATE_SELECTS, is_repeatable=True)
@@ -184,9 +192,9 @@ def _run(
     context.state.searches = ()
     arguments = Arguments(sql, tree, parameters)
     if isinstance(tree, Print):
-        if tree.medium != "image":
+        if tree.medium == "audio":
             raise NotSupportedError(
-                f"PRINT {tree.medium.upper()} is not supported yet; PRINT IMAGE is"
+                "PRINT AUDIO is not supported yet; PRINT IMAGE and PRINT VIDEO are"
             )
         tree = tree.query
     if isinstance(tree, Query):
@@ -344,7 +352,8 @@ def _tidy(context: Context) -> None:
 def _not_supported(tree: Tree) -> NotSupportedError:
     what = tree.what if isinstance(tree, Unsupported) else type(tree).__name__
     return NotSupportedError(
-        f"{what} is not supported; of ThanoSQL this driver runs GET, COPY, CONVERT, SEARCH IMAGE,"
-        " SEARCH TEXT, PRINT IMAGE, LIST, UPLOAD MODEL and DELETE MODEL with CLIP models, and BUILD"
-        " MODEL, FIT MODEL, PREDICT and EVALUATE with classifiers on their vectors"
+        f"{what} is not supported; of ThanoSQL this driver runs GET, COPY, CREATE TABLE … USING,"
+        " CONVERT, SEARCH IMAGE, SEARCH TEXT, SEARCH VIDEO, PRINT IMAGE, PRINT VIDEO, LIST, UPLOAD"
+        " MODEL and DELETE MODEL with CLIP models, and BUILD MODEL, FIT MODEL, PREDICT and EVALUATE"
+        " with classifiers on their vectors"
     )
