@@ -218,7 +218,7 @@ def _opened(
 
 def _open(path: Path, encoder: Encoder) -> Image.Image:
     least = encoder.preparation.least_side_px
-    return open_image(str(path), locate=Path, fetch=None, least_side_px=least)
+    return open_image(str(path), locate=Path, least_side_px=least)
 
 
 def _decode_all(encoder: Encoder, files: Sequence[Path]) -> None:

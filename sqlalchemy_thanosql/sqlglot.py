@@ -43,6 +43,7 @@ from .sqlglot_nodes import (
     put,
     select_from,
     targets,
+    training,
     written_table,
 )
 from .sqlglot_tables import hidden_table, show_in_tables
@@ -150,9 +151,10 @@ class ThanoSQL(SQLite):
                 return self._query(found)
             if isinstance(found, tree.Print):
                 return make_reading(found, self._query(found.query))
-            if isinstance(found, (tree.Unsupported, tree.BuildModel, tree.FitModel)):
-                what = getattr(found, "what", f"{type(found).__name__[:-5].upper()} MODEL")
-                self._fail(f"{what} is not supported", found.offset)
+            if isinstance(found, tree.Unsupported):
+                self._fail(f"{found.what} is not supported", found.offset)
+            if isinstance(found, (tree.BuildModel, tree.FitModel)):
+                return training(found, self._query(found.query))
             written = written_table(found)
             return Action(
                 this=written, expression=select_from([written] if written else []), statement=found
@@ -188,12 +190,13 @@ class ThanoSQL(SQLite):
         def _statement(self, statement: tree.QueryShaped) -> Reading:
             if isinstance(statement, tree.List):
                 return listing(statement)
-            if isinstance(statement, (tree.Predict, tree.Evaluate)):
-                self._fail(f"{type(statement).__name__.upper()} is not supported", statement.offset)
             if isinstance(statement, tree.Function):
                 query = statement.query
                 return function(statement, None if query is None else self._query(query))
             reading = make_reading(statement, self._query(statement.query))
+            labels = statement.option("label_table")
+            if labels is not None:
+                reading.set("reads", select_from(targets(str(labels.value))))
             target = statement.option("table_name")
             if target is not None:
                 tables = targets(str(target.value))
@@ -221,7 +224,7 @@ class ThanoSQL(SQLite):
 
         TRANSFORMS = {  # noqa: RUF012
             **SQLite.Generator.TRANSFORMS,
-            Action: lambda self, e: write_statement(e.args["statement"]),
+            Action: lambda self, e: self.action_sql(e),
             Opaque: lambda self, e: e.args["text"],
             Explain: lambda self, e: f"{e.args['head']}{self.sql(e, 'this')}",
             Reading: lambda self, e: self.reading_sql(e),
@@ -241,13 +244,20 @@ class ThanoSQL(SQLite):
                 _check(sql, statements)
             return sql
 
+        def action_sql(self, expression: Action) -> str:
+            """Return ``COPY … FROM …`` and the like; ``BUILD MODEL … AS (query)``."""
+            statement = expression.args["statement"]
+            has_rows = has_query(statement)
+            query = expression.expression.args["from_"].this.this if has_rows else None
+            return write_statement(statement, self.sql(query) if query is not None else "")
+
         def reading_sql(self, expression: Reading) -> str:
             """Return ``SEARCH … AS (query)``; with other clauses, a SELECT around it."""
             statement = expression.args["statement"]
             others = {
                 name: value
                 for name, value in expression.args.items()
-                if value and name not in {"expressions", "from_", "statement", "writes"}
+                if value and name not in {"expressions", "from_", "statement", "writes", "reads"}
             }
             is_printed = isinstance(statement, tree.Print)
             query = expression.args["from_"].this.this if has_query(statement) else None

@@ -18,18 +18,24 @@ MODELS = "thanosql_models"
 
 
 class Reading(exp.Select):
-    """SEARCH, CONVERT or LIST, as a SELECT over its query; PRINT too, at the top alone.
+    """SEARCH, CONVERT, PREDICT or the like, as a SELECT over its query; PRINT at the top alone.
 
     ``from_`` is the query, or the table that LIST reads. Clauses that a tool adds (LIMIT, WHERE …)
     are those of a SELECT around the statement. ``statement`` is the driver's own tree. A CONVERT
-    that stores has an INSERT in ``writes``.
+    that stores has an INSERT in ``writes``, a PREDICT a SELECT from its table of labels in
+    ``reads``.
     """
 
-    arg_types = {**exp.Select.arg_types, "statement": True, "writes": False}  # noqa: RUF012
+    arg_types = {  # noqa: RUF012
+        **exp.Select.arg_types,
+        "statement": True,
+        "writes": False,
+        "reads": False,
+    }
 
 
 class Action(exp.Insert):
-    """COPY, GET, UPLOAD MODEL or DELETE MODEL: an INSERT into the table it writes."""
+    """COPY, GET, UPLOAD MODEL, BUILD MODEL or the like: an INSERT into the table it writes."""
 
     arg_types = {**exp.Insert.arg_types, "this": False, "statement": True}  # noqa: RUF012
 
@@ -75,7 +81,7 @@ def has_query(statement: tree.Statement) -> bool:
 
 def written_table(statement: tree.Tree) -> exp.Table | None:
     """Return the table that an action writes; None where it writes files alone."""
-    if isinstance(statement, tree.Copy):
+    if isinstance(statement, (tree.Copy, tree.CreateUsing)):
         return make_table(statement.table.name, statement.table.schema)
     return None if isinstance(statement, tree.GetDataset) else make_table(MODELS)
 
@@ -92,10 +98,22 @@ def targets(name: str) -> list[exp.Table]:
 
 
 def make_reading(
-    statement: tree.Search | tree.Convert | tree.Print, query: exp.Expression
+    statement: tree.Search | tree.Convert | tree.Predict | tree.Evaluate | tree.Print,
+    query: exp.Expression,
 ) -> Reading:
     """Return the node of a statement with a query."""
     return Reading(expressions=[exp.Star()], from_=from_query(query), statement=headless(statement))
+
+
+def training(statement: tree.BuildModel | tree.FitModel, query: exp.Expression) -> Action:
+    """Return the node of a BUILD or FIT: its query is read, and the table of models written."""
+    written = make_table(MODELS)
+    read = exp.Select(
+        expressions=[exp.Star()],
+        from_=from_query(query),
+        joins=[exp.Join(this=written.copy())],
+    )
+    return Action(this=written, expression=read, statement=headless(statement))
 
 
 def listing(statement: tree.List) -> Reading:

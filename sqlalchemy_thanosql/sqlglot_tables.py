@@ -14,6 +14,9 @@ from thanosql_dbapi.language import tree
 
 from .sqlglot_nodes import Reading
 
+_RUN_BEFORE = (tree.Convert, tree.Predict, tree.Evaluate)
+"""Statements whose query is run by itself, before the SQL around them."""
+
 
 def show_in_tables(expression: exp.Expression) -> None:
     """Write ``x IN table``, which SQLite has, as ``x IN (SELECT * FROM table)``."""
@@ -42,10 +45,10 @@ def hidden_table(expression: exp.Expression) -> str | None:
         named = [each for each in defined if each.alias.lower() == name]
         if table.db and named:
             return f"{table.db}.{table.name} is a table and {table.name} a WITH; rename the WITH"
-        if not all(_is_visible(each, table) for each in named):
-            return (
-                f"CONVERT does not see the WITH {table.name} around it; put the WITH in its query"
-            )
+        for each in named:
+            if verb := _hidden_by(each, table):
+                what = f"{verb} does not see the WITH {table.name} around it"
+                return f"{what}; put the WITH in its query"
         # What a statement writes is not read; and EXPLAIN is asked for all its tables.
         is_read = table.find_ancestor(exp.Query, exp.Values, exp.From, exp.Join)
         if is_read and id(table) not in seen and not table.find_ancestor(exp.Describe):
@@ -53,15 +56,17 @@ def hidden_table(expression: exp.Expression) -> str | None:
     return None
 
 
-def _is_visible(defined: exp.CTE, table: exp.Table) -> bool:
-    """Tell whether there is no CONVERT between a name that a WITH defines and its use.
+def _hidden_by(defined: exp.CTE, table: exp.Table) -> str | None:
+    """Return the statement between a name that a WITH defines and its use, if it hides the name.
 
-    CONVERT runs its query by itself, where such a name is that of a table.
+    CONVERT and the like run their query by itself, where such a name is that of a table.
     """
     node = table.parent
     while node is not None:
-        is_convert = isinstance(node, Reading) and isinstance(node.args["statement"], tree.Convert)
-        if is_convert and not any(each is defined for each in node.find_all(exp.CTE)):
-            return False
+        statement = node.args["statement"] if isinstance(node, Reading) else None
+        if isinstance(statement, _RUN_BEFORE) and not any(
+            each is defined for each in node.find_all(exp.CTE)
+        ):
+            return type(statement).__name__.upper()
         node = node.parent
-    return True
+    return None

@@ -14,7 +14,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 
 from thanosql_dbapi.errors import clip
-from thanosql_dbapi.settings import OPTIONS, OptionError, read_boolean
+from thanosql_dbapi.option import OptionError, read_boolean
+from thanosql_dbapi.settings import OPTIONS
 
 VALID_FORMS = (
     "Valid URL forms are:\n"

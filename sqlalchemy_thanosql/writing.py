@@ -37,6 +37,8 @@ def write_statement(statement: Statement, query: str = "") -> str:
         head, options = _search(statement, options)
     else:
         head = spec.label
+        if getattr(statement, "is_optional", False):
+            head += " IF NOT EXISTS"
         for clause, word in (("SUBJECT", ""), ("USING", "USING ")):
             if clause in spec.fields:
                 head += f" {word}{_name(getattr(statement, spec.fields[clause]))}"

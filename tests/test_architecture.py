@@ -17,7 +17,17 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("thanosql_dbapi", "sqlalchemy_thanosql", "thanosql")
 BASE = (
-    *("errors", "progress", "openfile", "workspace", "vectors", "settings", "sqlite3_compat"),
+    *(
+        "errors",
+        "progress",
+        "openfile",
+        "option",
+        "places",
+        "workspace",
+        "vectors",
+        "settings",
+        "sqlite3_compat",
+    ),
     "_version",
 )
 # Rooms on one line may not use one another, but for BESIDE.
@@ -30,6 +40,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "thanosql_dbapi.sources",
         "thanosql_dbapi.storybook",
         "thanosql_dbapi.embedding",
+        "thanosql_dbapi.training",
     ),
     ("thanosql_dbapi.stores",),
     ("thanosql_dbapi.statements",),
@@ -48,6 +59,7 @@ BESIDE = {
     ("thanosql_dbapi.sources", "thanosql_dbapi.models"),
     ("thanosql_dbapi.sources", "thanosql_dbapi.storybook"),
     ("thanosql_dbapi.embedding", "thanosql_dbapi.models"),
+    ("thanosql_dbapi.training", "thanosql_dbapi.models"),
 }
 # Programs that train and measure the built-in model.
 PROGRAMS = ("thanosql_dbapi.storybook.quality", "thanosql_dbapi.storybook.recipe")

@@ -244,7 +244,7 @@ def test_commands(command: str, want: list[str], program: Program, photos: str) 
     [
         (
             ".nope",
-            "unknown command '.nope'; the commands are .tables, .schema, .rows, .help, .quit",
+            "unknown command '.nope'; the commands are .tables, .schema, .rows, .gallery, .help",
         ),
         (".schema nope", "no such table: nope"),
         (".rows many", ".rows takes a number or all, got 'many'"),
@@ -260,7 +260,7 @@ def test_help_names_every_command_and_only_statements_that_parse(
     program: Program, photos: str
 ) -> None:
     text = program(photos, stdin=".help").out
-    for command in (".tables", ".schema", ".rows", ".help", ".quit"):
+    for command in (".tables", ".schema", ".rows", ".gallery", ".help", ".quit"):
         assert f"  {command}" in text
     for statement in re.findall(r"LIST (?:THANOSQL )?\w+|GET THANOSQL \w+ \w+", text):
         assert parse(statement) is not None

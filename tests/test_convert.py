@@ -439,7 +439,7 @@ def test_the_result_of_a_convert_is_read_while_the_next_one_runs(
         (
             "USING m OPTIONS (convert_type='sound') AS SELECT * FROM photos",
             thanosql.StatementError,
-            "'convert_type' must be 'image' or 'text', got 'sound'",
+            "'convert_type' must be 'image', 'text' or 'video', got 'sound'",
         ),
         (
             "USING m OPTIONS (table_name='photos', result_col='caption') AS SELECT * FROM photos",

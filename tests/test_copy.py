@@ -77,7 +77,7 @@ def test_a_table_that_exists(database: thanosql.Connection) -> None:
     assert database.execute("SELECT count(*) FROM t").fetchone() == (2,)
     with pytest.raises(sqlite3.OperationalError, match="table 't' has no column 'other'"):
         database.execute("COPY t OPTIONS (if_exists='append') FROM '[{\"other\": 1}]'")
-    with pytest.raises(thanosql.StatementError, match="'fail' or 'replace' or 'append'"):
+    with pytest.raises(thanosql.StatementError, match="'fail', 'replace', 'append' or 'sync'"):
         database.execute("COPY t OPTIONS (if_exists='merge') FROM 't.csv'")
 
 

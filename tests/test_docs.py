@@ -4,7 +4,9 @@ In a page that is run, a ```sql block is one statement or more, run in order; a 
 after it is what the command line prints for them. A ```pycon block is a doctest. Every such page
 has a Korean twin with the same blocks.
 
-``python tests/test_docs.py`` runs the pages and writes the results of their SQL anew.
+``python tests/test_docs.py`` runs the pages and writes the results of their SQL anew, the data
+frame of the notebook's page and the picture of the README too: after a change of the model, the
+drawings or of what is printed.
 """
 
 from __future__ import annotations
@@ -26,27 +28,34 @@ import pytest
 import thanosql
 from thanosql_dbapi.language import grammar
 from thanosql_dbapi.opening import open_database
+from thanosql_dbapi.ui.contact_sheet import write_contact_sheet
+from thanosql_dbapi.ui.demo import STEPS
+from thanosql_dbapi.ui.gallery import gallery_section
 from thanosql_dbapi.ui.session import brief_warnings, run, statements_of
 from thanosql_dbapi.ui.terminal import Terminal
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = ("tutorial", "language", "python", "fast-search")
 """The pages that are run, one after another in the same workspace."""
-TWINS = (
-    "index",
-    *PAGES,
-    "notebook-and-shell",
-    "models-and-data",
-    "superset",
-    "security",
-    "picture-formats",
-    "your-photos",
-)
+ENGLISH_ONLY = ("benchmarks", "design", "storybook")
+"""For those who work on the driver; every other page has a Korean twin."""
 HOME = "/home/me/photos"
 """What the pages print where the workspace's path stands."""
 ROWS_SHOWN = 5
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+SEARCHES_SHOWN = ("a black cat", "a dog on a chair", "gloomy photos")
+"""What the README's picture is the answer to."""
 FUNCTIONS = ("embed_text", "embed_image", "cosine_similarity")
+
+
+HEADING = re.compile(r"^(#+) ", re.MULTILINE)
+TABLE = re.compile(r"^\|(?:[-: ]+\|)+$", re.MULTILINE)
+
+
+def english_pages() -> list[str]:
+    """Return the names of the pages, without the suffix."""
+    names = {path.name.removesuffix(".md") for path in DOCS.glob("*.md")}
+    return sorted(name for name in names if not name.endswith(".ko"))
 
 
 def text_of(page: str) -> str:
@@ -150,9 +159,24 @@ def test_the_python_examples(page: str, pages, workspace: Path) -> None:
     assert not report, "".join(report)
 
 
-@pytest.mark.parametrize("name", TWINS)
-def test_the_korean_twin_has_the_same_blocks(name: str) -> None:
+@pytest.mark.parametrize("name", [each for each in english_pages() if each not in ENGLISH_ONLY])
+def test_english_and_korean_are_in_step(name: str) -> None:
     assert blocks(f"{name}.ko.md") == blocks(f"{name}.md")
+    english, korean = (FENCE.sub("", text_of(f"{name}{end}")) for end in (".md", ".ko.md"))
+    assert HEADING.findall(korean) == HEADING.findall(english)
+    assert len(TABLE.findall(korean)) == len(TABLE.findall(english))
+    assert f"]({name}.ko.md)" in english
+    assert f"]({name}.md)" in korean
+
+
+def test_the_sites_navigation_has_every_page_in_one_order() -> None:
+    text = (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = re.findall(r"^ +- [^:]+: (\S+)\.md$", text, re.MULTILINE)
+    english = [name for name in listed if not name.endswith(".ko")]
+    assert sorted(english) == english_pages()
+    assert [f"{name}.ko" for name in english if name not in ENGLISH_ONLY] == [
+        name for name in listed if name.endswith(".ko")
+    ]
 
 
 @pytest.mark.parametrize("page", ["language.md", "language.ko.md"])
@@ -171,6 +195,33 @@ def test_every_exported_name_is_documented(page: str) -> None:
         assert re.search(rf"\b{re.escape(name)}\b", text), name
 
 
+def frame_shown(text: str) -> re.Match[str]:
+    """Return the cell of the notebook's page that searches, and the data frame printed for it."""
+    cell = re.compile(
+        r"^```text\n%%thanosql\n(SELECT.*?)^```\n\n```text\nSearching\.\.\.\n(.*?)^```$",
+        re.DOTALL | re.MULTILINE,
+    )
+    found = cell.search(text)
+    assert found is not None
+    return found
+
+
+def frame_printed(connection: thanosql.Connection, sql: str) -> str:
+    import pandas as pd
+
+    cursor = connection.execute(sql)
+    return pd.DataFrame(cursor.fetchall(), columns=[d[0] for d in cursor.description]).to_string()
+
+
+def test_the_notebooks_data_frame(pages, workspace: Path) -> None:
+    pytest.importorskip("pandas")
+    shown = frame_shown(text_of("notebook-and-shell.md"))
+    with closing(open_database(str(workspace / "photos.db"), progress=False)) as connection:
+        now = frame_printed(connection, shown[1])
+    assert now.splitlines()[0].split() == shown[2].splitlines()[0].split()
+    assert len(now.splitlines()) == len(shown[2].splitlines())
+
+
 def write_results() -> None:
     """Put the results of this run into the pages and their twins."""
     with tempfile.TemporaryDirectory() as folder:
@@ -185,7 +236,30 @@ def write_results() -> None:
                         if result is not None:
                             text = text[: result.start(2)] + now + text[result.end(2) :]
                     (DOCS / page).write_text(text, encoding="utf-8")
+            for page in ("notebook-and-shell.md", "notebook-and-shell.ko.md"):
+                text = text_of(page)
+                shown = frame_shown(text)
+                now = frame_printed(connection, shown[1]) + "\n"
+                text = text[: shown.start(2)] + now + text[shown.end(2) :]
+                (DOCS / page).write_text(text, encoding="utf-8")
+
+
+def write_picture() -> None:
+    """Draw the picture of the README: the demo's first searches, among as many pictures."""
+    first = [step for step in STEPS if step.heading][: len(SEARCHES_SHOWN)]
+    assert [step.heading for step in first] == list(SEARCHES_SHOWN)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder).resolve() / "photos.db"
+        with closing(open_database(str(path), progress=False)) as connection:
+            for step in STEPS[: STEPS.index(first[0])]:
+                run(connection, step.sql.replace("{rows}", "2000"))
+            sections = [
+                gallery_section(connection, run(connection, step.sql), step.heading)
+                for step in first
+            ]
+            write_contact_sheet(DOCS / "pictures" / "search.jpg", sections)
 
 
 if __name__ == "__main__":
     write_results()
+    write_picture()

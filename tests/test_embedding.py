@@ -27,7 +27,6 @@ from thanosql_dbapi.errors import (
     MediaError,
     ModelError,
     ProgrammingError,
-    SourceError,
     WorkspaceError,
 )
 from thanosql_dbapi.models.encoder import Encoder, load_encoder, resolve_device
@@ -80,8 +79,8 @@ def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes
     return out.getvalue()
 
 
-def opened(source: object, fetch: Callable[[str], bytes] | None = None) -> Image.Image:
-    return open_image(source, locate=Path, fetch=fetch)  # type: ignore[arg-type]
+def opened(source: object) -> Image.Image:
+    return open_image(source, locate=Path)  # type: ignore[arg-type]
 
 
 def decode_threads() -> list[str]:
@@ -571,27 +570,6 @@ def test_bytes_of_every_kind_and_file_urls(tmp_path: Path) -> None:
         assert opened(source).tobytes() == want
 
 
-def test_images_by_url() -> None:
-    asked: list[str] = []
-
-    def fetch(url: str) -> bytes:
-        asked.append(url)
-        return encoded(picture())
-
-    assert opened("HTTPS://pictures.example/cat.png", fetch).size == (40, 30)
-    assert asked == ["HTTPS://pictures.example/cat.png"]
-    with pytest.raises(MediaError, match=r"network, which is off; .* network=True"):
-        opened("http://pictures.example/cat.png")
-
-
-def test_a_failed_url_is_a_media_error() -> None:
-    def fetch(url: str) -> bytes:
-        raise SourceError("404 Not Found")
-
-    with pytest.raises(MediaError, match=r"image 'http://x/cat\.png': 404 Not Found"):
-        opened("http://x/cat.png", fetch)
-
-
 JPEG = encoded(picture(size=(200, 150)), "JPEG")
 
 
@@ -614,7 +592,7 @@ def test_broken_images(tmp_path: Path, content: bytes, message: str) -> None:
     path.write_bytes(content)
     workspace = Workspace(tmp_path)
     with pytest.raises(MediaError, match=message) as caught:
-        open_image("broken.jpg", locate=workspace.locate, fetch=None)
+        open_image("broken.jpg", locate=workspace.locate)
     assert "image 'broken.jpg'" in str(caught.value)
     assert str(path) in str(caught.value)  # where it was looked for
     with pytest.raises(MediaError, match=rf"image of {len(content)} bytes"):
@@ -634,9 +612,9 @@ def test_missing_images(tmp_path: Path) -> None:
         (7, "a path, a URL or bytes, got 7"),
     ]:
         with pytest.raises(MediaError, match=message):
-            open_image(source, locate=locate, fetch=None)  # type: ignore[arg-type]
+            open_image(source, locate=locate)  # type: ignore[arg-type]
     with pytest.raises(WorkspaceError, match="outside the workspace"):
-        open_image("../cat.png", locate=locate, fetch=None)
+        open_image("../cat.png", locate=locate)
 
 
 def test_a_bomb_is_not_decoded() -> None:
@@ -825,7 +803,7 @@ def test_a_path_outside_the_workspace_fails_that_row_alone(tmp_path: Path) -> No
     locate = Workspace(tmp_path).locate
 
     def read(source: str) -> Image.Image:
-        return open_image(source, locate=locate, fetch=None)
+        return open_image(source, locate=locate)
 
     (batch,) = embed_rows(Fake(), [(1, "in.png"), (2, "/etc/passwd")], read=read)
     assert batch.keys == [1]

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 import thanosql
 import thanosql_dbapi
@@ -234,7 +234,9 @@ def test_a_picture_is_upright_and_large_ones_are_made_small(conn, tmp_path: Path
     image.paste("black", (0, 0, 800, 800))
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise
-    image.save(tmp_path / "turned.jpg", exif=exif)
+    exif.get_ifd(0x8825)[1] = "N"  # GPS: whoever gets the page is not told where it was taken
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image.save(tmp_path / "turned.jpg", exif=exif, icc_profile=profile)
     page = Page(
         thanosql_dbapi.gallery(conn, "SELECT 'turned.jpg' AS image_path", file=tmp_path / "g.html")
     )
@@ -242,6 +244,8 @@ def test_a_picture_is_upright_and_large_ones_are_made_small(conn, tmp_path: Path
     assert shown.size == (400, 800)
     assert shown.getpixel((200, 100))[0] < 20
     assert shown.getpixel((200, 700))[0] > 235
+    assert not shown.getexif()
+    assert "icc_profile" not in shown.info
 
 
 @pytest.mark.parametrize(
@@ -327,12 +331,21 @@ def test_a_limit_is_a_number_of_pictures(conn, tmp_path: Path, limit: object) ->
     assert conn.execute("SELECT count(*) FROM t").fetchone() == (7,)
 
 
+def test_the_title_of_a_long_search_is_short(converted, tmp_path: Path) -> None:
+    sql = "SEARCH IMAGE texts=? USING m AS SELECT * FROM photos"
+    texts = ["cat " * 30, "dog", "horse", "bird", "fish"]
+    path = thanosql.gallery(converted, sql, (texts,), file=tmp_path / "g.html")
+    assert Page(path).root.all("h1")[0].text == f"{'cat ' * 20}…, dog, horse, 2 more"
+
+
 def test_a_file_that_cannot_be_written_leaves_the_old_one(conn, tmp_path: Path) -> None:
     with pytest.raises(OperationalError, match=r"cannot write the gallery '.*nowhere/g.html'"):
         thanosql_dbapi.gallery(conn, "SELECT * FROM t", file=tmp_path / "nowhere" / "g.html")
     (tmp_path / "folder").mkdir()
     with pytest.raises(OperationalError, match="no file was changed"):
         thanosql_dbapi.gallery(conn, "SELECT * FROM t", file=tmp_path / "folder")
+    with pytest.raises(OperationalError, match="null"):
+        thanosql_dbapi.gallery(conn, "SELECT * FROM t", file=f"{tmp_path}/a\0b")
     assert not list(tmp_path.glob(".*partial"))
 
 

@@ -306,16 +306,44 @@ def test_searching_is_said_before_the_search(run: Run, table: None) -> None:
     assert "GET THANOSQL MODEL m" in cell.lines[1]
 
 
+def test_convert_of_many_rows_shows_its_counts_and_a_head(
+    run: Run, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace)
+    for sql in (
+        "COPY photos FROM 'photos.csv'",
+        "INSERT INTO photos SELECT b.* FROM photos AS a, photos AS b",  # 42 rows
+        "UPLOAD MODEL m FROM 'tiny_clip'",
+    ):
+        assert run(f"%%thanosql\n{sql}").error is None
+    sql = "CONVERT USING m OPTIONS (table_name='photos') AS SELECT image_path FROM photos"
+    cell = run(f"%%thanosql\n{sql}")
+    assert re.fullmatch(
+        r"CONVERT photos: 42 converted, on \w+ \(\w+\)\.", cell.shown[0].data["text/plain"]
+    )
+    assert cell.value.shape == (42, 2)
+    shown = InteractiveShell.instance().display_formatter.format(cell.value)[0]
+    assert shown["text/html"].count("<tr") == 1 + 5
+    for text in shown.values():
+        assert "the first 5 of 42 rows × 2 columns" in text
+    # What is made of it is a frame like any other.
+    shown = InteractiveShell.instance().display_formatter.format(cell.value[["image_path"]])[0]
+    assert shown["text/html"].count("<tr") == 1 + 42
+
+
 # PRINT
 
 
 def test_print_shows_paths_and_images(run: Run, table: None, tmp_path: Path) -> None:
-    cell = run("%%thanosql\nPRINT IMAGE\nAS\nSELECT * FROM t ORDER BY n")
+    cell = run("%%thanosql\nPRINT IMAGE\nAS\nSELECT image_path FROM t ORDER BY n")
     assert cell.error is None
     assert cell.value is None
     assert cell.lines[:3] == [str(tmp_path / each) for each in ("red.jpg", "blue.png", "no.jpg")]
     assert cell.lines[3].startswith("  cannot be shown: image 'no.jpg' does not exist")
-    assert [each.metadata["image/jpeg"] for each in cell.shown] == [{"width": 240}] * 2
+    assert [each.metadata["image/jpeg"] for each in cell.shown] == [
+        {"width": 240, "alt": "red.jpg"},
+        {"width": 240, "alt": "blue.png"},
+    ]
     sizes = []
     for each in cell.shown:
         with Image.open(io.BytesIO(base64.b64decode(each.data["image/jpeg"]))) as image:
@@ -334,12 +362,43 @@ def test_print_shows_blobs(run: Run) -> None:
 
 def test_print_stops_at_its_limit_and_says_so(run: Run, table: None) -> None:
     run("%config ThanosqlMagics.image_limit = 1")
-    cell = run("%%thanosql\nPRINT IMAGE AS SELECT * FROM t")
+    cell = run("%%thanosql\nPRINT IMAGE AS SELECT image_path FROM t")
     assert len(cell.shown) == 1
     assert cell.lines[-1].startswith("… and 2 more; OPTIONS (limit=…)")
-    cell = run("%%thanosql\nPRINT IMAGE OPTIONS (limit=2) AS SELECT * FROM t")
+    cell = run("%%thanosql\nPRINT IMAGE OPTIONS (limit=2) AS SELECT image_path FROM t")
     assert len(cell.shown) == 2
     assert "more" not in cell.stdout
+    cell = run("%%thanosql\nPRINT IMAGE AS SELECT * FROM t")
+    assert cell.shown[0].data["text/html"].count("<figure") == 1
+    assert cell.lines[-1].startswith("… and 2 more; OPTIONS (limit=…)")
+
+
+def test_print_of_several_columns_is_a_grid(run: Run, table: None, tmp_path: Path) -> None:
+    cell = run(
+        "%%thanosql\nPRINT IMAGE AS SELECT image_path, 1.0 / n AS similarity,"
+        " '<b> & “' || n AS caption FROM t ORDER BY n"
+    )
+    assert cell.error is None
+    assert cell.value is None
+    (grid,) = cell.shown
+    page = grid.data["text/html"]
+    assert page.count("<figure") == 3
+    assert re.findall(r'<img src="data:image/jpeg;base64,[^"]+" width="240"', page)
+    assert re.findall(r' alt="([^"]*)"', page) == ["&lt;b&gt; &amp; “1", "&lt;b&gt; &amp; “2"]
+    assert re.findall(r"<b>(\d\.\d+)</b>", page) == ["1.000", "0.500", "0.333"]
+    assert re.findall(r"<bdi>([^<]*\.(?:jpg|png))</bdi>", page) == ["red.jpg", "blue.png", "no.jpg"]
+    assert "cannot be shown" in page
+    assert str(tmp_path) not in page.replace("(looked for at", "").replace(
+        f"&#39;{tmp_path}/no.jpg&#39;", ""
+    )
+    lines = grid.data["text/plain"].splitlines()
+    assert lines[:2] == [f"1.000  {tmp_path / 'red.jpg'}", f"0.500  {tmp_path / 'blue.png'}"]
+    assert lines[2].startswith(f"0.333  {tmp_path / 'no.jpg'}  cannot be shown: image 'no.jpg'")
+
+
+def test_a_grid_of_no_rows_says_so(run: Run, table: None) -> None:
+    cell = run("%%thanosql\nPRINT IMAGE AS SELECT * FROM t WHERE 0")
+    assert cell.shown[0].data["text/plain"] == "no pictures"
 
 
 def test_print_without_the_column_names_the_others(run: Run, table: None) -> None:
@@ -367,6 +426,7 @@ def test_in_a_real_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "%load_ext thanosql\n%thanosql API_TOKEN=abc",
         "%%thanosql\nCREATE TABLE t AS SELECT 'red.jpg' AS image_path, NULL AS x",
         "%%thanosql\nSELECT * FROM t",
+        "%%thanosql\nPRINT IMAGE AS SELECT image_path FROM t",
         "%%thanosql\nPRINT IMAGE AS SELECT * FROM t",
         "%%thanosql\nSELECT * FROM nowhere",
     ]
@@ -379,12 +439,13 @@ def test_in_a_real_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         resources={"metadata": {"path": str(tmp_path)}},
     )
     client.execute()
-    token, create, select, show, wrong = [cell["outputs"] for cell in notebook["cells"]]
+    token, create, select, show, grid, wrong = [cell["outputs"] for cell in notebook["cells"]]
     assert "needs no API token" in token[0]["text"]
     assert create[0]["text"] == "Success\n"
     assert "<td>red.jpg</td>" in select[0]["data"]["text/html"]
     assert "None" in select[0]["data"]["text/html"]
     assert show[0]["text"] == f"{tmp_path / 'red.jpg'}\n"
-    assert show[1]["metadata"] == {"image/jpeg": {"width": 240}}
+    assert show[1]["metadata"] == {"image/jpeg": {"width": 240, "alt": "red.jpg"}}
+    assert 'alt="red.jpg"' in grid[0]["data"]["text/html"]
     assert wrong[0]["ename"] == "OperationalError"
     assert wrong[0]["traceback"] == ["OperationalError: no such table: nowhere"]

@@ -32,6 +32,7 @@ ENGLISH = {
     Kind.CHOICE: "one of {}",
     Kind.VALUE: "value, or a list",
     "minimum": "whole number, {} or more",
+    "least": "number, {} or more",
 }
 KOREAN = {
     "older": "이전 이름",
@@ -42,6 +43,7 @@ KOREAN = {
     Kind.CHOICE: "{} 중 하나",
     Kind.VALUE: "값 또는 목록",
     "minimum": "{} 이상의 정수",
+    "least": "{} 이상의 숫자",
     # What holds without an option: OptionSpec.unset.
     "storybook: 2000; unsplash_data: all": "storybook: 2000, unsplash_data: 전부",
     "the model's name": "모델의 이름",
@@ -53,8 +55,26 @@ KOREAN = {
     ),
     "all; in the later form 1000": "전부. 이후의 형식에서는 1000",
     "all; in a notebook 100": "전부. 노트북에서는 100",
+    "the model of the table's vectors, or the only one": (
+        "테이블의 벡터를 만든 모델, 또는 하나뿐인 모델"
+    ),
+    "the vectors of the model that the rows have": "행에 있는 그 모델의 벡터",
+    "`'image_path'`, or `'image'`": "`'image_path'` 또는 `'image'`",
+    "until nothing improves": "더 나아지지 않을 때까지",
+    "not needed": "필요 없음",
+    "the model's own": "모델이 정함",
+    "the classifier's, or those of `label_col`": "분류 모델의 라벨, 또는 `label_col`의 값",
+    "`['{}']`": "`['{}']`",
+    "the query's rows": "쿼리의 행",
+    "`[1, 5, 10]`": "`[1, 5, 10]`",
     "all": "전부",
     "none": "없음",
+    "`'image'`; with `video_col` `'video'`": "`'image'`. `video_col`을 지정하면 `'video'`",
+    "all that can be read": "읽을 수 있는 것 모두",
+    "must be given": "반드시 지정",
+    "none: no frames are taken": "없음: 프레임을 뽑지 않음",
+    "none: frames are BLOBs": "없음: 프레임은 BLOB",
+    "the film's own": "영상 그대로",
 }
 
 
@@ -99,8 +119,9 @@ def _names(option: OptionSpec[Any], words: Mapping[Any, str]) -> str:
 
 
 def _type(option: OptionSpec[Any], words: Mapping[Any, str]) -> str:
-    if option.kind is Kind.INTEGER and option.minimum is not None:
-        return words["minimum"].format(option.minimum)
+    if option.minimum is not None:
+        kind = "minimum" if option.kind is Kind.INTEGER else "least"
+        return words[kind].format(option.minimum)
     choices = ", ".join(f"`{choice!r}`" for choice in option.choices)
     return words[option.kind].format(choices) if len(option.choices) != 1 else choices
 

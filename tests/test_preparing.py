@@ -49,7 +49,7 @@ def photograph(width: int, height: int) -> bytes:
 
 
 def opened(content: bytes, least_side_px: int | None = None) -> Image.Image:
-    return open_image(content, locate=Path, fetch=None, least_side_px=least_side_px)
+    return open_image(content, locate=Path, least_side_px=least_side_px)
 
 
 def folder_with(path: Path, settings: object, name: str = "preprocessor_config.json") -> Path:

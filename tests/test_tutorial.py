@@ -141,11 +141,13 @@ def test_in_ipython(
     assert search[1].shape == (ROWS, 7)
     assert list(top[1].columns) == ["image_path", f"{VECTOR}_similarity1"]
     best = [str(tmp_path / path) for path in top[1]["image_path"]]
-    assert pictures[0][0].split() == ["Searching...", *best]
     for picture in pictures:
-        assert picture[0].startswith("Searching...\n")
-        assert _displayed_widths(picture) == [240] * 5
-        assert picture[1] is None
+        text, value, (grid,) = picture
+        assert text == "Searching...\n"
+        assert grid.data["text/html"].count('width="240"') == 5
+        assert value is None
+    lines = pictures[0][2][0].data["text/plain"].splitlines()
+    assert [line.split()[-1] for line in lines] == best
 
 
 def _displayed_widths(shown: tuple[str, object, list]) -> list[int | None]:

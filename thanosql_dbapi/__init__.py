@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3 as _sqlite3
 import sys as _sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from sqlite3 import (
     PARSE_COLNAMES,
     PARSE_DECLTYPES,
@@ -89,6 +89,7 @@ def connect(
     offline: bool | None = None,
     network: bool | None = None,
     allowed_hosts: Iterable[str] | None = None,
+    storage_options: Mapping[str, Mapping[str, Any]] | None = None,
     cache_bytes: int | None = None,
     max_image_pixels: int | None = None,
     confine_attach: bool | None = None,
@@ -102,7 +103,8 @@ def connect(
         *sqlite3_arguments: Further positional arguments of ``sqlite3.connect``.
         workspace: Folder where relative paths start and where data sets and models are kept.
             Default: ``THANOSQL_WORKSPACE``, else the database file's folder, else the current one.
-        allowed_directories: Further folders that statements may read files from.
+        allowed_directories: Further folders that statements may read files from; and buckets,
+            ``"s3://album"`` or ``"gs://album/2024"``, that they may read with your credentials.
         catalog: Path or URL of a JSON catalog of data sets and models, laid over the built-in
             one. Default: ``THANOSQL_CATALOG``.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``. Default: ``THANOSQL_DEVICE``,
@@ -110,10 +112,13 @@ def connect(
         progress: None shows bars in a terminal or notebook; True, False, or a callable
             ``(done, total, what)``.
         offline: Never use the network. Default: ``THANOSQL_OFFLINE``, else False.
-        network: Let rows and queries name images by http(s) URL, on hosts with public addresses.
-            Default: False.
+        network: Let rows and statements name images and tables by http(s) URL, on hosts with
+            public addresses, and in buckets. Default: False.
         allowed_hosts: Further hosts that they may name, whatever their addresses: ``"nas.local"``,
             ``"10.0.0.5"``, ``"localhost:8000"``.
+        storage_options: How buckets are reached: ``{"s3": {"endpoint_url": …, "region": …,
+            "profile": …, "key": …, "secret": …, "token": …}, "gs": {"endpoint_url": …, "project":
+            …, "token": …}}``. Default: as their own variables say, ``AWS_…`` and ``GOOGLE_…``.
         cache_bytes: Most bytes of memory for the vectors of one column, which a search keeps
             rounded to one byte a number; with more, every row of the table is read. Default:
             4 GiB; 0 keeps none.

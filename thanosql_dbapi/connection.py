@@ -338,9 +338,16 @@ class Connection(sqlite3.Connection):
             assert connection is not None
             return connection._context().embed_in_sql(kind, model, value, fingerprint)
 
+        def predict(spec: str, vector: Any, wants_score: bool) -> Any:
+            from .statements.labelling import label_in_sql
+
+            connection = reference()
+            assert connection is not None
+            return label_in_sql(connection._context(), spec, vector, wants_score=wants_score)
+
         def failed(error: BaseException) -> None:
             if connection := reference():
                 connection._state.function_error = error
 
-        functions.register(self, embed, failed)
+        functions.register(self, embed, predict, failed)
         self._state.own_functions.clear()  # those are ours

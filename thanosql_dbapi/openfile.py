@@ -15,7 +15,9 @@ import errno
 import io
 import os
 import stat
+import tempfile
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -52,6 +54,7 @@ class OpenFile:
 
     Attributes:
         path: The path, absolute.
+        shown: How messages name it.
         status: What the operating system says of the open file.
 
     Raises:
@@ -62,10 +65,33 @@ class OpenFile:
     _descriptor = -1
 
     def __init__(self, path: Path) -> None:
-        self.path = path.absolute()
-        self._descriptor = _open(self.path)
+        self._take(_open(path.absolute()), path.absolute(), str(path.absolute()))
+
+    def _take(self, descriptor: int, path: Path, shown: str) -> None:
+        self._descriptor = descriptor
+        self.path, self.shown = path, shown
         self._lock = threading.Lock()
-        self.status = os.fstat(self._descriptor)
+        self.status = os.fstat(descriptor)
+
+    @classmethod
+    def temporary(cls, blocks: Iterable[bytes], name: str, shown: str) -> Self:
+        """Return a file without a name that holds what comes from elsewhere; closed, it is gone.
+
+        Args:
+            blocks: Its content.
+            name: The name that it has elsewhere, for its suffix.
+            shown: How messages name it.
+
+        Raises:
+            OSError: The disk is full.
+        """
+        with tempfile.TemporaryFile(prefix="thanosql-") as file:
+            for block in blocks:
+                file.write(block)
+            file.flush()
+            opened = cls.__new__(cls)
+            opened._take(os.dup(file.fileno()), Path(name), shown)
+        return opened
 
     def __repr__(self) -> str:
         return f"<OpenFile {str(self.path)!r}{'' if self._descriptor >= 0 else ', closed'}>"

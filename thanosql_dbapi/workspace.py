@@ -16,6 +16,7 @@ from unicodedata import normalize
 
 from .errors import WorkspaceError, clip
 from .openfile import OpenFile
+from .places import STORES, Place, parse, scheme_of
 
 StrPath = Union[str, "os.PathLike[str]"]
 
@@ -28,11 +29,13 @@ class Workspace:
 
     Args:
         root: The workspace; relative paths start here.
-        allowed_directories: Further folders whose files statements may read.
+        allowed_directories: Further folders whose files statements may read; and buckets, with
+            or without a prefix, that they may read with the credentials of the environment.
 
     Attributes:
         root: The workspace, absolute, symbolic links resolved.
         allowed_directories: The further folders, likewise.
+        allowed_buckets: The buckets, as they were given.
         linked: Where the folders of models and data sets are, if the user has made links of them.
 
     Example:
@@ -44,8 +47,10 @@ class Workspace:
         self.root = absolute(Path(), os.fspath(root))
         if isinstance(allowed_directories, (str, os.PathLike)):
             allowed_directories = [allowed_directories]
+        given = [os.fspath(folder) for folder in allowed_directories]
+        self.allowed_buckets = tuple(each for each in given if scheme_of(each) in STORES)
         self.allowed_directories = tuple(
-            absolute(self.root, os.fspath(folder)) for folder in allowed_directories
+            absolute(self.root, each) for each in given if each not in self.allowed_buckets
         )
         # A link that comes later may be somebody else's.
         own = (absolute(self.root, name) for name in (MODELS, DATASETS))
@@ -95,6 +100,20 @@ class Workspace:
     def owns(self, full: Path) -> bool:
         """Return whether files may be written at a resolved path."""
         return any(full.is_relative_to(each) for each in (self.root, *self.allowed_directories))
+
+    def spelled(self, full: Path) -> str:
+        """Return a resolved path as rows have it: with ``/``, relative inside the workspace."""
+        return (full.relative_to(self.root) if full.is_relative_to(self.root) else full).as_posix()
+
+    def is_own(self, place: Place) -> bool:
+        """Return whether an object lies in one of the allowed buckets, under its prefix."""
+        for each in map(parse, self.allowed_buckets):
+            prefix = each.path.rstrip("/")
+            if (place.scheme, place.bucket) == (each.scheme, each.bucket) and (
+                not prefix or place.path == prefix or place.path.startswith(f"{prefix}/")
+            ):
+                return True
+        return False
 
     def open(self, path: StrPath) -> OpenFile:
         """Open the file that a statement means, once; what is read is what was checked.

@@ -9,52 +9,39 @@ from __future__ import annotations
 
 import argparse
 import random
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import command_line
 import crashing
 import shim
 
 
 def main() -> int:
     """Run the crash points that the time allows, and return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60, help="of tries alone")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="scenarios whose names contain this")
-    options = parser.parse_args()
+    options = command_line.crash_options(__doc__).parse_args()
     if not shim.reexecute():
         print("skipped: needs Linux and a C compiler")
         return 0
-    folder = Path(tempfile.mkdtemp(prefix="crash_points"))
     try:
-        return _run(folder, options)
+        return command_line.in_new_folder(_run, options)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
         shim.remove()
 
 
 def _run(folder: Path, options: argparse.Namespace) -> int:
-    crashing.make_template(folder / "template")
-    crashing.warm()
     benches, points = {}, []
-    for number, scenario in enumerate(crashing.SCENARIOS):
-        if options.only not in scenario.name:
-            continue
-        bench = crashing.Bench(scenario, folder / str(number), folder / "template" / "workspace")
-        place = bench.copy()
-
-        _, calls = crashing.child(partial(_crash, 0, shim.COUNT, place, scenario.script))
-        benches[scenario.name] = (bench, calls)
-        points += [(scenario.name, call, shim.KILL) for call in range(1, calls + 1)]
-        points += [(scenario.name, call, shim.TORN) for call in range(1, calls + 1)]
+    for bench in crashing.benches(folder, options.only):
+        name, script = bench.scenario.name, bench.scenario.script
+        _, calls = crashing.child(partial(_crash, 0, shim.COUNT, bench.copy(), script))
+        benches[name] = (bench, calls)
+        points += [(name, call, shim.KILL) for call in range(1, calls + 1)]
+        points += [(name, call, shim.TORN) for call in range(1, calls + 1)]
     random.Random(options.seed).shuffle(points)
     tried: dict[str, int] = dict.fromkeys(benches, 0)
     faults = 0

@@ -106,7 +106,8 @@ ONCE_SAYS = ("in this database", "exists", "no model")
 
 def make_template(folder: Path) -> None:
     """Make the files, in a process of its own."""
-    code = f"import sys; sys.path.insert(0, {str(HERE.parent)!r}); import crashing, pathlib;"
+    folders = [str(HERE.parent), str(HERE.parents[1])]  # the second has what conftest imports
+    code = f"import sys; sys.path[:0] = {folders!r}; import crashing, pathlib;"
     code += f"crashing.write_template(pathlib.Path({str(folder)!r}))"
     environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, env=environment)
@@ -407,3 +408,15 @@ class Bench:
     def _grows(self, again: State) -> bool:
         """Return whether appending once more is what makes the difference."""
         return "append" in self.scenario.name and len(again.tables["photos"][1]) == 16
+
+
+def benches(folder: Path, only: str) -> list[Bench]:
+    """Make the scenarios whose names contain a text ready, in a folder, and warm the process."""
+    make_template(folder / "template")
+    warm()
+    template = folder / "template" / "workspace"
+    return [
+        Bench(scenario, folder / str(number), template)
+        for number, scenario in enumerate(SCENARIOS)
+        if only in scenario.name
+    ]

@@ -15,10 +15,8 @@ import errno
 import os
 import random
 import resource
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -28,6 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import command_line
 import crashing
 import shim
 
@@ -36,38 +35,27 @@ ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES, errno.EDQUOT)
 
 def main() -> int:
     """Make the faults that the time allows, and return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60, help="of tries alone")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="scenarios whose names contain this")
+    parser = command_line.crash_options(__doc__)
     parser.add_argument("--kind", default="", help="kinds of faults whose names contain this")
     parser.add_argument("--messages", action="store_true", help="print what the statements raise")
     options = parser.parse_args()
     if not shim.reexecute():
         print("skipped: needs Linux and a C compiler")
         return 0
-    folder = Path(tempfile.mkdtemp(prefix="faults"))
     try:
-        return _run(folder, options)
+        return command_line.in_new_folder(_run, options)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
         shim.remove()
 
 
 def _run(folder: Path, options: argparse.Namespace) -> int:
-    crashing.make_template(folder / "template")
-    crashing.warm()
     chance = random.Random(options.seed)
     benches = []
-    for number, scenario in enumerate(crashing.SCENARIOS):
-        if options.only in scenario.name:
-            template = folder / "template" / "workspace"
-            bench = crashing.Bench(scenario, folder / str(number), template)
-            place = bench.copy()
-            _, calls = crashing.child(partial(_counted, place, scenario.script))
-            place = bench.copy()
-            _, lines = crashing.child(partial(_interrupted, 0, place, scenario.script))
-            benches.append((bench, calls, lines))
+    for bench in crashing.benches(folder, options.only):
+        script = bench.scenario.script
+        _, calls = crashing.child(partial(_counted, bench.copy(), script))
+        _, lines = crashing.child(partial(_interrupted, 0, bench.copy(), script))
+        benches.append((bench, calls, lines))
     kinds = [each for each in (*KINDS,) if options.kind in each]
     tried, happened, faults = Counter[str](), Counter[str](), 0
     ends = time.monotonic() + options.seconds

@@ -10,13 +10,11 @@ what sqlite3 itself raises for it. Ends with 1 and the seed of each statement th
 
 from __future__ import annotations
 
-import argparse
 import collections
 import random
 import shutil
 import sqlite3
 import sys
-import tempfile
 import time
 import warnings
 from contextlib import closing
@@ -27,6 +25,10 @@ from PIL import Image
 
 import thanosql_dbapi
 from thanosql_dbapi.language import parse
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import command_line
 
 LONGEST_S = 60.0
 SOUND = (
@@ -194,33 +196,11 @@ class Harness:
 
 
 def run(seconds: float, seed: int, folder: Path, model: Path) -> Harness:
-    """Try statements until the time is over; the seeds count on from ``seed``."""
+    """Try until the time is over; the seeds count on from ``seed``."""
     harness = Harness(folder, model)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        harness.once(seed)
-        seed += 1
-    harness.connection.close()
+    command_line.try_seeds(harness, seconds, seed)
     return harness
 
 
-def main() -> int:
-    """Run from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--model", type=Path, help="a CLIP folder; default: storybook_clip")
-    options = parser.parse_args()
-    model = options.model or Path(thanosql_dbapi.__file__).parent / "storybook" / "model"
-    with tempfile.TemporaryDirectory() as folder:
-        harness = run(options.seconds, options.seed, Path(folder), model)
-    print("statements:", harness.statements)
-    print("outcomes:", dict(harness.outcomes))
-    for each in harness.wrong[:50]:
-        print("wrong:", each)
-    print(f"{len(harness.wrong)} wrong")
-    return 1 if harness.wrong else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command_line.run_trial(run, __doc__, "statements"))

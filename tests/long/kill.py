@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import argparse
 import random
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 from functools import partial
@@ -20,35 +18,23 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import command_line
 import crashing
 
 
 def main() -> int:
     """Kill for as long as the time allows, and return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60, help="of tries alone")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="scenarios whose names contain this")
-    options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="kill"))
-    try:
-        return _run(folder, options)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    options = command_line.crash_options(__doc__).parse_args()
+    return command_line.in_new_folder(_run, options)
 
 
 def _run(folder: Path, options: argparse.Namespace) -> int:
-    crashing.make_template(folder / "template")
-    crashing.warm()
     chance = random.Random(options.seed)
     benches = []
-    for number, scenario in enumerate(crashing.SCENARIOS):
-        if options.only in scenario.name:
-            template = folder / "template" / "workspace"
-            bench = crashing.Bench(scenario, folder / str(number), template)
-            place, begun = bench.copy(), time.monotonic()
-            crashing.child(partial(crashing.run, place, scenario.script))
-            benches.append((bench, time.monotonic() - begun))
+    for bench in crashing.benches(folder, options.only):
+        place, begun = bench.copy(), time.monotonic()
+        crashing.child(partial(crashing.run, place, bench.scenario.script))
+        benches.append((bench, time.monotonic() - begun))
     kills = beside = faults = 0
     ends = time.monotonic() + options.seconds
     while time.monotonic() < ends:

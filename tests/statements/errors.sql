@@ -1,12 +1,12 @@
 -- A statement, then the error: line:column, message; hint. "\n" in a statement is a new line.
 SEARCH IMGE text='a' USING m AS SELECT 1
---^ 1:8 SEARCH: expected IMAGE or TEXT, found 'IMGE'; did you mean IMAGE?
+--^ 1:8 SEARCH: expected IMAGE, TEXT or VIDEO, found 'IMGE'; did you mean IMAGE?
 SEARCH
---^ 1:7 SEARCH: expected IMAGE or TEXT, found end of statement
+--^ 1:7 SEARCH: expected IMAGE, TEXT or VIDEO, found end of statement
 SEARCH text='a' USING m AS SELECT 1
 --^ 1:8 SEARCH: expected IMAGE or TEXT before text=; write SEARCH IMAGE text=…
 SEARCH USING m OPTIONS (search_by='text') AS SELECT 1
---^ 1:8 SEARCH: expected IMAGE or TEXT, found 'USING'
+--^ 1:8 SEARCH: expected IMAGE, TEXT or VIDEO, found 'USING'
 SEARCH IMAGE 'a black cat' USING m AS SELECT 1
 --^ 1:14 SEARCH IMAGE: expected text=…, image=… or USING and a model, found "'a black cat'"
 SEARCH IMAGE txt='a' USING m AS SELECT 1
@@ -66,7 +66,7 @@ SEARCH IMAGE text='a' USING m AS (SELECT 1) WHERE b > 0
 SEARCH IMAGE text='a' USING m OPTIONS top_k=5 AS SELECT 1
 --^ 1:39 SEARCH IMAGE: expected '(' after OPTIONS, found 'top_k'
 SEARCH IMAGE text='a' USING m\nOPTIONS (\n    serch_by='x'\n) AS SELECT 1
---^ 3:5 SEARCH IMAGE: unknown option 'serch_by'; did you mean 'search_by'? SEARCH IMAGE takes emb_col, result_col, top_k, threshold, search_by, search_input
+--^ 3:5 SEARCH IMAGE: unknown option 'serch_by'; did you mean 'search_by'? SEARCH IMAGE takes emb_col, result_col, top_k, threshold, combine, score, diversify, search_by, search_input
 SEARCH IMAGE text='a' USING m OPTIONS (result_col='x', column_name='y') AS SELECT 1
 --^ 1:56 SEARCH IMAGE: option 'result_col' is given twice; column_name is an older spelling of result_col
 SEARCH IMAGE text='a' USING m OPTIONS (top_k 5) AS SELECT 1
@@ -92,7 +92,7 @@ CONVERT USING m OPTIONS (batch_size=1e999) AS SELECT 1
 CONVERT USING m OPTIONS (batch_size=12abc) AS SELECT 1
 --^ 1:39 CONVERT: expected ',' or ')' after the value of batch_size, found 'abc'
 CONVERT USING m OPTIONS (batch=1) AS SELECT 1
---^ 1:26 CONVERT: unknown option 'batch'; did you mean 'batch_size'? CONVERT takes image_col, text_col, convert_type, table_name, result_col, batch_size, if_exists, overwrite, on_error, base_dir, verify
+--^ 1:26 CONVERT: unknown option 'batch'; did you mean 'batch_size'? CONVERT takes image_col, text_col, convert_type, table_name, result_col, batch_size, if_exists, overwrite, on_error, base_dir, verify, video_col, interval
 CONVERT t USING m AS SELECT 1
 --^ 1:9 CONVERT: expected USING and a model, found 't'
 CONVERT USING m AS DELETE FROM t
@@ -130,7 +130,7 @@ SELECT * FROM (GET THANOSQL MODEL m)
 EXPLAIN COPY t FROM 'x'
 --^ 1:9 COPY is a whole statement; it cannot be part of another one; run it first, by itself
 SELECT * FROM (SEARCH IMGE text='a' USING m AS SELECT 1)
---^ 1:23 SEARCH: expected IMAGE or TEXT, found 'IMGE'; did you mean IMAGE?
+--^ 1:23 SEARCH: expected IMAGE, TEXT or VIDEO, found 'IMGE'; did you mean IMAGE?
 SELECT * FROM (SEARCH IMAGE text='a' USING m AS SELECT 1
 --^ 1:15 this '(' is never closed
 SELECT 1) FROM (SEARCH IMAGE text='a' USING m AS SELECT 1)
@@ -155,7 +155,11 @@ UPLOAD MODEL m
 --^ 1:15 UPLOAD MODEL: expected FROM and a path in quotes, found end of statement
 BUILD MODEL m AS SELECT 1
 --^ 1:15 BUILD MODEL: expected USING and a model, found 'AS'
-PREDICT USING m OPTIONS (a=1, A=2) AS SELECT 1
---^ 1:31 PREDICT: option 'a' is given twice
+PREDICT USING m OPTIONS (top_k=1, TOP_K=2) AS SELECT 1
+--^ 1:35 PREDICT: option 'top_k' is given twice
+PREDICT USING m OPTIONS (result_col='a', column_name='b') AS SELECT 1
+--^ 1:42 PREDICT: option 'result_col' is given twice; column_name is an older spelling of result_col
+PREDICT USING m OPTIONS (labls=['a']) AS SELECT 1
+--^ 1:26 PREDICT: unknown option 'labls'; did you mean 'labels'? PREDICT takes image_col, emb_col, result_col, score_col, top_k, labels, label_col, label_table, templates, base_dir, batch_size
 FIT CLIP
 --^ 1:5 FIT: expected MODEL, found 'CLIP'

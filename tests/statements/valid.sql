@@ -48,8 +48,19 @@ Query CREATE VIEW IF NOT EXISTS v (a, b) AS SEARCH IMAGE text='a' USING m AS SEL
 Query CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO u SELECT * FROM (SEARCH IMAGE text='a' USING m AS SELECT 1); DELETE FROM x; END;
 Query EXPLAIN SEARCH IMAGE text='a' USING m AS SELECT 1
 Query EXPLAIN QUERY PLAN SELECT * FROM (SEARCH IMAGE text='a' USING m AS SELECT 1)
-Query PREDICT USING m OPTIONS (question='무엇?', ngram=[1, 2.5], x=NULL) AS SELECT 1
-Query EVALUATE USING m OPTIONS (label_col='label') AS SELECT 1
+Query SEARCH IMAGE text=['a cat', '-a dog', '0.5*night'] USING m OPTIONS (combine=True) AS SELECT 1
+Query SEARCH IMAGE text='a' USING m OPTIONS (score='probability', threshold=0.6) AS SELECT 1
+Query SEARCH IMAGE text='a' USING m OPTIONS (score='percentile', diversify=0.3, top_k=9) AS SELECT 1
+Query PREDICT USING my_classifier OPTIONS (image_col='image_path', result_col='predict_result') AS SELECT * FROM product_image_test
+Query PREDICT USING m OPTIONS (image_col='image', column_name='predicted') AS SELECT 1
+Query PREDICT USING m OPTIONS (score_col='p', top_k=3, emb_col='e', base_dir='d', batch_size=16) AS SELECT 1
+Query PREDICT USING m OPTIONS (labels=['고양이', "a dog"], templates=['a photo of a {}', ?]) AS SELECT 1
+Query PREDICT USING m OPTIONS (label_col='name', label_table='species') AS SELECT 1
+Query SELECT * FROM (PREDICT USING m AS SELECT * FROM diet) WHERE label = predict_result LIMIT 10
+Query EVALUATE USING my_classifier OPTIONS (image_col='image_path', label_col='label') AS SELECT * FROM product_image_test
+Query EVALUATE USING m OPTIONS (image_col='image_path', text_col='caption', k=[1, 5, 10]) AS SELECT 1
+Query EVALUATE USING m OPTIONS (label_col='label', labels=:l, by_label=True) AS (SELECT 1)
+Query EVALUATE USING m OPTIONS (interval=0.95, seed=7) AS SELECT 1
 Query LIST MODEL
 Query LIST TABLE;
 Query LIST THANOSQL MODEL
@@ -65,14 +76,20 @@ Print PRINT IMAGE AS SELECT * FROM (SEARCH IMAGE text='a' USING m AS SELECT 1) O
 UploadModel UPLOAD MODEL m OPTIONS (framework='pytorch', overwrite=True) FROM 'folder'
 DeleteModel DELETE MODEL clip;
 DeleteModel /* gone */ delete /* the */ model 'clip-en'
-BuildModel BUILD MODEL m USING CLIPEn OPTIONS (epochs=3, lr=1e-4) AS SELECT 1
+BuildModel BUILD MODEL m USING CLIPEn OPTIONS (epochs=3, learning_rate=1e-4) AS SELECT 1
+BuildModel BUILD MODEL my_classifier USING ConvNeXt_Tiny OPTIONS (image_col='image_path', label_col='div_l', max_epochs=1, overwrite=True) AS SELECT * FROM product_image_train
+BuildModel BUILD MODEL m USING EfficientNetV2S OPTIONS (image_col='image', label_col='label', batch_size=16, input_size=[224, 224], color='RGB') AS SELECT 1
+BuildModel BUILD MODEL m USING clip OPTIONS (base_model='clip', emb_col='e', seed=3) AS SELECT 1
 FitModel FIT MODEL m USING base AS SELECT 1
+FitModel FIT MODEL new USING old OPTIONS (image_col='image_path', label_col='label', max_epochs=1) AS SELECT 1
 Unsupported SEARCH AUDIO text='a' USING m AS SELECT 1
 Unsupported SEARCH KEYWORD USING m OPTIONS (lang='ko', ngram_range=[1, 2]) AS SELECT 1
 Unsupported SEARCH IMAGE USING m OPTIONS (search_by='audio', search_input='a') AS SELECT 1
-Unsupported SELECT * FROM (SEARCH VIDEO USING m OPTIONS (a=1) AS SELECT 1)
-Unsupported FUNCTION preprocess.video_to_df OPTIONS (method='split') FROM 'v.mp4'
+Query SELECT * FROM (SEARCH VIDEO text='a' USING m AS SELECT 1)
+Query SEARCH VIDEO USING m OPTIONS (search_by='text', search_input='a') AS SELECT 1
+Query FUNCTION preprocess.video_to_df OPTIONS (method='split') FROM 'v.mp4'
+Query SELECT * FROM (FUNCTION preprocess.video_to_df OPTIONS (interval=:i) AS SELECT 1) AS f
 Unsupported TRANSFORM USING m AS SELECT 1
 Unsupported GENERATE USING gpt OPTIONS (task='x') AS SELECT 1
-Unsupported CREATE TABLE t USING m OPTIONS (path_type='folder') FROM 'd'
-Unsupported CREATE TEMP TABLE IF NOT EXISTS main.t USING m FROM 'd'
+CreateUsing CREATE TABLE t USING m OPTIONS (path_type='folder') FROM 'd'
+CreateUsing CREATE TEMP TABLE IF NOT EXISTS temp.t USING m FROM 'd'

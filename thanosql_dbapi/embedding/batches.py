@@ -26,8 +26,9 @@ from ..errors import (
     WorkspaceError,
     clip,
 )
-from ..models.protocol import AnyEncoder, Pixels, Vectors
+from ..models.protocol import AnyEncoder, Vectors
 from ..models.tokens import text_problem
+from .decoders import Decoders, Read
 from .known import KNOWS_NOTHING, Known
 
 if TYPE_CHECKING:
@@ -88,18 +89,9 @@ class Batch(Generic[K]):
 
 
 @dataclass
-class _Read:
-    """What reading a source gave: pixels, unless all of its rows can do without."""
-
-    content: bytes | None = None
-    vector: bytes | None = None
-    pixels: Pixels | None = None
-
-
-@dataclass
 class _Pending(Generic[K]):
     rows: list[tuple[K, object]]
-    jobs: dict[int, Future[_Read]]  # position of the first row with a source → its reading
+    jobs: dict[int, Future[Read]]  # position of the first row with a source → its reading
     same: dict[int, int]  # position of a row → position of the first row with its source
 
 
@@ -108,6 +100,8 @@ def embed_rows(
     rows: Iterable[tuple[K, object]],
     *,
     read: Callable[[Any], Image],
+    fetch: Callable[[Any], Any] | None = None,
+    is_far: Callable[[Any], bool] = lambda source: False,
     batch_size: int | None = None,
     workers: int | None = None,
     known: Known = KNOWS_NOTHING,
@@ -121,6 +115,9 @@ def embed_rows(
         encoder: Turns images into vectors.
         rows: Pairs of a key and an image's source; None is no image.
         read: Gives the RGB image of a source; runs in several threads at once.
+        fetch: Gives what ``known`` and ``read`` take for a source, e.g. what a URL gives; runs in
+            several threads at once. None is the source itself.
+        is_far: Whether fetching a source waits for a network, so that many are fetched at a time.
         batch_size: Rows a batch, 1 or more; None picks for the device.
         workers: Decoding threads; None is one a core, 16 at most.
         known: What is known of sources by their content; what it knows is not decoded.
@@ -132,32 +129,18 @@ def embed_rows(
         ProgrammingError: ``batch_size`` is not a whole number, 1 or more.
         ModelError: The model is damaged.
     """
-    size = _checked_size(batch_size, encoder.default_batch_size())
-    return _embed_rows(encoder, iter(rows), read, size, workers or _cores(), known)
+    size = checked_size(batch_size, encoder.default_batch_size())
+    decoders: Decoders[K] = Decoders(encoder, read, fetch, is_far, workers or _cores(), known)
+    return _embed_rows(encoder, iter(rows), size, decoders, known)
 
 
 def _embed_rows(
     encoder: AnyEncoder,
     rows: Iterable[tuple[K, object]],
-    read: Callable[[Any], Image],
     size: int,
-    workers: int,
+    decoders: Decoders[K],
     known: Known,
 ) -> Generator[Batch[K], None, None]:
-    def look(source: object, keys: list[K]) -> _Read:
-        content = known.content(source)
-        if content is None:
-            return _Read(pixels=encoder.prepare(read(source)))
-        if all(known.has(key, content.key) for key in keys):
-            return _Read(content.key)
-        vector = known.vector(content.key)
-        if vector is not None and len(vector) == 4 * encoder.dimension:
-            return _Read(content.key, vector)
-        pixels = encoder.prepare(read(source))
-        # A file that was written meanwhile may have given other pixels.
-        return _Read(content.key if known.is_still(source, content) else None, pixels=pixels)
-
-    decoders = ThreadPoolExecutor(workers, thread_name_prefix="thanosql-decode")
     model = ThreadPoolExecutor(1, thread_name_prefix="thanosql-model")
     ahead: deque[Future[Batch[K]]] = deque()
     try:
@@ -166,14 +149,14 @@ def _embed_rows(
         parts = _parts(rows, size)
         while True:
             while len(ahead) <= READ_AHEAD and (part := next(parts, None)):
-                ahead.append(model.submit(_finish, encoder, _submit(decoders, look, part), known))
+                ahead.append(model.submit(_finish, encoder, _submit(decoders, part), known))
             if not ahead:
                 return
             yield ahead.popleft().result()
     finally:
         for batch in ahead:
             batch.cancel()
-        decoders.shutdown(wait=True, cancel_futures=True)
+        decoders.close()
         model.shutdown(wait=True)
 
 
@@ -193,11 +176,7 @@ def _parts(
         yield part
 
 
-def _submit(
-    pool: ThreadPoolExecutor,
-    look: Callable[[object, list[K]], _Read],
-    rows: list[tuple[K, object]],
-) -> _Pending[K]:
+def _submit(decoders: Decoders[K], rows: list[tuple[K, object]]) -> _Pending[K]:
     """Start the reading of a batch, of each source once."""
     same: dict[int, int] = {}
     first: dict[object, int] = {}
@@ -208,24 +187,24 @@ def _submit(
         is_plain = isinstance(source, (str, bytes))
         same[position] = first.setdefault(source, position) if is_plain else position
         keys.setdefault(same[position], []).append(key)
-    jobs = {at: pool.submit(look, rows[at][1], sharing) for at, sharing in keys.items()}
+    jobs = {at: decoders.submit(rows[at][1], sharing) for at, sharing in keys.items()}
     return _Pending(rows, jobs, same)
 
 
 def _finish(encoder: AnyEncoder, pending: _Pending[K], known: Known) -> Batch[K]:
     """Wait for the reading of a batch, and embed it."""
-    found: dict[int, _Read] = {}
+    found: dict[int, Read] = {}
     errors: dict[int, ReadError] = {}
     for position, job in pending.jobs.items():
         try:
             found[position] = job.result()
         except (MediaError, WorkspaceError) as exc:
-            _require_files(exc)
+            require_files(exc)
             errors[position] = exc
         except ModelError:
             raise
         except Exception as exc:  # whatever a row is, the others are embedded
-            _require_files(exc)
+            require_files(exc)
             shown = clip(pending.rows[position][1])
             why = "not enough memory" if isinstance(exc, MemoryError) else clip(str(exc), 200)
             error = MediaError(f"image {shown} cannot be read: {type(exc).__name__}: {why}")
@@ -256,7 +235,7 @@ def _finish(encoder: AnyEncoder, pending: _Pending[K], known: Known) -> Batch[K]
     return batch
 
 
-def _require_files(error: BaseException) -> None:
+def require_files(error: BaseException) -> None:
     """Raise OperationalError where an image cannot be opened because too many files are.
 
     That says nothing of the image: its vector must not become NULL for it.
@@ -271,7 +250,7 @@ def _require_files(error: BaseException) -> None:
         cause = cause.__cause__ or cause.__context__
 
 
-def _vectors(encoder: AnyEncoder, found: dict[int, _Read], batch: Batch[K]) -> dict[int, Any]:
+def _vectors(encoder: AnyEncoder, found: dict[int, Read], batch: Batch[K]) -> dict[int, Any]:
     """Return the vectors of what was read by position, and note which the model has made."""
     places = [position for position, each in found.items() if each.pixels is not None]
     pixels = [each.pixels for each in found.values() if each.pixels is not None]
@@ -311,7 +290,7 @@ def embed_texts_rows(
         ProgrammingError: ``batch_size`` is not a whole number, 1 or more.
         ModelError: The model is damaged.
     """
-    size = _checked_size(batch_size, max(TEXT_BATCH, encoder.default_batch_size()))
+    size = checked_size(batch_size, max(TEXT_BATCH, encoder.default_batch_size()))
     return _embed_texts_rows(encoder, iter(rows), size, known)
 
 
@@ -360,7 +339,12 @@ def _embed_texts_rows(
         yield batch
 
 
-def _checked_size(batch_size: object, default: int) -> int:
+def checked_size(batch_size: object, default: int) -> int:
+    """Return the rows a batch, the default where none are given.
+
+    Raises:
+        ProgrammingError: It is not a whole number, 1 or more.
+    """
     if batch_size is None:
         return default
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:

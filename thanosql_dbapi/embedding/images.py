@@ -1,4 +1,4 @@
-"""Images out of files, URLs and bytes that nobody vouches for, as RGB pictures.
+"""Images out of files and bytes that nobody vouches for, as RGB pictures.
 
 Finds and opens the file, and says what is wrong with it; ``decoding`` reads the picture, and
 ``formats`` knows the kinds of pictures. The size in the header is checked before a pixel is
@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from ..errors import MediaError, MediaWarning, SourceError, clip, warn_user
+from ..errors import MediaError, MediaWarning, clip, warn_user
 from ..openfile import OpenFile
 from ..settings import DEFAULT_IMAGE_PIXELS
 from .decoding import NeedsExtraError, Reading, TooLargeError, UnknownKindError, decode
@@ -24,9 +24,23 @@ from .formats import is_ours, kind_of
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Source = str | bytes | bytearray | memoryview
 Locate = Callable[[str], Path]
-Fetch = Callable[[str], bytes]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """An image that was read elsewhere.
+
+    Attributes:
+        name: How its row names it.
+        content: The bytes of the image file.
+    """
+
+    name: str
+    content: bytes
+
+
+Source = str | bytes | bytearray | memoryview | Fetched
 
 
 def _warn(text: str) -> None:
@@ -37,7 +51,6 @@ def open_image(
     source: Source,
     *,
     locate: Locate,
-    fetch: Fetch | None,
     least_side_px: int | None = None,
     max_pixels: int = DEFAULT_IMAGE_PIXELS,
     remark: Callable[[str], None] = _warn,
@@ -45,10 +58,9 @@ def open_image(
     """Return an image as an upright RGB picture in sRGB, decoded.
 
     Args:
-        source: A path, a ``file:`` or http(s) URL, or the bytes of an image file.
+        source: A path, a ``file:`` URL, the bytes of an image file, or what was fetched.
         locate: Gives the file that a path means, its links resolved, or raises
             (``Workspace.locate``).
-        fetch: Gives the bytes of an http(s) URL; None where the network is off.
         least_side_px: A JPEG is decoded at half its size, a quarter or an eighth, which takes half
             as long or less, where its short side keeps this length then; None is whole.
         max_pixels: Most pixels to decode; a JPEG of more is decoded at a half, quarter or eighth.
@@ -64,33 +76,56 @@ def open_image(
         content = bytes(source)
         name = f"image of {len(content)} bytes"
         return _decode(io.BytesIO(content), name, "", "", reading)
+    if isinstance(source, Fetched):
+        # Of a member of an archive, the archive's name stands behind its own.
+        suffix = PurePosixPath(source.name.partition("::")[0].partition("?")[0]).suffix
+        content = source.content
+        return _decode(io.BytesIO(content), f"image {clip(source.name)}", "", suffix, reading)
     if not isinstance(source, str):
         raise MediaError(f"an image is a path, a URL or bytes, got {clip(source)}")
-    scheme = source[:8].lower()
-    if scheme.startswith(("http://", "https://")):
-        content = _fetched(source, fetch)
-        return _decode(io.BytesIO(content), f"image {clip(source)}", "", "", reading)
-    path = _local_path(source) if scheme.startswith("file:") else source
+    path = _local_path(source) if source[:5].lower() == "file:" else source
     return _open_file(source, locate(path), reading)
 
 
 def _open_file(source: str, path: Path, reading: Reading) -> Image:
-    name = f"image {clip(source)}"
-    place = "" if str(path) == source else f" (looked for at {str(path)!r})"
+    name, place = f"image {clip(source)}", looked_at(source, path)
+    with open_medium(name, place, path) as opened, opened.reader() as file:
+        try:
+            return _decode(file, name, place, path.suffix, reading)
+        except OSError as exc:
+            raise MediaError(f"{name} cannot be read: {exc.strerror or exc}{place}") from exc
+
+
+def looked_at(source: str, path: Path) -> str:
+    """Return what messages add to the name of a file whose path is not the one that was given."""
+    return "" if str(path) == source else f" (looked for at {str(path)!r})"
+
+
+def open_medium(name: str, place: str, path: Path) -> OpenFile:
+    """Open the file of an image or video.
+
+    Args:
+        name: What it is called in messages, e.g. ``"image 'cat.jpg'"``.
+        place: As :func:`looked_at` gives it.
+        path: Its path, links resolved.
+
+    Raises:
+        MediaError: It does not exist, is no regular file, or cannot be opened.
+        WorkspaceError: A link stands on the path.
+    """
     try:
-        with OpenFile(path) as opened:
-            if opened.is_folder:
-                raise MediaError(f"{name} is a folder, expected a file{place}")
-            if not opened.is_file:
-                raise MediaError(f"{name} is not a regular file{place}")
-            with opened.reader() as file:
-                return _decode(file, name, place, path.suffix, reading)
+        opened = OpenFile(path)
     except IsADirectoryError as exc:
         raise MediaError(f"{name} is a folder, expected a file{place}") from exc
     except (FileNotFoundError, NotADirectoryError) as exc:
         raise MediaError(f"{name} does not exist{place}") from exc
     except OSError as exc:
         raise MediaError(f"{name} cannot be opened: {exc.strerror or exc}{place}") from exc
+    if opened.is_file:
+        return opened
+    kind = "is a folder, expected a file" if opened.is_folder else "is not a regular file"
+    opened.close()
+    raise MediaError(f"{name} {kind}{place}")
 
 
 def _local_path(url: str) -> str:
@@ -103,18 +138,6 @@ def _local_path(url: str) -> str:
             f"image {clip(url)} names the host {parts.netloc!r}; expected file:///path"
         )
     return url2pathname(parts.path) if parts.path.startswith("/") else unquote(parts.path)
-
-
-def _fetched(url: str, fetch: Fetch | None) -> bytes:
-    if fetch is None:
-        raise MediaError(
-            f"image {clip(url)} needs the network, which is off; open the connection with"
-            " network=True"
-        )
-    try:
-        return fetch(url)
-    except SourceError as exc:
-        raise MediaError(f"image {clip(url)}: {exc}") from exc
 
 
 def _decode(file: Any, name: str, place: str, suffix: str, reading: Reading) -> Image:

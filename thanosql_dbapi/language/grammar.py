@@ -92,9 +92,16 @@ IF_EXISTS = choice("if_exists", ("fail", "replace", "append"), "fail")
 
 COPY_IF_EXISTS = choice("if_exists", ("fail", "replace", "append", "sync"), "fail")
 EXCLUDE = value("exclude", "none")
+FILE_TYPE = value("file_type", "all that can be read")
 RECURSIVE = flag("recursive", True)
 EXIF = flag("exif")
 ALLOW_EMPTY = flag("allow_empty")
+
+LEAST_S = 0.001
+"""The least interval between two frames or clips of a film, in seconds."""
+FRAME_S = number("interval", None, "none: no frames are taken", minimum=LEAST_S)
+FRAME_DIR = text("frame_dir", None, "none: frames are BLOBs")
+FRAME_WIDTH = integer("frame_width", None, "the film's own", minimum=16)
 
 ROWS = integer("rows", None, "storybook: 2000; unsplash_data: all", minimum=1)
 WIDTH = integer("width", None, "640", minimum=16)
@@ -105,12 +112,18 @@ FRAMEWORK = choice("framework", ("pytorch",), "pytorch")
 
 IMAGE_COL = text("image_col", "image_path", older=("image_column",))
 TEXT_COL = text("text_col", "text")
-CONVERT_TYPE = choice("convert_type", ("image", "text"), "image")
+VIDEO_COL = text("video_col", "video_path", older=("video_column",))
+CONVERT_TYPE = choice(
+    "convert_type", ("image", "text", "video"), None, "`'image'`; with `video_col` `'video'`"
+)
 TABLE_NAME = text("table_name", None, "none: nothing is stored")
 VECTOR_COL = text("result_col", None, "`{model}_{base algorithm}`", older=("column_name",))
 BATCH_SIZE = integer("batch_size", None, "the driver's choice for the device", minimum=1)
 ON_ERROR = choice("on_error", ("null", "fail"), "null")
 VERIFY = flag("verify")
+PATH_TYPE = choice("path_type", ("folder",), "folder")
+DATA_TYPE = choice("data_type", ("image", "video"), "image")
+POOL_S = number("interval", 1.0, minimum=LEAST_S)
 BASE_DIR = text("base_dir", None, "none")
 
 LATER_SIMILARITY_COL = "search_result"
@@ -126,12 +139,47 @@ SIMILARITY_COL = text(
 )
 TOP_K = integer("top_k", None, f"all; in the later form {LATER_TOP_K}", minimum=1)
 THRESHOLD = number("threshold", None, "all")
+COMBINE = flag("combine")
+SCORE = choice("score", ("cosine", "percentile", "probability"), "cosine")
+DIVERSIFY = number("diversify", None, "0")
 SEARCH_BY = choice("search_by", ("text", "image"), None, older=("search_input_type",))
 SEARCH_INPUT = value("search_input")
 
 LIMIT = integer("limit", None, "all; in a notebook 100", minimum=0)
 AUDIO_COL = text("audio_col", "audio_path", older=("audio_column",))
-VIDEO_COL = text("video_col", "video_path", older=("video_column",))
+
+METHOD = choice("method", ("split",), "split")
+CLIP_S = number("interval", 10.0, minimum=LEAST_S)
+CLIP_COL = text("result_col", "video_split_path")
+RESULT_DIR = text("result_dir", None, "must be given")
+
+LABEL_COL = text("label_col", "label")
+BASE_MODEL = text("base_model", None, "the model of the table's vectors, or the only one")
+PREPARED_COL = text("emb_col", None, "the vectors of the model that the rows have")
+TRAINED_IMAGE_COL = text("image_col", None, "`'image_path'`, or `'image'`", older=("image_column",))
+TRAINED_TEXT_COL = text("text_col", None, "none")
+MAX_EPOCHS = integer("max_epochs", None, "until nothing improves", minimum=1, older=("epochs",))
+LEARNING_RATE = number("learning_rate", None, "not needed")
+INPUT_SIZE = value("input_size", "the model's own")
+COLOR = value("color", "the model's own")
+TRAINING_SEED = integer("seed", 0, minimum=0)
+
+PREDICTED_COL = text("result_col", "predict_result", older=("column_name",))
+SCORE_COL = text("score_col", None, "none")
+BEST_LABELS = integer("top_k", None, "1", minimum=1)
+LABELS = value("labels", "the classifier's, or those of `label_col`")
+TEMPLATES = value("templates", "`['{}']`")
+LABELS_OF = text("label_col", None, "none")
+LABEL_TABLE = text("label_table", None, "the query's rows")
+
+RECALL_AT = value("k", "`[1, 5, 10]`")
+BY_LABEL = flag("by_label")
+INTERVAL = number("interval", None, "none")
+
+_TRAINING = (
+    TRAINED_IMAGE_COL, LABEL_COL, TRAINED_TEXT_COL, PREPARED_COL, BASE_MODEL, BASE_DIR, BATCH_SIZE,
+    MAX_EPOCHS, LEARNING_RATE, INPUT_SIZE, COLOR, TRAINING_SEED, OVERWRITE,
+)  # fmt: skip
 
 _USING_AS = {"USING": "model", "AS": "query"}
 _NEW_MODEL = "a name for the model"
@@ -140,7 +188,10 @@ _NEW_MODEL = "a name for the model"
 def _search(medium: str) -> StatementSpec:
     return StatementSpec(
         ("SEARCH", medium.upper()), "Search", Shape.QUERY, "", _USING_AS, {"medium": medium},
-        (EMB_COL, SIMILARITY_COL, TOP_K, THRESHOLD, SEARCH_BY, SEARCH_INPUT), takes_values=True,
+        (
+            EMB_COL, SIMILARITY_COL, TOP_K, THRESHOLD, COMBINE, SCORE, DIVERSIFY, SEARCH_BY,
+            SEARCH_INPUT,
+        ), takes_values=True,
     )  # fmt: skip
 
 
@@ -205,10 +256,13 @@ def when_changed(forget: Callable[[], None]) -> None:
     _changed.append(forget)
 
 
+_SHARED = {"CREATE", "DELETE"}
+
+
 @cache
 def first_words() -> frozenset[str]:
-    """Return the words that begin a statement of ours; DELETE, which SQL has too, left out."""
-    return frozenset(words[0] for words in SPECS) - {"DELETE"}
+    """Return the words that begin a statement of ours; CREATE and DELETE, SQL's too, left out."""
+    return frozenset(words[0] for words in SPECS) - _SHARED
 
 
 @cache
@@ -256,7 +310,7 @@ def subquery_pattern() -> str:
     There may be a comment between two words, so a comment after a first word matches too.
     """
     choices = []
-    for first in sorted({words[0] for words in SPECS}):
+    for first in sorted({words[0] for words in SPECS} - {"CREATE"}):
         seconds = set()
         for spec in specs_of(first):
             if len(spec.words) > 1:
@@ -284,18 +338,28 @@ register(
     ),
     StatementSpec(
         ("COPY",), "Copy", Shape.ACTION, "a table", {"SUBJECT": "table", "FROM": "source"},
-        options=(COPY_IF_EXISTS, OVERWRITE, EXCLUDE, RECURSIVE, EXIF, ALLOW_EMPTY),
+        options=(
+            COPY_IF_EXISTS, OVERWRITE, FILE_TYPE, EXCLUDE, RECURSIVE, EXIF, ALLOW_EMPTY,
+            FRAME_S, FRAME_DIR, FRAME_WIDTH,
+        ),
+    ),
+    StatementSpec(
+        ("CREATE", "TABLE"), "CreateUsing", Shape.ACTION, "a table",
+        {"SUBJECT": "table", "USING": "model", "FROM": "source"}, options=(
+            PATH_TYPE, DATA_TYPE, FILE_TYPE, EXCLUDE, RECURSIVE, VECTOR_COL, BATCH_SIZE, ON_ERROR,
+            OVERWRITE, POOL_S,
+        ),
     ),
     StatementSpec(
         ("CONVERT",), "Convert", Shape.QUERY, "", _USING_AS, options=(
             IMAGE_COL, TEXT_COL, CONVERT_TYPE, TABLE_NAME, VECTOR_COL, BATCH_SIZE, IF_EXISTS,
-            OVERWRITE, ON_ERROR, BASE_DIR, VERIFY,
+            OVERWRITE, ON_ERROR, BASE_DIR, VERIFY, VIDEO_COL, POOL_S,
         ),
     ),
     _search("image"),
     _search("text"),
+    _search("video"),
     _refused("SEARCH", "AUDIO"),
-    _refused("SEARCH", "VIDEO"),
     _refused("SEARCH", "KEYWORD"),
     _print("image"),
     _print("audio"),
@@ -316,15 +380,28 @@ register(
     ),
     StatementSpec(
         ("BUILD", "MODEL"), "BuildModel", Shape.ACTION, _NEW_MODEL,
-        {"SUBJECT": "name", "USING": "base", "AS": "query"}, options=None,
+        {"SUBJECT": "name", "USING": "base", "AS": "query"}, options=_TRAINING,
     ),
     StatementSpec(
         ("FIT", "MODEL"), "FitModel", Shape.ACTION, _NEW_MODEL,
-        {"SUBJECT": "name", "USING": "model", "AS": "query"}, options=None,
+        {"SUBJECT": "name", "USING": "model", "AS": "query"}, options=_TRAINING,
     ),
-    StatementSpec(("PREDICT",), "Predict", Shape.QUERY, "", _USING_AS, options=None),
-    StatementSpec(("EVALUATE",), "Evaluate", Shape.QUERY, "", _USING_AS, options=None),
-    _refused(FUNCTION, "PREPROCESS", "VIDEO_TO_DF"),
+    StatementSpec(
+        ("PREDICT",), "Predict", Shape.QUERY, "", _USING_AS, options=(
+            TRAINED_IMAGE_COL, PREPARED_COL, PREDICTED_COL, SCORE_COL, BEST_LABELS, LABELS,
+            LABELS_OF, LABEL_TABLE, TEMPLATES, BASE_DIR, BATCH_SIZE,
+        ),
+    ),
+    StatementSpec(
+        ("EVALUATE",), "Evaluate", Shape.QUERY, "", _USING_AS, options=(
+            TRAINED_IMAGE_COL, LABELS_OF, TRAINED_TEXT_COL, PREPARED_COL, LABELS, TEMPLATES,
+            RECALL_AT, BY_LABEL, INTERVAL, TRAINING_SEED, BASE_DIR, BATCH_SIZE,
+        ),
+    ),
+    _function(
+        "preprocess", "video_to_df",
+        METHOD, CLIP_S, CLIP_COL, RESULT_DIR, VIDEO_COL, OVERWRITE, writes_files=True,
+    ),
     _refused("TRANSFORM"),
     _refused("GENERATE"),
 )  # fmt: skip

@@ -39,7 +39,7 @@ class OptionSpec(Generic[T_co]):
         default: Its value where it is not given or NULL; None where that depends.
         unset: For the manual, what holds without the option if ``default`` is None.
         choices: For ``Kind.CHOICE``, the words, in lower case.
-        minimum: For ``Kind.INTEGER``, the least value.
+        minimum: For numbers, the least value; a number that has one is finite.
         older: Spellings of older manuals.
     """
 
@@ -48,14 +48,15 @@ class OptionSpec(Generic[T_co]):
     default: T_co
     unset: str = ""
     choices: tuple[str, ...] = ()
-    minimum: int | None = None
+    minimum: float | None = None
     older: tuple[str, ...] = ()
 
     @property
     def expected(self) -> str:
         """What its value must be, for messages."""
         if self.kind is Kind.CHOICE:
-            return " or ".join(repr(choice) for choice in self.choices)
+            *others, last = map(repr, self.choices)
+            return f"{', '.join(others)} or {last}" if others else last
         if self.kind is Kind.FLAG:
             return "True or False"
         least = "" if self.minimum is None else f" of at least {self.minimum}"
@@ -75,22 +76,34 @@ def flag(name: str, default: bool = False) -> OptionSpec[bool]:
 
 
 def integer(
-    name: str, default: _Integer, unset: str = "", *, minimum: int | None = None
+    name: str,
+    default: _Integer,
+    unset: str = "",
+    *,
+    minimum: int | None = None,
+    older: tuple[str, ...] = (),
 ) -> OptionSpec[_Integer]:
     """Declare an option that is a whole number."""
-    return OptionSpec(name, Kind.INTEGER, default, unset, minimum=minimum)
+    return OptionSpec(name, Kind.INTEGER, default, unset, minimum=minimum, older=older)
 
 
-def number(name: str, default: _Number, unset: str = "") -> OptionSpec[_Number]:
+def number(
+    name: str, default: _Number, unset: str = "", *, minimum: float | None = None
+) -> OptionSpec[_Number]:
     """Declare an option that is a number."""
-    return OptionSpec(name, Kind.NUMBER, default, unset)
+    return OptionSpec(name, Kind.NUMBER, default, unset, minimum=minimum)
 
 
 def choice(
-    name: str, choices: tuple[str, ...], default: _Text, *, older: tuple[str, ...] = ()
+    name: str,
+    choices: tuple[str, ...],
+    default: _Text,
+    unset: str = "",
+    *,
+    older: tuple[str, ...] = (),
 ) -> OptionSpec[_Text]:
     """Declare an option that is one of a few words."""
-    return OptionSpec(name, Kind.CHOICE, default, choices=choices, older=older)
+    return OptionSpec(name, Kind.CHOICE, default, unset, choices, older=older)
 
 
 def value(name: str, unset: str = "") -> OptionSpec[Any]:

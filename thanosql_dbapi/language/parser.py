@@ -15,6 +15,7 @@ from .reader import Reader, nearest, one_of
 from .recognition import FOLLOWERS
 from .searching import VALUE_NAMES
 from .tree import (
+    CreateUsing,
     Option,
     Parameter,
     Query,
@@ -22,7 +23,6 @@ from .tree import (
     Statement,
     TableName,
     Tree,
-    Unsupported,
     Value,
 )
 from .verbs import Clauses, UnsupportedError, check_opening, node_of, spec_of
@@ -71,10 +71,10 @@ class Parser:
         reader = self.reader
         while reader.take_symbol(";"):
             pass
-        if is_creation:
-            self._refuse_create_using()
-        tree: Tree | None
-        if is_statement and reader.peek().word not in grammar.query_words():
+        tree: Tree | None = self._create_using() if is_creation else None
+        if tree is not None:
+            pass
+        elif is_statement and reader.peek().word not in grammar.query_words():
             tree = cast("Tree", self.statement(is_nested=False))
         else:
             tree = QueryParser(reader, self._subquery, opens_with_ours=is_statement).read()
@@ -250,16 +250,28 @@ class Parser:
             return TableName(name)
         return TableName(self.reader.name(label, f"a table after '{name}.'"), name)
 
-    def _refuse_create_using(self) -> None:
-        """Stop at ``CREATE TABLE name USING model``, which the product had for a while."""
+    def _create_using(self) -> CreateUsing | None:
+        """Read ``CREATE TABLE name USING model``; None where the text is SQLite's own CREATE."""
         reader = self.reader
-        at = 2 if reader.peek(1).word in {"TEMP", "TEMPORARY"} else 1
+        begin = reader.peek()
+        is_temporary = reader.peek(1).word in {"TEMP", "TEMPORARY"}
+        at = 2 if is_temporary else 1
         is_table = reader.peek(at).word == "TABLE"
-        at += 4 if reader.peek(at + 1).word == "IF" and reader.peek(at + 2).word == "NOT" else 1
-        at += 3 if reader.peek(at + 1).text == "." else 1
-        if is_table and reader.peek(at).word == "USING":
-            hint = "COPY the folder into a table, then CONVERT USING the model"
-            begin = reader.peek().start
-            raise UnsupportedError(
-                Unsupported("CREATE TABLE … USING", hint, offset=begin, end=len(reader.sql))
-            )
+        is_optional = [reader.peek(at + each).word for each in (1, 2, 3)] == ["IF", "NOT", "EXISTS"]
+        first = at + (4 if is_optional else 1)
+        name_end = first + (3 if reader.peek(first + 1).text == "." else 1)
+        if not is_table or reader.peek(name_end).word != "USING":
+            return None
+        for _ in range(first):
+            reader.take()
+        spec = grammar.SPECS["CREATE", "TABLE"]
+        created = cast("CreateUsing", node_of(reader, spec, self.clauses(spec)))
+        table = created.table
+        if is_temporary:
+            if table.schema is not None and table.schema.lower() != "temp":
+                message = f"{spec.label}: a temporary table is in temp, not in {table.schema}"
+                raise reader.error(message, begin)
+            table = TableName(table.name, "temp")
+        return replace(
+            created, table=table, is_optional=is_optional, offset=begin.start, end=reader.end
+        )

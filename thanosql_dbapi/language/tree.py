@@ -231,6 +231,23 @@ class Copy(Statement):
 
 
 @dataclass(frozen=True)
+class CreateUsing(Statement):
+    """``CREATE [TEMP] TABLE [IF NOT EXISTS] table USING model [OPTIONS (…)] FROM source``.
+
+    Attributes:
+        table: The table.
+        model: The model's name.
+        source: The folder, text or a parameter.
+        is_optional: Whether a table that exists is left as it is.
+    """
+
+    table: TableName
+    model: str
+    source: Value
+    is_optional: bool = False
+
+
+@dataclass(frozen=True)
 class Print(Statement):
     """``PRINT {IMAGE|AUDIO|VIDEO} [OPTIONS (…)] AS query``; ``medium`` is in lower case."""
 
@@ -277,11 +294,9 @@ class Unsupported(Statement):
 
     Attributes:
         what: The statement as the user knows it, e.g. ``"SEARCH AUDIO"``.
-        hint: What to write instead, or None.
     """
 
     what: str
-    hint: str | None = None
 
 
 Tree = Union[
@@ -290,6 +305,7 @@ Tree = Union[
     GetDataset,
     GetModel,
     Copy,
+    CreateUsing,
     Print,
     UploadModel,
     DeleteModel,

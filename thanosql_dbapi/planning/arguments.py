@@ -167,7 +167,9 @@ def _is_integer(value: Any, spec: OptionSpec[Any]) -> bool:
 
 
 def _is_number(value: Any, spec: OptionSpec[Any]) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return False
+    return spec.minimum is None or spec.minimum <= _read_number(value) < math.inf
 
 
 def _read_number(value: Any) -> float:

@@ -161,7 +161,7 @@ def _unpack_zip(archive: OpenFile, folder: Path, what: str, progress: Progress) 
 
 def _unpack_tar(archive: OpenFile, folder: Path, what: str, progress: Progress) -> None:
     budget = _Budget(archive, folder, what)
-    with _decompressed(archive, what) as stream:
+    with decompressed(archive, what) as stream:
         try:
             file = tarfile.open(fileobj=stream, mode="r:")  # noqa: SIM115 - closed below
         except (tarfile.ReadError, EOFError, OSError) as exc:
@@ -197,26 +197,51 @@ def _head(archive: OpenFile) -> bytes:
         return file.read(12)
 
 
-class _InPieces:
-    """A stream that refuses to be read in one huge piece, as a forged tar header asks for."""
+class InPieces:
+    """A stream that refuses to be read in one huge piece, as a forged header asks for.
 
-    def __init__(self, stream: Any, what: str) -> None:
+    Args:
+        stream: What is read.
+        what: How messages name it.
+        limit: Most bytes of a piece.
+    """
+
+    def __init__(self, stream: Any, what: str, limit: int = PIECE_LIMIT_BYTES) -> None:
         self._stream = stream
         self._what = what
+        self._limit = limit
+        self.seekable = stream.seekable
         self.tell = stream.tell
         self.seek = stream.seek
 
     def read(self, size: int = -1) -> bytes:
-        if size < 0 or size > PIECE_LIMIT_BYTES:
+        """Return a piece.
+
+        Raises:
+            SourceError: It would be longer than the limit.
+        """
+        content: bytes = b""
+        if size <= self._limit:
+            content = self._stream.read(size if size >= 0 else self._limit + 1)
+        if size > self._limit or len(content) > self._limit:
             raise SourceError(f"{self._what} has a header that asks for too much memory; refused")
-        content: bytes = self._stream.read(size)
         return content
 
 
-@contextmanager
-def _decompressed(archive: OpenFile, what: str) -> Iterator[Any]:
+def compression_of(archive: OpenFile) -> str | None:
+    """Return the module of the standard library that decompresses a file, by its first bytes."""
     head = _head(archive)
-    kind = next((kind for mark, kind in _COMPRESSIONS.items() if head.startswith(mark)), None)
+    return next((kind for mark, kind in _COMPRESSIONS.items() if head.startswith(mark)), None)
+
+
+@contextmanager
+def decompressed(archive: OpenFile, what: str) -> Iterator[Any]:
+    """Yield a stream of what is in a file that is compressed, or not.
+
+    Raises:
+        SourceError: This Python cannot decompress it, or a piece is too long.
+    """
+    kind = compression_of(archive)
     try:
         opener: Any = importlib.import_module(kind) if kind else None
     except ImportError as exc:
@@ -226,7 +251,7 @@ def _decompressed(archive: OpenFile, what: str) -> Iterator[Any]:
         ) from exc
     with archive.reader() as file:
         if opener is None:
-            yield _InPieces(file, what)
+            yield InPieces(file, what)
             return
         with opener.open(file, "rb") as stream:
-            yield _InPieces(stream, what)
+            yield InPieces(stream, what)

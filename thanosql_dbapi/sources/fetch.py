@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import ModelError, SourceError, clip
 from ..models.files import PICKLE_SUFFIXES
@@ -29,6 +29,8 @@ from .network import download, is_url, refuse_offline
 from .publishing import continuing, publishing, refuse_existing, working
 from .unsplash import SCHEME as UNSPLASH
 from .unsplash import fetch_unsplash
+
+T = TypeVar("T")
 
 _ANY = sys.maxsize
 # What the data sets of a source take besides overwrite, with the least and the greatest value.
@@ -158,16 +160,47 @@ def prepare_model(
         ModelError: As for :func:`fetch_model`.
         WorkspaceError: As for :func:`fetch_model`.
     """
+
+    def make(folder: Path) -> tuple[str, ModelFacts]:
+        facts = _make_model(entry, folder, destination, offline, progress, within, allowed_hosts)
+        return facts.fingerprint, facts
+
+    return prepare_made(entry, destination, make, name=name, database=database, overwrite=overwrite)
+
+
+def prepare_made(
+    entry: Entry,
+    destination: Path,
+    make: Callable[[Path], tuple[str, T]],
+    *,
+    name: str,
+    database: str,
+    overwrite: bool = False,
+) -> tuple[Installation, T]:
+    """Have a model's folder made, and leave the destination to the database's commit.
+
+    Args:
+        entry: The model.
+        destination: Its folder.
+        make: Fills an empty folder, and returns the model's fingerprint and what else is wanted.
+        name: The name it will be registered by.
+        database: The file of the database that registers it; ``""`` if it is in memory.
+        overwrite: As for :func:`fetch_model`.
+
+    Returns:
+        The installation, to be settled by what the database has committed, and what ``make`` gave.
+
+    Raises:
+        SourceError: The folder exists and ``overwrite`` is false, or the disk says no.
+    """
     refuse_existing(entry, destination, overwrite)
     with working(entry, destination, model=name, database=database) as work:
         try:
-            facts = _make_model(
-                entry, work.partial, destination, offline, progress, within, allowed_hosts
-            )
-            write_receipt(work.partial, Receipt(entry.shown_source, facts.fingerprint))
+            fingerprint, made = make(work.partial)
+            write_receipt(work.partial, Receipt(entry.shown_source, fingerprint))
             flush_folder(work.partial)
             work.finish()
-            return work, facts
+            return work, made
         except BaseException:
             work.clear()
             raise

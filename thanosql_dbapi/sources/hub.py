@@ -128,6 +128,25 @@ def fetch_snapshot(
         _place(path, folder / name)
 
 
+def is_cached(source: str) -> bool:
+    """Return whether a model is whole in the hub's cache, and needs no network.
+
+    Args:
+        source: ``hf:org/name[@revision]``.
+    """
+    try:
+        return _from_cache(parse_source(source)) is not None
+    except OSError:
+        return False
+
+
+def cache_folder() -> Path:
+    """Return where the hub's cache is, which need not exist."""
+    from huggingface_hub import constants
+
+    return Path(_cache_folder() or constants.HF_HUB_CACHE)
+
+
 def _is_offline(offline: bool) -> bool:
     value = os.environ.get("HF_HUB_OFFLINE", "")
     return offline or value.upper() in ("1", "ON", "YES", "TRUE")

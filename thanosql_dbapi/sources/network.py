@@ -86,15 +86,30 @@ def fetch_bytes(
             much or for too long.
     """
     content = bytearray()
-    reach = reach or reach_of(url)
+    for block in fetch_blocks(
+        url,
+        limit_bytes=limit_bytes,
+        timeout_s=timeout_s,
+        total_s=total_s,
+        reach=reach or reach_of(url),
+    ):
+        content += block
+    return bytes(content)
+
+
+def fetch_blocks(
+    url: str, *, limit_bytes: int, timeout_s: float, total_s: float, reach: Reach
+) -> Iterator[bytes]:
+    """Yield what an http(s) URL gives in small pieces; else as :func:`fetch_bytes`."""
+    size = 0
     with open_url(url, reach, timeout_s=timeout_s, total_s=total_s) as response:
         for block in _unpacked(url, response):
-            content += block
-            if len(content) > limit_bytes:
+            size += len(block)
+            if size > limit_bytes:
                 raise SourceError(
                     f"{shown_url(url)!r} sends more than the limit of {limit_bytes:,} bytes"
                 )
-    return bytes(content)
+            yield block
 
 
 def _unpacked(url: str, response: httpx.Response) -> Iterator[bytes]:

@@ -78,10 +78,18 @@ class RangeFile(io.RawIOBase):
         end = min(self._at + len(view), self.size)
         if self._at >= end:
             return 0
-        content, _ = self._part(self._at, end)
+        content = self.part(self._at, end)
         view[: len(content)] = content
         self._at += len(content)
         return len(content)
+
+    def part(self, start: int, end: int) -> bytes:
+        """Return the bytes from ``start`` to ``end``; several threads may ask at once.
+
+        Raises:
+            SourceError: The server does not give it, or the file is no longer the same.
+        """
+        return self._part(start, end)[0]
 
     def _part(self, start: int, end: int, *, is_first: bool = False) -> tuple[bytes, int]:
         for attempt in range(1, ATTEMPTS + 1):

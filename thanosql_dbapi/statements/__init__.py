@@ -26,11 +26,14 @@ from ..language.tree import (
     BuildModel,
     Convert,
     Copy,
+    CreateUsing,
     DeleteModel,
+    Evaluate,
     FitModel,
     GetDataset,
     GetModel,
     List,
+    Predict,
     Print,
     Query,
     Ranked,
@@ -43,14 +46,18 @@ from ..planning.arguments import Arguments
 from ..planning.plans import SearchPlan
 from ..stores.sqlite.compile import Compiled, compile_plan
 from ..stores.sqlite.database import NOT_TAKEN, refused
+from .asking import is_diverse, perform_search
+from .clips import SELECTS as CLIP_SELECTS
+from .clips import perform_clips, resolve_clips
 from .context import Context
 from .convert import SELECTS as CONVERT_SELECTS
 from .convert import perform_convert, resolve_convert
-from .copy import copy
-from .get import get_dataset, get_model
+from .evaluate import SELECTS as EVALUATE_SELECTS
+from .evaluate import perform_evaluate, resolve_evaluate
 from .listing import resolve_list
-from .models import delete_model, settle_left, upload_model
-from .resolve import does_work, register, resolve
+from .predict import SELECTS as PREDICT_SELECTS
+from .predict import perform_predict, resolve_predict
+from .resolve import does_work, is_repeatable, register, resolve
 from .search import check_search, resolve_search, with_column_hint
 from .staging import drop_staging
 from .topk import compile_best, compile_ranked, is_search_only
@@ -63,16 +70,80 @@ __all__ = ["ACTIONS", "Context", "may_make_columns", "register", "run", "run_man
 
 _ATTEMPTS = 3
 
-register(Search, resolve_search, check=check_search)
+register(
+    Search,
+    resolve_search,
+    perform_search,
+    check=check_search,
+    works=is_diverse,
+    is_repeatable=True,
+)
 register(Convert, resolve_convert, perform_convert, CONVERT_SELECTS)
+register(Predict, resolve_predict, perform_predict, PREDICT_SELECTS, is_repeatable=True)
+register(Evaluate, resolve_evaluate, perform_evaluate, EVALUATE_SELECTS, is_repeatable=True)
 register(List, resolve_list)
+register("preprocess.video_to_df", resolve_clips, perform_clips, CLIP_SELECTS)
+
+
+# What fetches and copies is imported when it is first asked for: a program that only searches, such
+# as one question on the command line, spends a third of its time on imports otherwise.
+def _copy(context: Context, arguments: Arguments, statement: Copy) -> None:
+    from .copy import copy
+
+    copy(context, arguments, statement)
+
+
+def _create_using(context: Context, arguments: Arguments, statement: CreateUsing) -> None:
+    from .create_using import create_using
+
+    create_using(context, arguments, statement)
+
+
+def _get_dataset(context: Context, arguments: Arguments, statement: GetDataset) -> None:
+    from .get import get_dataset
+
+    get_dataset(context, arguments, statement)
+
+
+def _get_model(context: Context, arguments: Arguments, statement: GetModel) -> None:
+    from .get import get_model
+
+    get_model(context, arguments, statement)
+
+
+def _upload_model(context: Context, arguments: Arguments, statement: UploadModel) -> None:
+    from .models import upload_model
+
+    upload_model(context, arguments, statement)
+
+
+def _delete_model(context: Context, arguments: Arguments, statement: DeleteModel) -> None:
+    from .models import delete_model
+
+    delete_model(context, arguments, statement)
+
+
+def _build_model(context: Context, arguments: Arguments, statement: BuildModel) -> None:
+    from .building import build_model
+
+    build_model(context, arguments, statement)
+
+
+def _fit_model(context: Context, arguments: Arguments, statement: FitModel) -> None:
+    from .building import fit_model
+
+    fit_model(context, arguments, statement)
+
 
 ACTIONS: dict[type, Callable[[Context, Arguments, Any], None]] = {
-    GetDataset: get_dataset,
-    GetModel: get_model,
-    Copy: copy,
-    UploadModel: upload_model,
-    DeleteModel: delete_model,
+    GetDataset: _get_dataset,
+    GetModel: _get_model,
+    Copy: _copy,
+    CreateUsing: _create_using,
+    UploadModel: _upload_model,
+    DeleteModel: _delete_model,
+    BuildModel: _build_model,
+    FitModel: _fit_model,
 }
 """For each class of ``language.tree`` that is a whole text and returns no rows, what it does."""
 
@@ -121,9 +192,9 @@ def _run(
     context.state.searches = ()
     arguments = Arguments(sql, tree, parameters)
     if isinstance(tree, Print):
-        if tree.medium != "image":
+        if tree.medium == "audio":
             raise NotSupportedError(
-                f"PRINT {tree.medium.upper()} is not supported yet; PRINT IMAGE is"
+                "PRINT AUDIO is not supported yet; PRINT IMAGE and PRINT VIDEO are"
             )
         tree = tree.query
     if isinstance(tree, Query):
@@ -250,7 +321,7 @@ def _run_query(
         context.state.searches = tuple(
             node for node in plan.nodes.values() if isinstance(node, SearchPlan)
         )
-        if not reads_only or not context.is_outrun():
+        if not is_repeatable(query) or not context.is_outrun():
             return
 
 
@@ -272,20 +343,17 @@ def _run_ranked(
 def _tidy(context: Context) -> None:
     """Put right what a killed process has left, before anything is changed."""
     if not context.settings.is_read_only:
+        from .models import settle_left
+
         settle_left(context)
         drop_if_empty(context.database)
 
 
 def _not_supported(tree: Tree) -> NotSupportedError:
-    if isinstance(tree, (BuildModel, FitModel)):
-        verb = "BUILD" if isinstance(tree, BuildModel) else "FIT"
-        return NotSupportedError(
-            f"{verb} MODEL is not supported yet; GET THANOSQL MODEL gets a trained model, UPLOAD"
-            " MODEL registers a transformers CLIP folder of yours"
-        )
     what = tree.what if isinstance(tree, Unsupported) else type(tree).__name__
     return NotSupportedError(
-        f"{what} is not supported; of ThanoSQL this driver runs GET, COPY, CONVERT,"
-        " SEARCH IMAGE, SEARCH TEXT, PRINT IMAGE, LIST, UPLOAD MODEL and DELETE MODEL with CLIP"
-        " models"
+        f"{what} is not supported; of ThanoSQL this driver runs GET, COPY, CREATE TABLE … USING,"
+        " CONVERT, SEARCH IMAGE, SEARCH TEXT, SEARCH VIDEO, PRINT IMAGE, PRINT VIDEO, LIST, UPLOAD"
+        " MODEL and DELETE MODEL with CLIP models, and BUILD MODEL, FIT MODEL, PREDICT and EVALUATE"
+        " with classifiers on their vectors"
     )

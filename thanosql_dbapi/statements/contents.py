@@ -16,10 +16,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..embedding.known import Content
-from ..errors import WorkspaceError
+from ..errors import SourceError, WorkspaceError
 from ..models.vector_store import NAME, VectorStore
 from ..openfile import OpenFile
+from ..places import WEB, parse
 from ..sources.folder.digest import content_digest
+from ..stores.sqlite.files import Files
 from .context import Context
 from .embedding_plan import EmbeddingPlan
 
@@ -29,6 +31,7 @@ otherwise."""
 
 # A larger file is no picture; it is read by the decoder alone, which looks at its first bytes.
 _MOST_BYTES = 1 << 31
+_NO_FILE = bytes(4)
 
 
 class Contents:
@@ -48,12 +51,13 @@ class Contents:
 
     def __init__(self, context: Context, plan: EmbeddingPlan, store: VectorStore) -> None:
         self._workspace, self._plan, self._store = context.workspace, plan, store
-        self._head = "\0".join((str(VERSION), plan.kind, plan.model.fingerprint)).encode()
+        self._head = "\0".join((str(VERSION), plan.way, plan.model.fingerprint)).encode()
         self.states: dict[int, int] = {}
         self.keys: dict[int, bytes] = {}
         self.had: dict[int, bytes] = {}
         self.away: set[int] = set()
         self._files: dict[str, tuple[os.stat_result, bytes]] = {}
+        self._seen = Files(context.database)
         self._folders: dict[str, str] = {}
 
     def stated(self, rows: Iterable[tuple[int, object]]) -> Iterator[tuple[int, object]]:
@@ -70,18 +74,32 @@ class Contents:
 
         Its upper half stands for the model and the text, path or bytes, its lower half for the
         bytes again or for the size and time of the path's file, 0 where there is none. The inode
-        is no part of it: some file systems number files anew each time they are mounted.
+        is no part of it: some file systems number files anew each time they are mounted. A member
+        of an archive has the state of the archive.
         """
         digest = self._named(source)
         state = digest.digest()
         if self._is_path(source):
-            try:
-                status = self._status(str(self._plan.place(source)))
-                digest.update(repr((status.st_size, status.st_mtime_ns)).encode())
-                state = state[:4] + digest.digest()[:4]
-            except (OSError, ValueError, WorkspaceError):
-                state = state[:4] + bytes(4)  # a URL, or a file that is gone: reading it says what
+            facts = self._facts(str(self._plan.place(source)))
+            digest.update(repr(facts).encode())
+            state = state[:4] + (_NO_FILE if facts is None else digest.digest()[:4])
         return int.from_bytes(state, "big", signed=True)
+
+    def _facts(self, place: str) -> object:
+        """Return what changes with the content of a file, as far as that costs no read.
+
+        Of what a store holds, that is what the last COPY saw: nobody asks the store for each row.
+        """
+        try:
+            found = parse(place)
+            if found.holder.scheme in WEB and found.archive is None:
+                return None
+            if found.is_far:
+                return self._seen.facts(place) or "never listed"
+            status = self._status(found.holder.path)
+            return status.st_size, status.st_mtime_ns
+        except (OSError, ValueError, SourceError, WorkspaceError):
+            return None  # a file that is gone: reading it says what
 
     def _status(self, place: str) -> os.stat_result:
         """Return the status of a path's file.
@@ -105,7 +123,7 @@ class Contents:
 
     def _named(self, source: object) -> hashlib.blake2b:
         digest = hashlib.blake2b(digest_size=8)
-        digest.update(repr((self._plan.kind, self._plan.model.fingerprint)).encode())
+        digest.update(repr((self._plan.way, self._plan.model.fingerprint)).encode())
         if isinstance(source, bytes):
             digest.update(source)
         else:
@@ -114,10 +132,11 @@ class Contents:
         return digest
 
     def _is_path(self, source: object) -> bool:
-        return self._plan.kind == "image" and isinstance(source, str)
+        return self._plan.names_files and isinstance(source, str)
 
     def content(self, source: object) -> Content | None:
-        """Return what a source holds; None for a URL, and for what cannot be read."""
+        """Return what a source holds; None for what cannot be read."""
+        source = getattr(source, "content", source)  # what was fetched
         if isinstance(source, bytes):
             return Content(self._key(hashlib.sha256(source).digest()))
         if not isinstance(source, str):
@@ -125,7 +144,7 @@ class Contents:
         if self._plan.kind == "text":
             return Content(self._key(hashlib.sha256(source.encode()).digest()))
         place = self._plan.place(source)
-        if not isinstance(place, str) or _is_url(place):
+        if not isinstance(place, str) or place[:5].lower() == "file:":
             return None
         try:
             path = self._workspace.locate(place)
@@ -175,9 +194,9 @@ class Contents:
         Paths are relative to the workspace inside it, as COPY of a folder writes them.
         """
         files, self._files = self._files, {}
-        root = self._workspace.root
+        spelled = self._workspace.spelled
         return [
-            (_relative(Path(path), root), status.st_size, status.st_mtime_ns, status.st_ino, digest)
+            (spelled(Path(path)), status.st_size, status.st_mtime_ns, status.st_ino, digest)
             for path, (status, digest) in files.items()
         ]
 
@@ -210,11 +229,3 @@ def vector_check(vector: bytes) -> int:
 
 def _stamp(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ino
-
-
-def _is_url(text: str) -> bool:
-    return text[:8].lower().startswith(("http://", "https://", "file:"))
-
-
-def _relative(path: Path, root: Path) -> str:
-    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()

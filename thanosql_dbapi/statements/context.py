@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import functools
+import json
 import sqlite3
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
@@ -21,20 +23,24 @@ from ..errors import (
 from ..language.names import same_name
 from ..models.provenance import KnownFolder, read_receipt
 from ..models.query_store import NAME, QueryStore
+from ..places import Place, parse
 from ..settings import Settings
 from ..sources.installation import whole_folder
+from ..sources.policy import SourcePolicy
+from ..sources.reader import Reader
 from ..stores.sqlite.database import Database
 from ..stores.sqlite.memory import Memory, Moment, Remembered, moment_of
 from ..stores.sqlite.registry import Model, Registry
 from ..stores.sqlite.state import State
 from ..stores.sqlite.topk.matrices import Matrices
 from ..workspace import Workspace
+from .pictures import Pictures
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from PIL.Image import Image
 
+    from ..embedding.video import Film
     from ..models.encoder import Encoder
     from ..models.protocol import Pixels
     from ..sources.catalog import Catalog
@@ -145,9 +151,14 @@ class Context:
             # process ended right after.
             folder = whole_folder(folder, model.fingerprint) or folder
         if not folder.is_dir():
+            again = (
+                f"BUILD MODEL {model.name} again"
+                if model.rests_on
+                else f"get it again, e.g. GET THANOSQL MODEL {model.name}"
+            )
             raise ModelError(
-                f"the files of model {clip(model.name)} are gone: no folder {str(folder)!r}; get it"
-                f" again, e.g. GET THANOSQL MODEL {model.name} OPTIONS (overwrite=True)"
+                f"the files of model {clip(model.name)} are gone: no folder {str(folder)!r};"
+                f" {again} OPTIONS (overwrite=True)"
             )
         receipt = read_receipt(folder)
         if receipt is not None and receipt.fingerprint != model.fingerprint:
@@ -172,9 +183,45 @@ class Context:
         folder = self.model_folder(model)
         return load_encoder(folder, device=self.settings.device, fingerprint=model.fingerprint)
 
-    def read_image(self, source: QueryValue, **how: Any) -> Image:
-        """Return the image that a path, URL or BLOB names; see :func:`read_image`."""
-        return read_image(self.settings, source, **how)
+    @functools.cached_property
+    def reader(self) -> Reader:
+        """What reads URLs, buckets and archives, for this statement."""
+        return Reader(SourcePolicy.of(self.settings))
+
+    @functools.cached_property
+    def pictures(self) -> Pictures:
+        """What opens the pictures of rows and queries."""
+        return Pictures(self.reader, self.settings.max_image_pixels)
+
+    def settled(self, place: Place) -> Place:
+        """Return a place in a bucket or an archive as COPY writes it to rows.
+
+        Raises:
+            WorkspaceError: The archive lies outside the workspace and the allowed directories.
+        """
+        if place.archive is None or place.archive.scheme:
+            return place
+        path, root = self.workspace.locate(place.archive.path), self.workspace.root
+        shown = (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
+        return parse(f"{place.scheme}://{place.path}::{shown}")
+
+    def open_video(
+        self, source: object, remark: Callable[[str], None]
+    ) -> AbstractContextManager[Film]:
+        """Open the film that a path means.
+
+        Args:
+            source: The path.
+            remark: Gets what is to be said of a film that is there in part.
+        """
+        from ..embedding.video import open_film
+
+        return open_film(
+            source,
+            locate=self.workspace.locate,
+            max_pixels=self.settings.max_image_pixels,
+            remark=remark,
+        )
 
     def embed_in_sql(
         self, kind: str, model_name: str, value: Any, fingerprint: str | None
@@ -220,9 +267,10 @@ class Context:
         importing torch.
 
         Args:
-            kind: ``"text"`` or ``"image"``.
+            kind: ``"text"``, ``"image"`` or ``"combined"``.
             model_name: A registered model.
-            value: A text; or an image as path, URL or bytes. None gives None.
+            value: A text; or an image as path, URL or bytes; or several, as JSON of a list of
+                weight, kind and value of each. None gives None.
 
         Returns:
             float32 BLOB of the model's dimension, unit length.
@@ -234,6 +282,8 @@ class Context:
         """
         if value is None:
             return None
+        if kind == "combined":
+            return self._combined(model_name, value)
         model = self.registry.model(model_name)
         accepted = (str,) if kind == "text" else (str, bytes, bytearray, memoryview)
         if not isinstance(value, accepted):
@@ -275,11 +325,25 @@ class Context:
         from ..models.preprocessing import load_preparation
 
         preparation = load_preparation(folder)
-        image = self.read_image(value, least_side_px=preparation.least_side_px)
+        image = self.pictures.open(value, least_side_px=preparation.least_side_px)
         pixels = preparation.pixels(image)
         return query_vector(
             asked(pixels), store, lambda: self.encoder(model).embed_pixels([pixels]).tobytes()
         )
+
+    def _combined(self, model_name: str, parts: str) -> bytes:
+        """Return the direction of the weighted sum of several query values."""
+        import numpy as np
+
+        total: NDArray[np.float64] | float = 0.0
+        for weight, kind, value in json.loads(parts):
+            blob = self.embed_query(kind, model_name, value)
+            assert blob is not None
+            total = total + weight * np.frombuffer(blob, "<f4").astype(np.float64)
+        length = float(np.linalg.norm(total))
+        if length < 1e-6:
+            raise DataError("the combined texts cancel each other out; nothing is left to search")
+        return np.asarray(total / length, "<f4").tobytes()
 
     def _warn_of_script(self, model: Model, text: str) -> None:
         """Warn, once a connection, of a text in a script that a model of the catalog lacks."""
@@ -295,38 +359,6 @@ class Context:
 
         if warning := lacking(model.name, model.source, text, catalog, self.state.warned):
             warn_user(warning, ModelWarning)
-
-
-def read_image(settings: Settings, source: QueryValue, **how: Any) -> Image:
-    """Return the image that a path, URL or BLOB names, as RGB; any thread may call it.
-
-    Args:
-        settings: A connection's: which files and hosts may be read, and the largest image.
-        source: The path, URL or bytes.
-        how: ``least_side_px`` and ``remark`` of ``open_image``.
-
-    Raises:
-        MediaError: It cannot be read.
-        WorkspaceError: The path may not be read.
-    """
-    from ..embedding.images import open_image
-
-    return open_image(
-        source,
-        locate=settings.workspace.locate,
-        fetch=_fetcher(settings),
-        max_pixels=settings.max_image_pixels,
-        **how,
-    )
-
-
-def _fetcher(settings: Settings) -> Callable[[str], bytes] | None:
-    if not settings.network or settings.offline:
-        return None
-    from ..sources.addresses import Reach
-    from ..sources.network import fetch_bytes
-
-    return functools.partial(fetch_bytes, reach=Reach(settings.allowed_hosts))
 
 
 def _on_device(device: str | None, codes: NDArray[np.int8]) -> Products | None:

@@ -1,4 +1,4 @@
-"""CONVERT: embeds the images or texts of a query's rows, and says where the vectors go.
+"""CONVERT: embeds the images, texts or videos of a query's rows, and says where the vectors go.
 
 The rows are first put into a temporary table, so that a query with a random order or a moving
 source is asked once. Then their images are embedded, batch by batch. What is left is a SELECT
@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import ConvertWarning, NotSupportedError, OperationalError, clip, warn_user
+from ..errors import ConvertWarning, OperationalError, clip, warn_user
 from ..language import grammar
-from ..language.names import quote_name, quote_text, same_name
-from ..language.outline import tables_read
+from ..language.names import quote_name, same_name
 from ..language.tree import Convert, TableName
+from ..planning.arguments import Arguments
 from ..planning.convert_report import ConvertReport
+from ..planning.plans import MadeRows
 from ..stores.sqlite.compile import Compiler, Select
 from ..stores.sqlite.failures import Failures
 from ..stores.sqlite.registry import VectorColumn
-from . import inplace
 from .contents import Contents, open_store
 from .context import Context
 from .embedding_plan import EmbeddingPlan, Tally
@@ -46,17 +46,6 @@ class ConvertPlan:
     if_exists: str
 
 
-@dataclass(frozen=True, eq=False)
-class ConvertedRows:
-    """What a CONVERT left: a SELECT of its rows with their vectors.
-
-    Attributes:
-        sql: The SELECT, without parameters.
-    """
-
-    sql: str
-
-
 def resolve_convert(resolver: Resolver, statement: Convert) -> ConvertPlan:
     """Return what a CONVERT will do.
 
@@ -66,7 +55,13 @@ def resolve_convert(resolver: Resolver, statement: Convert) -> ConvertPlan:
         StatementError: An option has a value of another kind.
     """
     plan, target = _plan(resolver, statement)
-    _require_own_tables(resolver, statement)
+    resolver.require_own_tables(statement)
+    if resolver.plan.is_stored and plan.kind == "video":
+        raise resolver.arguments.error(
+            f"CONVERT of videos cannot be part of a {resolver.verb}, which would read them whenever"
+            " it runs; store the vectors with table_name and select those",
+            statement,
+        )
     if not resolver.plan.is_stored:
         require_tables(resolver.context.database, statement.query)
     elif target is not None:
@@ -77,7 +72,7 @@ def resolve_convert(resolver: Resolver, statement: Convert) -> ConvertPlan:
     return ConvertPlan(statement, plan, target, resolver.arguments.if_exists(statement))
 
 
-def perform_convert(resolver: Resolver, statement: Convert, convert: ConvertPlan) -> ConvertedRows:
+def perform_convert(resolver: Resolver, statement: Convert, convert: ConvertPlan) -> MadeRows:
     """Embed the rows of a CONVERT and store them where it says.
 
     Raises:
@@ -91,12 +86,14 @@ def perform_convert(resolver: Resolver, statement: Convert, convert: ConvertPlan
     else:
         key = table_key(database, target)
         if key is not None and names_query(database, statement.query, key):
-            sql, tally = inplace.convert_in_place(resolver, statement, plan, target)
+            from .inplace import convert_in_place  # a search has no use for it
+
+            sql, tally = convert_in_place(resolver, statement, plan, target)
         else:
             sql, tally = _convert_into(resolver, convert, target)
     resolver.context.state.report = _report(plan, target, tally)
     warn_of(resolver.context, plan, tally)
-    return ConvertedRows(sql)
+    return MadeRows(sql)
 
 
 def _report(plan: EmbeddingPlan, target: TableName | None, tally: Tally) -> ConvertReport:
@@ -115,64 +112,55 @@ def _report(plan: EmbeddingPlan, target: TableName | None, tally: Tally) -> Conv
     )
 
 
-def _converted(compiler: Compiler, plan: ConvertedRows) -> str:
-    return plan.sql
-
-
 def _function_form(compiler: Compiler, plan: ConvertPlan) -> str:
     """Return the SELECT for a view or trigger: it embeds whenever it runs, row by row."""
     embedding = plan.embedding
-    source = f"q.{quote_name(embedding.source)}"
-    if embedding.kind == "image" and embedding.base_dir:
-        folder = quote_text(embedding.base_dir.rstrip("/"))
-        is_relative = f"typeof({source}) = 'text' AND {source} NOT GLOB '/*'"
-        is_path = f"{source} NOT LIKE 'file:%' AND instr(substr({source}, 1, 8), '://') = 0"
-        placed = f"CASE WHEN {is_relative} AND {is_path} THEN {folder} || '/' || {source}"
-        source = f"{placed} ELSE {source} END"
-    call = f"embed_{embedding.kind}({quote_text(embedding.model.name)}, {source})"
     return (
-        f"SELECT q.*, {call} AS {quote_name(embedding.column)}"
+        f"SELECT q.*, {embedding.call('q')} AS {quote_name(embedding.column)}"
         f" FROM ({compiler.parts(plan.node.query.parts)}\n) AS q"
     )
 
 
-SELECTS: dict[type, Select] = {ConvertPlan: _function_form, ConvertedRows: _converted}
-"""What compiles a CONVERT before it is performed, and after."""
-
-
-def _require_own_tables(resolver: Resolver, statement: Convert) -> None:
-    """Refuse a query that reads what a WITH around it defines: it is run before, by itself."""
-    for table in tables_read(statement.query):
-        if table.schema is None and table.name in resolver.common:
-            raise NotSupportedError(
-                f"CONVERT: its query reads {clip(table.name)}, which the WITH before it defines;"
-                f" put the WITH inside: CONVERT USING {statement.model} AS WITH {table.name} AS"
-                " (…) SELECT …; nothing was changed"
-            )
+SELECTS: dict[type, Select] = {ConvertPlan: _function_form}
+"""What compiles a CONVERT that is not performed."""
 
 
 def _plan(resolver: Resolver, statement: Convert) -> tuple[EmbeddingPlan, TableName | None]:
     arguments = resolver.arguments
     model = resolver.context.registry.model(statement.model)
-    kind = arguments.option(statement, grammar.CONVERT_TYPE)
-    source = grammar.IMAGE_COL if kind == "image" else grammar.TEXT_COL
+    is_film = statement.option(grammar.VIDEO_COL.name) is not None
+    kind = arguments.option(statement, grammar.CONVERT_TYPE, "video" if is_film else "image")
+    source = {"image": grammar.IMAGE_COL, "text": grammar.TEXT_COL, "video": grammar.VIDEO_COL}
+    if kind != "video":
+        _refuse_film_options(arguments, statement)
     name = arguments.option(statement, grammar.TABLE_NAME)
     schema, dot, table = name.partition(".") if name else ("", "", "")
     plan = EmbeddingPlan(
         model=model,
         kind=kind,
-        source=arguments.option(statement, source),
+        source=arguments.option(statement, source[kind]),
         column=arguments.option(statement, grammar.VECTOR_COL, model.column),
         batch_size=arguments.option(statement, grammar.BATCH_SIZE),
         stops_on_error=arguments.option(statement, grammar.ON_ERROR) == "fail",
         base_dir=arguments.option(statement, grammar.BASE_DIR),
         verifies=arguments.option(statement, grammar.VERIFY),
+        interval_s=arguments.option(statement, grammar.POOL_S),
     )
     if not name:
         return plan, None
     # `photos` or `album.photos`; a table whose own name has a dot is found whole.
     whole = not dot or resolver.context.database.find_table(None, name) is not None
     return plan, TableName(name) if whole else TableName(table, schema)
+
+
+def _refuse_film_options(arguments: Arguments, statement: Convert) -> None:
+    for spec in (grammar.VIDEO_COL, grammar.POOL_S):
+        if option := statement.option(spec.name):
+            raise arguments.error(
+                f"CONVERT: option {spec.name!r} is for videos; say convert_type='video', or take"
+                " the frames as rows with COPY … OPTIONS (interval=…); nothing was changed",
+                option,
+            )
 
 
 def _convert_rows(resolver: Resolver, statement: Convert, plan: EmbeddingPlan) -> tuple[str, Tally]:
@@ -212,7 +200,9 @@ def _convert_into(resolver: Resolver, convert: ConvertPlan, target: TableName) -
         )
     query = resolver.compile_query(convert.node.query)
     if found and reads_pages(context.database, *query, (found[0].lower(), found[1])):
-        raise inplace.unclear(target)
+        from .inplace import unclear
+
+        raise unclear(target)
     staging = Staging.of_query(context, query, plan.column)
     schema, name = (found[0], found[1]) if found else (target.schema or "main", target.name)
     table = quote_name(schema, name)

@@ -1,4 +1,4 @@
-"""COPY: a file, a folder of images, JSON records or a DataFrame becomes a table."""
+"""COPY: a file, a folder, bucket or archive of images, JSON records or a DataFrame is a table."""
 
 from __future__ import annotations
 
@@ -6,30 +6,39 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ..errors import OperationalError, clip
 from ..language import grammar
 from ..language.names import quote_name, same_name
 from ..language.tree import Copy
+from ..places import WEB, Place, archive_scheme, is_elsewhere, parse
 from ..planning.arguments import Arguments
 from ..planning.report import Report
 from ..progress import Advance
+from ..sources.network import shown_url
 from ..sources.tables import (
     Cell,
     RetypedError,
     Row,
     Table,
     frame_table,
+    is_table,
     open_table,
+    read_table,
     records_table,
+    refuse_pickle,
 )
 from ..stores.sqlite.database import Database
 from ..workspace import is_folder
 from .context import Context
 from .folder import FolderCopy, copy_folder, folder_options, refuse_folder_options
+from .frames import frame_options, frames_of
+from .origins import Elsewhere, Film, Folder, Origin
 
 CHUNK = 1000
+# Of rows with BLOBs, which may be pictures.
+CHUNK_OF_BLOBS = 16
 
 
 def copy(context: Context, arguments: Arguments, statement: Copy) -> None:
@@ -59,10 +68,13 @@ def copy(context: Context, arguments: Arguments, statement: Copy) -> None:
         schema, existing, is_there=found is not None, is_replaced=if_exists == "replace"
     )
     is_sync = if_exists == "sync"
-    source = _open(context, arguments, statement, is_sync=is_sync)
-    if isinstance(source, Path):
+    frames = frame_options(context, arguments, statement)
+    source = _open(context, arguments, statement, is_sync=is_sync, is_film=frames is not None)
+    if not isinstance(source, Table):
         stays = target.is_there and not target.is_replaced
-        declared = database.table_columns(schema, existing) if stays else []
+        there = [column for column, _ in database.table_columns(schema, existing)] if found else []
+        if isinstance(source, Film):
+            refuse_folder_options(arguments, statement, is_sync=False)
         copy_folder(
             context,
             FolderCopy(
@@ -70,9 +82,11 @@ def copy(context: Context, arguments: Arguments, statement: Copy) -> None:
                 folder_options(arguments, statement),
                 existing,
                 target.table,
-                [column for column, _ in declared],
+                there if stays else [],
                 is_sync,
                 lambda table: _store(context, target, table),
+                frames,
+                frames_of(database, target.table, there) if frames and frames.folder else (),
             ),
         )
         return
@@ -121,19 +135,25 @@ def _store(context: Context, target: _Target, source: Table) -> int:
                 for column, kind in zip(columns, source.types, strict=True)
             )
             database.execute(f"CREATE TABLE {target.table} ({definitions})")
-        return _insert(database, target.table, columns, rows, advance)
+        chunk = CHUNK_OF_BLOBS if "BLOB" in source.types else CHUNK
+        return _insert(database, target.table, columns, rows, advance, chunk)
 
 
 def _insert(
-    database: Database, table: str, columns: list[str], rows: Iterator[Row], advance: Advance
+    database: Database,
+    table: str,
+    columns: list[str],
+    rows: Iterator[Row],
+    advance: Advance,
+    chunk: int,
 ) -> int:
     """Insert rows, many a statement: a statement for each takes twice as long."""
     width = len(columns)
     row = f"({', '.join('?' * width)})"
     into = f"INSERT INTO {table} ({', '.join(map(quote_name, columns))}) VALUES "
-    count = max(1, database.most_variables() // width)
+    count = max(1, min(chunk, database.most_variables() // width))
     many, size, inserted = into + ", ".join([row] * count), count * width, 0
-    while cells := list(chain.from_iterable(islice(rows, CHUNK))):
+    while cells := list(chain.from_iterable(islice(rows, chunk))):
         whole = len(cells) - len(cells) % size
         database.execute_many(many, _parts(cells, 0, whole, size))
         database.execute_many(into + row, _parts(cells, whole, len(cells), width))
@@ -147,26 +167,54 @@ def _parts(cells: list[Cell], begin: int, end: int, size: int) -> Iterator[list[
 
 
 def _open(
-    context: Context, arguments: Arguments, statement: Copy, *, is_sync: bool
-) -> Table | Path:
-    """Return what stands after FROM: a table, or the path of a folder."""
+    context: Context, arguments: Arguments, statement: Copy, *, is_sync: bool, is_film: bool
+) -> Table | Origin:
+    """Return what stands after FROM: a table, or where the files lie that get rows."""
     value = arguments.value(statement.source)
     if isinstance(value, Path):
         value = str(value)
     if not isinstance(value, str):
-        if hasattr(value, "columns"):
+        if hasattr(value, "columns") and not is_film:
             return frame_table(value)
         raise arguments.error(
-            f"COPY: expected a path, JSON records or a DataFrame after FROM, got {clip(value)}",
+            f"COPY: expected {_expected(is_film)} after FROM, got {clip(value)}",
             statement,
         )
-    if re.match(r"\s*[\[{]", value):
+    if re.match(r"\s*[\[{]", value) and not is_film:
         return records_table(value)
+    if is_elsewhere(value):
+        if is_film:
+            raise arguments.error(
+                f"COPY: frames are taken out of films on the disk, and {clip(shown_url(value))} is"
+                " elsewhere; bring the film into the workspace first; nothing was changed",
+                statement,
+            )
+        return _open_elsewhere(context, parse(value))
     path = context.workspace.locate(value)
     # Only a folder can be gone and the statement go on.
-    if is_folder(path) or (is_sync and _is_missing(path)):
-        return path
+    if is_folder(path) or (is_sync and _is_missing(path) and not archive_scheme(path.name)):
+        return Folder(path, context.workspace)
+    if is_film:
+        return Film(path, context.workspace, context.open_video)
+    if scheme := archive_scheme(path.name):
+        return _open_elsewhere(context, parse(f"{scheme}://::{path}"))
     return open_table(path)
+
+
+def _open_elsewhere(context: Context, place: Place) -> Table | Origin:
+    """Return the table that lies elsewhere, or the bucket or archive whose media get a row each."""
+    suffixes = PurePosixPath(place.path.partition("?")[0]).suffixes
+    is_open = place.path.endswith("/") or not place.path or bool(place.pattern)
+    if place.archive is None and (scheme := archive_scheme(place.path.partition("?")[0])):
+        place = parse(f"{scheme}://::{place.text}")
+    elif place.scheme in WEB or (not is_open and is_table(suffixes)):
+        refuse_pickle(suffixes, clip(shown_url(place.text)))
+        return read_table(context.reader.table(place))
+    return Elsewhere(context.settled(place), context.reader)
+
+
+def _expected(is_film: bool) -> str:
+    return "the path of a film or a folder" if is_film else "a path, JSON records or a DataFrame"
 
 
 def _is_missing(path: Path) -> bool:

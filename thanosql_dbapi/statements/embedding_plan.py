@@ -1,27 +1,30 @@
-"""What a CONVERT embeds, and what became of its rows."""
+"""What a statement embeds, and what became of its rows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Any
 
+from ..language.names import quote_name, quote_text
+from ..places import join
 from ..stores.sqlite.registry import Model
 
 
 @dataclass(frozen=True)
 class EmbeddingPlan:
-    """What a CONVERT embeds, with which model, and the column that gets the vectors.
+    """What a statement embeds, with which model, and the column that gets the vectors.
 
     Attributes:
         model: The model that embeds.
-        kind: ``"image"`` or ``"text"``.
-        source: Column with the images or texts.
+        kind: ``"image"``, ``"text"`` or ``"video"``.
+        source: Column with the images, texts or videos.
         column: Column that gets the vectors.
         batch_size: Images a forward pass, or None for what suits the device.
         stops_on_error: Whether one unreadable image stops it all.
         base_dir: Folder put before relative paths, or None.
         verifies: Whether every file is read, also one of the same name, size and time.
+        said: What messages call the statement; empty for ``CONVERT USING`` and the model.
+        interval_s: Of videos, the seconds from one frame that is embedded to the next.
     """
 
     model: Model
@@ -32,18 +35,49 @@ class EmbeddingPlan:
     stops_on_error: bool
     base_dir: str | None = None
     verifies: bool = False
+    said: str = ""
+    interval_s: float = 1.0
+
+    @property
+    def label(self) -> str:
+        """The statement, for messages."""
+        return self.said or f"CONVERT USING {self.model.name}"
+
+    @property
+    def names_files(self) -> bool:
+        """Whether a source that is a text is a path or URL."""
+        return self.kind != "text"
+
+    @property
+    def way(self) -> str:
+        """What tells how a source becomes a vector, the model aside."""
+        return f"{self.kind} {self.interval_s!r}" if self.kind == "video" else self.kind
 
     def facts(self) -> tuple[str, str, int, str, str]:
         """Return what the registry keeps of the column, in its order."""
         model = self.model
         return model.name, model.fingerprint, model.dimension, self.source, self.kind
 
+    def call(self, rows: str) -> str:
+        """Return the SQL expression that embeds the source of a row, for a view or trigger.
+
+        Args:
+            rows: What the rows are called.
+        """
+        source = f"{rows}.{quote_name(self.source)}"
+        if self.kind == "image" and self.base_dir:
+            # What stands before a path in the folder, and behind it where that is an archive.
+            before, _, behind = join(self.base_dir, "\n").partition("\n")
+            is_relative = f"typeof({source}) = 'text' AND {source} NOT GLOB '/*'"
+            is_path = f"{source} NOT LIKE 'file:%' AND instr(substr({source}, 1, 8), '://') = 0"
+            placed = f"{quote_text(before)} || {source} || {quote_text(behind)}"
+            source = f"CASE WHEN {is_relative} AND {is_path} THEN {placed} ELSE {source} END"
+        return f"embed_{self.kind}({quote_text(self.model.name)}, {source})"
+
     def place(self, source: Any) -> Any:
         """Return where a source is: a path with its folder before it, any other as it is."""
-        is_path = self.kind == "image" and isinstance(source, str)
-        if not self.base_dir or not is_path or "://" in source[:8] or source[:5] == "file:":
-            return source
-        return str(PurePath(self.base_dir) / source)
+        is_path = self.names_files and isinstance(source, str)
+        return join(self.base_dir, source) if self.base_dir and is_path else source
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from ..errors import MediaWarning, ModelWarning, clip, warn_user
 from ..language.names import same_name
+from ..sources.network import without_secrets
 from ..stores.sqlite.files import Files
 from ..stores.sqlite.registry import VectorColumn
 from ..stores.sqlite.topk.change_log import draw_version, find_watch, watch
@@ -73,12 +74,10 @@ def fill(
     tally = Tally(total=total, device=encoder.device, dtype=encoder.dtype)
     if plan.kind == "text":
         rows = _measured(context, plan, rows, tally.too_long)
-    elif drawings.is_of_concern(context, plan.model):
+    elif plan.kind == "image" and drawings.is_of_concern(context, plan.model):
         rows = drawings.looked_at(context, plan, rows, tally.no_drawings)
     batches = _batches(context, plan, encoder, rows, contents, tally.remarks)
-    with context.settings.progress.track(
-        f"CONVERT USING {plan.model.name}", total, plan.kind
-    ) as advance:
+    with context.settings.progress.track(plan.label, total, plan.kind) as advance:
         try:
             for batch in batches:
                 if batch.failures and plan.stops_on_error:
@@ -111,7 +110,7 @@ def _remarks(plan: EmbeddingPlan, remarks: list[str], total: int) -> str:
     shown = "".join(f"\n  {remark}" for remark in sorted(remarks)[:SHOWN_FAILURES])
     more = len(remarks) - SHOWN_FAILURES
     return (
-        f"CONVERT USING {plan.model.name}: {len(remarks):,} of {total:,} images are there in part,"
+        f"{plan.label}: {len(remarks):,} of {total:,} {plan.kind}s are there in part,"
         f" and have the vector of that part:{shown}"
         + (f"\n  and {more:,} more" if more > 0 else "")
     )
@@ -130,11 +129,25 @@ def _batches(
     if plan.kind == "text":
         return embed_texts_rows(encoder, rows, batch_size=plan.batch_size, known=contents)
     least_side_px = encoder.preparation.least_side_px
-    read = partial(context.read_image, least_side_px=least_side_px, remark=remarks.append)
+    if plan.kind == "video":
+        from ..embedding.pooling import embed_film_rows
+
+        return embed_film_rows(
+            encoder,
+            rows,
+            open_film=lambda source: context.open_video(plan.place(source), remarks.append),
+            interval_s=plan.interval_s,
+            least_side_px=least_side_px,
+            batch_size=plan.batch_size,
+            known=contents,
+        )
+    read = partial(context.pictures.open, least_side_px=least_side_px, remark=remarks.append)
     return embed_rows(
         encoder,
         rows,
         read=lambda source: read(plan.place(source)),
+        fetch=lambda source: context.pictures.fetch(plan.place(source)),
+        is_far=lambda source: context.pictures.is_far(plan.place(source)),
         batch_size=plan.batch_size,
         known=contents,
     )
@@ -163,12 +176,14 @@ def _measured(
 def _failed(failure: Failure[int], contents: Contents) -> Failed:
     is_missing = isinstance(failure.error.__cause__, (FileNotFoundError, NotADirectoryError))
     stays = failure.key in contents.away
-    return Failed(failure.key, clip(failure.source), str(failure.error), is_missing, stays)
+    source = failure.source
+    shown = without_secrets(source) if isinstance(source, str) else source
+    return Failed(failure.key, clip(shown), str(failure.error), is_missing, stays)
 
 
 def warn_of(context: Context, plan: EmbeddingPlan, tally: Tally) -> None:
     """Say what a user has to know of a CONVERT; the last thing, as a warning may be an error."""
-    what = f"CONVERT USING {plan.model.name}"
+    what = plan.label
     cleared = [each for each in tally.failures if not each.stays]
     gone = [each for each in tally.failures if each.stays and each.is_missing]
     unread = [each for each in tally.failures if each.stays and not each.is_missing]
@@ -189,8 +204,8 @@ def warn_of(context: Context, plan: EmbeddingPlan, tally: Tally) -> None:
         first = ", ".join(each.source for each in gone[:SHOWN_FAILURES])
         more = " …" if len(gone) > SHOWN_FAILURES else ""
         warn_user(
-            f"{what}: {len(gone):,} images are not there any more; their {column} of before stays:"
-            f" {first}{more}",
+            f"{what}: {len(gone):,} {plan.kind}s are not there any more; their {column} of before"
+            f" stays: {first}{more}",
             MediaWarning,
         )
     if tally.too_long:

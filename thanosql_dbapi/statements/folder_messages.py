@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from ..errors import MediaWarning, SourceError, clip, warn_user
 from ..planning.report import Skipped
 from ..sources.folder import Reason
+from .origins import Origin
 
 _BY_SUFFIX = (Reason.RAW, Reason.PICTURE, Reason.MEDIUM)
-_BY_NAME = (Reason.UNREADABLE, Reason.NAME, Reason.LINK, Reason.SPECIAL)
+_BY_NAME = (Reason.UNREADABLE, Reason.NAME, Reason.ODD_NAME, Reason.LINK, Reason.SPECIAL)
 _SHOWN = 8
 
 
-def nothing_found(folder: Path, skipped: Sequence[Skipped]) -> SourceError:
-    """Return the error for a folder without a media file, which says what there is instead."""
-    where = f"folder {str(folder)!r}"
-    if not folder.exists():
-        return SourceError(f"{where} does not exist; nothing was changed")
+def nothing_found(origin: Origin, skipped: Sequence[Skipped]) -> SourceError:
+    """Return the error for an origin without a media file, which says what there is instead."""
+    if not origin.is_there:
+        return SourceError(f"{origin.absence}; nothing was changed")
     found = "; it is empty"
     if skipped:
         each = [f"{skip.count:,} {_label(skip)} ({skip.reason})" for skip in skipped]
         more = f" and {len(each) - _SHOWN:,} kinds more" if len(each) > _SHOWN else ""
         found = f"; it has {', '.join(each[:_SHOWN])}{more}{_remedy(skipped)}"
     return SourceError(
-        f"{where}: expected pictures, audio or video files, got none{found}; nothing was changed"
+        f"{origin.shown}: expected pictures, audio or video files, got none{found}; nothing was"
+        " changed"
     )
 
 
@@ -36,31 +36,29 @@ def _label(skip: Skipped) -> str:
     return _plain(skip.suffix or "without a suffix")
 
 
-def nothing_left(folder: Path, table: str, count: int, skipped: Sequence[Skipped]) -> SourceError:
-    """Return the error for a folder whose files are all gone, which ``sync`` does not believe.
+def nothing_left(origin: Origin, table: str, count: int, skipped: Sequence[Skipped]) -> SourceError:
+    """Return the error for an origin whose files are all gone, which ``sync`` does not believe.
 
     Args:
-        folder: The folder.
+        origin: The folder, bucket or archive.
         table: The table's name.
         count: How many of its files the table has.
         skipped: What is in the folder.
     """
     if not count:
-        return nothing_found(folder, skipped)
-    is_there = folder.exists()
-    now = "has no file for them now" if is_there else "does not exist"
+        return nothing_found(origin, skipped)
+    now = f"{origin.shown} has no file for them now" if origin.is_there else origin.absence
     return SourceError(
-        f"COPY: folder {str(folder)!r} {now}, and table {clip(table)} has"
-        f" {count:,} files of it; if a disk is not plugged in, nothing is lost; to"
+        f"COPY: {now}, and table {clip(table)} has {count:,} files of it; {origin.hint}to"
         " remove the rows, say OPTIONS (if_exists='sync', allow_empty=True); nothing was changed"
     )
 
 
-def warn_of_skipped(folder: Path, table: str, skipped: Sequence[Skipped]) -> None:
+def warn_of_skipped(origin: Origin, table: str, skipped: Sequence[Skipped]) -> None:
     """Say in one warning what was left out that the user may have wanted.
 
     Args:
-        folder: The folder.
+        origin: The folder, bucket or archive.
         table: The table's name.
         skipped: What was left out.
     """
@@ -80,7 +78,7 @@ def warn_of_skipped(folder: Path, table: str, skipped: Sequence[Skipped]) -> Non
         parts.append(f"{reason.value}: {', '.join(shown[:_SHOWN])}{rest}")
     if parts:
         warn_user(
-            f"COPY {_plain(table)}: left out of folder {str(folder)!r}: {'; '.join(parts)}"
+            f"COPY {_plain(table)}: left out of {origin.shown}: {'; '.join(parts)}"
             f"{_remedy(skipped)}"
             " (Connection.report has all that got no row)",
             MediaWarning,

@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ..language.names import quote_name
+from ..places import ARCHIVES, STORES
 from ..sources.folder import HEADER_COLUMNS, File
 from ..sources.tables import Cell
 from ..stores.sqlite.database import Database
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|file:|data:", re.IGNORECASE)
+_LISTED = tuple(f"{scheme}://" for scheme in (*STORES, *ARCHIVES))
 _ODD = re.compile(r"^/|^\.|//|/\.|/$|\\|^[A-Za-z]:")
 _MOVING = "thanosql:"
 
@@ -170,9 +172,9 @@ def is_gone(root: str, new: Iterable[File]) -> Callable[[str], bool]:
 
 
 def _path_of(text: str, root: str) -> str | None:
-    """Return a row's path as the driver writes it; None for a URL."""
+    """Return a row's path as the driver writes it; None for a URL that COPY does not write."""
     if ":" in text and _URL.match(text):
-        return None
+        return text if text.startswith(_LISTED) else None
     if _ODD.search(text) is None:
         return text
     full = os.path.normpath(os.path.join(root, text))  # noqa: PTH118

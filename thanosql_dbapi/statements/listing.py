@@ -14,8 +14,10 @@ def resolve_list(resolver: Resolver, statement: List) -> RowsPlan | TablesPlan:
         return TablesPlan()
     if statement.what == "model":
         return RowsPlan(
-            ("model_name", "base", "dimension", "source"),
-            tuple((m.name, m.base, m.dimension, m.source) for m in context.registry.models()),
+            ("model_name", "base", "dimension", "source", "kind"),
+            tuple(
+                (m.name, m.base, m.dimension, m.source, m.kind) for m in context.registry.models()
+            ),
         )
     catalog = context.catalog()
     if statement.what == "thanosql model":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import Error, ModelError, OperationalError, SourceError, WorkspaceError, clip
@@ -13,7 +15,7 @@ from ..models.provenance import read_receipt
 from ..planning.arguments import Arguments
 from ..settings import Settings
 from ..sources.catalog import NAME_LIMIT_BYTES, Entry
-from ..sources.fetch import prepare_model
+from ..sources.fetch import prepare_made, prepare_model
 from ..sources.installation import Installation, exists, settle_all
 from ..stores.sqlite.registry import Model, committed_fingerprint
 from ..stores.sqlite.state import State
@@ -57,11 +59,17 @@ def delete_model(context: Context, arguments: Arguments, statement: DeleteModel)
     """Unregister a model and remove its files; the vectors it made stay in their tables.
 
     Raises:
-        ModelError: No such model.
+        ModelError: No such model, or classifiers read its vectors.
     """
     context.require_writable("DELETE MODEL")
     settle_own(context)
-    model = context.registry.model(statement.name)
+    model = context.registry.any_model(statement.name)
+    if resting := context.registry.resting_on(model):
+        names = ", ".join(clip(each.name) for each in resting)
+        raise ModelError(
+            f"DELETE MODEL: model {clip(model.name)} makes the vectors that {len(resting)}"
+            f" classifiers read: {names}; DELETE them first; nothing was changed"
+        )
     folder = _own_folder(context, model)
     if folder is not None and exists(folder):  # it goes when the database has committed
         try:
@@ -142,18 +150,56 @@ def install(
             allowed_hosts=context.settings.allowed_hosts,
         )
         context.state.unsettled.append(work)
+    _register(
+        context,
+        Model(
+            name=name,
+            base=entry.base or facts.base,
+            source=entry.shown_source,
+            folder=_relative(own, context.workspace.root),
+            fingerprint=facts.fingerprint,
+            dimension=facts.dimension,
+        ),
+    )
+
+
+def install_made(
+    context: Context, model: Model, write: Callable[[Path], str], *, overwrite: bool
+) -> None:
+    """Put a model that was made here in the workspace, and register it.
+
+    Args:
+        context: The connection.
+        model: What the registry is to say of it, but for its folder and fingerprint.
+        write: Writes its files into an empty folder, and returns their fingerprint.
+        overwrite: Whether a folder that is there is replaced.
+    """
+    settle_own(context)
+    own = context.workspace.models / model.name
+    folder = context.workspace.place(own)
+
+    def make(folder: Path) -> tuple[str, str]:
+        fingerprint = write(folder)
+        return fingerprint, fingerprint
+
+    goes = any(work.removes and work.destination == folder for work in context.state.unsettled)
+    work, fingerprint = prepare_made(
+        Entry(name=model.name, source=model.source),
+        folder,
+        make,
+        name=model.name,
+        database=context.database.file(),
+        overwrite=overwrite or goes,
+    )
+    context.state.unsettled.append(work)
+    relative = _relative(own, context.workspace.root)
+    _register(context, replace(model, folder=relative, fingerprint=fingerprint))
+
+
+def _register(context: Context, model: Model) -> None:
     try:
         with context.database.atomic():
-            context.registry.add_model(
-                Model(
-                    name=name,
-                    base=entry.base or facts.base,
-                    source=entry.shown_source,
-                    folder=_relative(own, context.workspace.root),
-                    fingerprint=facts.fingerprint,
-                    dimension=facts.dimension,
-                )
-            )
+            context.registry.add_model(model)
     finally:
         settle_own(context)
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import NotSupportedError
+from ..errors import NotSupportedError, clip
 from ..language import grammar
+from ..language.outline import tables_read
 from ..language.select import common_names
 from ..language.tree import Function, Part, Query, Statement
 from ..language.walk import is_bare, statements_in
@@ -32,11 +33,19 @@ class Handler(NamedTuple):
         resolve: Gives its node plan, or raises.
         perform: Does its work, and gives the node plan of what came out; None where it has none.
         check: Raises for what only the whole text tells, all of it being resolved.
+        works: Whether a statement has work at all; None where all of them have that of ``perform``.
+        is_repeatable: Whether the work leaves nothing that a second run would find.
     """
 
     resolve: Callable[[Resolver, Any], NodePlan]
     perform: Callable[[Resolver, Any, Any], NodePlan] | None = None
     check: Callable[[Resolver, Any, Any], None] | None = None
+    works: Callable[[Any], bool] | None = None
+    is_repeatable: bool = False
+
+    def does_work(self, statement: Statement) -> bool:
+        """Return whether a statement is to be performed."""
+        return self.perform is not None and (self.works is None or self.works(statement))
 
 
 HANDLERS: dict[type | str, Handler] = {}
@@ -50,6 +59,8 @@ def register(
     perform: Callable[[Resolver, Any, Any], NodePlan] | None = None,
     selects: dict[type, Select] | None = None,
     check: Callable[[Resolver, Any, Any], None] | None = None,
+    works: Callable[[Any], bool] | None = None,
+    is_repeatable: bool = False,
 ) -> None:
     """Add the handler of a query-shaped statement.
 
@@ -59,8 +70,10 @@ def register(
         perform: See :class:`Handler`.
         selects: For each class of node plan that is new, what compiles it to a SELECT.
         check: See :class:`Handler`.
+        works: See :class:`Handler`.
+        is_repeatable: See :class:`Handler`.
     """
-    HANDLERS[node] = Handler(resolve, perform, check)
+    HANDLERS[node] = Handler(resolve, perform, check, works, is_repeatable)
     SELECTS.update(selects or {})
 
 
@@ -102,6 +115,24 @@ class Resolver:
         """Return the SQL of a piece of the text, as far as it is resolved."""
         return compile_parts(self.plan, parts, self.arguments, restriction)
 
+    def require_own_tables(self, statement: Any) -> None:
+        """Refuse a query that reads what a WITH around it defines: it is run before, by itself.
+
+        Args:
+            statement: A statement with a query and a model.
+
+        Raises:
+            NotSupportedError: It does.
+        """
+        verb = type(statement).__name__.upper()
+        for table in tables_read(statement.query):
+            if table.schema is None and table.name in self.common:
+                raise NotSupportedError(
+                    f"{verb}: its query reads {clip(table.name)}, which the WITH before it defines;"
+                    f" put the WITH inside: {verb} USING {statement.model} AS WITH {table.name} AS"
+                    " (…) SELECT …; nothing was changed"
+                )
+
     def compile_query(self, query: Query) -> Compiled:
         """Return the SQL of the query of a statement."""
         return self.compile(query.parts)
@@ -140,7 +171,7 @@ def _resolved(context: Context, arguments: Arguments, query: Query) -> Plan:
         return resolver.plan
     for statement in statements_in(query):
         handler = handler_of(statement)
-        if handler is not None and handler.perform is not None:
+        if handler is not None and handler.perform is not None and handler.does_work(statement):
             node = handler.perform(resolver, statement, resolver.plan.nodes[statement.offset])
             resolver.plan = resolver.plan.with_node(statement.offset, node)
     return resolver.plan
@@ -167,10 +198,21 @@ def _known(context: Context, key: Hashable, query: Query) -> Plan | None:
 
 
 def does_work(query: Query) -> bool:
-    """Return whether a statement in a query embeds rows or writes: it cannot run twice."""
+    """Return whether a statement in a query is to be performed: embeds rows, writes, or labels."""
     return any(
-        (handler := handler_of(each)) is not None and handler.perform is not None
+        (handler := handler_of(each)) is not None and handler.does_work(each)
         for each in statements_in(query)
+    )
+
+
+def is_repeatable(query: Query) -> bool:
+    """Return whether a query only reads, so that it can be run again for rows of one moment."""
+    if query.verb not in ("SELECT", "EXPLAIN"):
+        return False
+    handlers = [(handler_of(each), each) for each in statements_in(query)]
+    return all(
+        handler is None or handler.is_repeatable or not handler.does_work(each)
+        for handler, each in handlers
     )
 
 

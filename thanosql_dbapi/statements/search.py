@@ -6,16 +6,18 @@ from typing import Any
 
 from ..errors import OperationalError, clip
 from ..language import grammar
-from ..language.names import quote_name, same_name
+from ..language.names import same_name
 from ..language.narrowing import narrowing
 from ..language.outline import tables_read
-from ..language.tree import Query, Search, Value
+from ..language.tree import Search, Value
 from ..planning.plans import NamedPlan, Plan, QueryVector, SearchPlan
 from ..stores.sqlite.compile import Compiled, compile_plan
 from ..stores.sqlite.registry import Model, VectorColumn
 from . import drawings
+from .asking import combined, wanted_diversity, with_probability
 from .resolve import Resolver, does_work
-from .tables import require_tables, tables_behind
+from .tables import require_tables
+from .vector_columns import check_model, check_sample
 
 MOST_VALUES = 2000
 """SQLite's limit of columns (https://www.sqlite.org/limits.html); nothing is embedded beyond it."""
@@ -46,24 +48,38 @@ def resolve_search(resolver: Resolver, statement: Search) -> SearchPlan:
             " nothing was changed",
             statement,
         )
-    names = _names(resolver, statement, column, len(values))
+    is_one = arguments.option(statement, grammar.COMBINE)
+    names = _names(resolver, statement, column, 1 if is_one else len(values))
     threshold = arguments.option(statement, grammar.THRESHOLD)
     limit = _top_k(resolver, statement)
-    has_known_rows = _check_columns(resolver, statement, column, names, model)
-    return SearchPlan(
+    columns = _check_columns(resolver, statement, column, names, model)
+    diversity = wanted_diversity(resolver, statement, limit)
+    score = arguments.option(statement, grammar.SCORE)
+    if score == "percentile" and columns is None:
+        raise arguments.error(
+            "SEARCH: with score='percentile' the rows are compared with one another, and here only"
+            " the SQL around the SEARCH says which they are; put its WITH into the query after AS",
+            statement,
+        )
+    can_narrow = score == "cosine" and diversity is None and not does_work(statement.query)
+    vectors = tuple(_embed(resolver, statement, model, *each) for each in values)
+    plan = SearchPlan(
         node=statement,
         model=model.name,
         fingerprint=model.fingerprint,
         dimension=model.dimension,
         column=column,
-        vectors=tuple(_embed(resolver, statement, model, *each) for each in values),
+        vectors=(combined(resolver, statement, model, vectors),) if is_one else vectors,
         names=names,
         threshold=threshold,
         limit=limit,
         is_ranked=statement.ranked or limit is not None,
-        narrowing=None if does_work(statement.query) else narrowing(statement.query, column),
-        has_known_rows=has_known_rows,
+        narrowing=narrowing(statement.query, column) if can_narrow else None,
+        columns=columns,
+        score=score,
+        diversity=diversity,
     )
+    return with_probability(resolver, model, plan) if score == "probability" else plan
 
 
 def check_search(resolver: Resolver, statement: Search, plan: SearchPlan) -> None:
@@ -72,7 +88,7 @@ def check_search(resolver: Resolver, statement: Search, plan: SearchPlan) -> Non
     Raises:
         OperationalError: As :func:`resolve_search`.
     """
-    if plan.has_known_rows or resolver.plan.is_stored or does_work(resolver.plan.query):
+    if plan.columns is not None or resolver.plan.is_stored or does_work(resolver.plan.query):
         return
     for name in plan.names:
         probe = resolver.plan.with_node(statement.offset, NamedPlan(plan, name))
@@ -146,22 +162,23 @@ def _embed(
 
 def _check_columns(
     resolver: Resolver, statement: Search, column: str, added: tuple[str, ...], model: Model
-) -> bool:
-    """Check the columns of a SEARCH's rows; return whether they could be known."""
+) -> tuple[str, ...] | None:
+    """Check the columns of a SEARCH's rows, and return them; None where they cannot be known."""
+    what = f"SEARCH USING {statement.model}"
     compiled = resolver.compile_query(statement.query)
     names = _columns(resolver, statement, compiled, added)
     if names is None:
-        _check_model(resolver, resolver.plan.query, column, model)
-        return False
+        check_model(resolver.context, resolver.plan.query, column, model, what)
+        return None
     if not any(same_name(name, column) for name in names):
         raise OperationalError(_missing_column(resolver, statement, column, names, model))
     taken = [name for name in added if any(same_name(name, each) for each in names)]
     if taken:
         raise _taken(statement, taken[0])
-    _check_model(resolver, statement.query, column, model)
+    check_model(resolver.context, statement.query, column, model, what)
     if not does_work(statement.query):
-        _check_sample(resolver, compiled, column, model)
-    return True
+        check_sample(resolver.context, compiled, column, model, what)
+    return tuple(names)
 
 
 def _taken(statement: Search, name: str) -> OperationalError:
@@ -207,48 +224,6 @@ def with_column_hint(error: OperationalError, plan: Plan) -> OperationalError:
         f"{error}; the similarity is called {', '.join(map(clip, names))} here;"
         f" OPTIONS (result_col='{wanted}') in the SEARCH would call it {clip(wanted)}"
     )
-
-
-def _check_model(resolver: Resolver, query: Query, column: str, model: Model) -> None:
-    """Raise OperationalError where the vectors are known to be those of another model."""
-    context = resolver.context
-    named = [
-        each for each in context.registry.vector_columns() if same_name(each.column_name, column)
-    ]
-    own = tables_behind(context.database, query)
-    read = [each for each in named if (each.schema_name.lower(), each.table_name.lower()) in own]
-    if drawings.is_of_concern(context, model):
-        drawings.check_searched(context, model, read)
-    others = [each for each in read or named if each.fingerprint != model.fingerprint]
-    if not others or (not read and len(others) < len(named)):
-        return
-    other = others[0]
-    again = (
-        f"model {clip(model.name)} has changed since; CONVERT the table again"
-        if same_name(other.model, model.name)
-        else f"search USING {other.model}, or CONVERT the table with {clip(model.name)}"
-    )
-    raise OperationalError(
-        f"SEARCH USING {model.name}: column {clip(column)} holds vectors of model"
-        f" {clip(other.model)} ({other.dimension} dimensions), not of this one; {again}"
-    )
-
-
-def _check_sample(resolver: Resolver, compiled: Compiled, column: str, model: Model) -> None:
-    name = quote_name(column)
-    sample = resolver.context.database.row(
-        f"SELECT typeof({name}), length({name}) FROM ({compiled.sql}\n)"
-        f" WHERE {name} IS NOT NULL LIMIT 1",
-        compiled.parameters,
-    )
-    if sample and sample != ("blob", 4 * model.dimension):
-        kind, length = sample
-        got = f"{length // 4} dimensions" if kind == "blob" else f"a value of type {kind}"
-        raise OperationalError(
-            f"SEARCH USING {model.name}: column {clip(column)} holds {got}, and model"
-            f" {clip(model.name)} makes vectors of {model.dimension} dimensions; name the column"
-            " of this model with OPTIONS (emb_col='…'), or CONVERT the table with it first"
-        )
 
 
 def _missing_column(

@@ -1,4 +1,4 @@
-"""The rows of a CONVERT, held in a temporary table while they are embedded."""
+"""The rows of a statement, held in a temporary table while they are embedded."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Staging:
         result = [vector_column if same_name(name, vector_column) else name for name in visible]
         if len(columns) == len(visible):
             result.append(vector_column)
-        table = _new_table(context)
+        table = new_table(context)
         selected = ", ".join(quote_name(name) for name in names[:keys] + columns)
         context.database.execute(
             f"CREATE TEMP TABLE {quote_name(table)} AS SELECT {selected} FROM ({query.sql}\n)",
@@ -90,17 +90,22 @@ class Staging:
         row = self.database.row(f"SELECT count(*) FROM {self.table}")
         return row[0] if row else 0
 
-    def sources(self, column: str) -> Iterator[tuple[int, object]]:
+    def sources(self, column: str, condition: str = "") -> Iterator[tuple[int, object]]:
         """Yield (row id here, source) in order, reading a little at a time.
+
+        Args:
+            column: The column with the sources.
+            condition: SQL that is true for the rows wanted; empty for all.
 
         Each read is a statement of its own: the transactions that are committed meanwhile
         would otherwise have an open reader under them. Images that are BLOBs are read a few at
         once, paths a thousand.
         """
         last, count, source = 0, READ_LEAST, quote_name(column)
+        also = f" AND {condition}" if condition else ""
         while rows := self.database.rows(
             f"SELECT {self.row_id}, {source} FROM {self.table}"
-            f" WHERE {self.row_id} > ? ORDER BY {self.row_id} LIMIT ?",
+            f" WHERE {self.row_id} > ?{also} ORDER BY {self.row_id} LIMIT ?",
             (last, count),
         ):
             last = rows[-1][0]
@@ -148,7 +153,8 @@ def drop_staging(context: Context) -> None:
     context.state.temporary[:] = kept
 
 
-def _new_table(context: Context) -> str:
+def new_table(context: Context) -> str:
+    """Return the name of a temporary table that the next statement drops."""
     context.state.temporary_count += 1
     name = f"thanosql_rows{context.state.temporary_count}"
     context.state.temporary.append(name)

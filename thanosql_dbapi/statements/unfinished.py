@@ -117,12 +117,12 @@ class Unfinished:
         """Return a digest of the model and the source, and of the size and time of its file."""
         plan = self._plan
         digest = hashlib.blake2b(digest_size=20)
-        digest.update(repr((plan.kind, plan.model.fingerprint, type(source).__name__)).encode())
+        digest.update(repr((plan.way, plan.model.fingerprint, type(source).__name__)).encode())
         if isinstance(source, bytes):
             digest.update(source)
         else:
             digest.update(repr(plan.place(source)).encode("utf-8", "surrogatepass"))
-        if plan.kind == "image" and isinstance(source, str):
+        if plan.names_files and isinstance(source, str):
             try:
                 status = self._context.workspace.locate(plan.place(source)).stat()
                 digest.update(repr((status.st_size, status.st_mtime_ns)).encode())

@@ -15,7 +15,9 @@ import click
 
 from ..errors import ModelError
 from ..opening import is_url
-from ..settings import OPTIONS, Option, OptionError
+from ..option import Option, OptionError
+from ..places import is_elsewhere
+from ..settings import OPTIONS
 from ..workspace import with_home
 from .session import is_interrupted
 
@@ -69,6 +71,7 @@ class Program(click.Group):
         database.format_options(click.Context(database, parent=ctx), formatter)
 
     def _command_first(self, args: list[str]) -> list[str]:
+        args = [*self._with_values(args)]
         words = iter(enumerate(args))
         valued = set(self._options_with_values())
         for index, word in words:
@@ -82,11 +85,49 @@ class Program(click.Group):
                 next(words, None)
         return [self.default, *args]
 
+    def _with_values(self, args: list[str]) -> Iterator[str]:
+        """Yield the arguments; an optional file that is not given gets its default's name."""
+        optional = {
+            name: parameter
+            for parameter in self._parameters()
+            if isinstance(parameter, OptionalFile)
+            for name in parameter.opts
+        }
+        ends = args.index("--") if "--" in args else len(args)
+        for index, word in enumerate(args):
+            option = optional.get(word) if index < ends else None
+            following = args[index + 1] if index + 1 < len(args) else ""
+            if option is None or following.lower().endswith(option.suffixes):
+                yield word
+            else:
+                yield f"{word}={option.otherwise}"
+
     def _options_with_values(self) -> Iterator[str]:
+        for parameter in self._parameters():
+            if isinstance(parameter, click.Option) and not parameter.is_flag:
+                yield from parameter.opts
+
+    def _parameters(self) -> Iterator[click.Parameter]:
         for command in self.commands.values():
-            for parameter in command.params:
-                if isinstance(parameter, click.Option) and not parameter.is_flag:
-                    yield from parameter.opts
+            yield from command.params
+
+
+class OptionalFile(click.Option):
+    """An option that takes a file's name, and may stand alone: what follows then is no file's.
+
+    Which is which, the suffix says: ``--gallery DIR "a cat"`` and ``--gallery cats.html DIR "a
+    cat"`` are both understood.
+
+    Args:
+        suffixes: How the file's name ends, in lower case.
+        otherwise: The name without one.
+    """
+
+    def __init__(
+        self, *arguments: Any, suffixes: tuple[str, ...], otherwise: str, **options: Any
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self.suffixes, self.otherwise = suffixes, otherwise
 
 
 class Unnamed(click.Command):
@@ -112,7 +153,7 @@ def _reader(option: Option) -> Callable[[click.Context, click.Parameter, Any], A
 
     def read(text: str, ctx: click.Context) -> Any:
         try:
-            if option.name == "allowed_directories":
+            if option.name == "allowed_directories" and not is_elsewhere(text):
                 # Typed in a shell, a folder is the current folder's; in a URL, the workspace's.
                 text = str(Path(with_home(text)).absolute())
             return option.read_text(text, option.flag)

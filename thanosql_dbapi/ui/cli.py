@@ -1,10 +1,11 @@
-"""The command line: ``thanosql photos.db "SQL"``, and the commands ``doctor`` and ``demo``."""
+"""The command line: ``thanosql photos.db "SQL"``, and commands such as ``search``."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from itertools import chain
 from typing import Any
 
 import click
@@ -22,11 +23,15 @@ from .arguments import (
     check_device,
     connect_options,
 )
+from .display import visible
+from .folder_commands import index, search, serve
 from .session import brief_warnings, run, statements_of
 
 _HELP = """Ask your pictures a question in SQL.
 
 \b
+  thanosql search ~/Pictures "a black cat"
+  thanosql serve ~/Pictures          a page to search them in
   thanosql demo                      see it work: the tutorial on drawn pictures
   thanosql doctor                    what is installed, and what is in its way
   thanosql photos.db                 a shell
@@ -122,6 +127,10 @@ def _export(connection: Connection, text: str, *, as_json: bool) -> int:
     return 0
 
 
+for _command in (search, index, serve):
+    program.add_command(_command)
+
+
 @program.command
 @click.argument("folder", required=False)
 @click.option(
@@ -142,15 +151,25 @@ def demo(folder: str | None, rows: int, device: str | None) -> int:
 
 
 @program.command
-def doctor() -> int:
+@click.option(
+    "--online",
+    is_flag=True,
+    help="also get clip and the tutorial's first photographs, and compare with what the tutorial"
+    " prints of them; 0.6 GB the first time",
+)
+@connect_options("device")
+def doctor(online: bool, device: str | None) -> int:
     """Say what is installed, which devices there are, and what is wrong."""
     from .doctor import examine
+    from .doctor_online import examine_online
 
+    check_device(device)
     is_well = True
-    for finding in examine():
-        is_well = is_well and not finding.is_problem
-        mark = "!" if finding.is_problem else " "
-        print(f"{mark} {finding.what}: {finding.text}")
+    with brief_warnings(_terminal().warn):
+        for finding in chain(examine(), examine_online(device=device) if online else ()):
+            is_well = is_well and not finding.is_problem
+            mark = "!" if finding.is_problem else " "
+            print(f"{mark} {visible(finding.what)}: {visible(finding.text)}", flush=True)
     return int(not is_well)
 
 

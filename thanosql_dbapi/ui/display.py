@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
 if TYPE_CHECKING:
     import pandas
 
+# Of a frame of more rows than the one, a notebook shows the other.
+_WHOLE_ROWS, _HEAD_ROWS = 10, 5
 # Control characters, halves of characters, separators of lines and paragraphs.
 _COMMANDS = ("Cc", "Cs", "Zl", "Zp")
 # What changes the direction of the letters after it.
@@ -40,6 +42,28 @@ def frame(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pandas.DataFra
     )
     table.columns = pandas.Index(list(names), dtype=object)
     return table
+
+
+def headed(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """Return a data frame, of which a notebook shows the first rows and how many there are.
+
+    A frame of up to ten rows is shown whole. What is made of the frame is shown as usual.
+    """
+    if len(frame) <= _WHOLE_ROWS:
+        return frame
+    head = frame.head(_HEAD_ROWS)
+    rest = f"the first {_HEAD_ROWS} of {len(frame):,} rows × {frame.shape[1]} columns"
+
+    def show(**_: Any) -> dict[str, str]:
+        html: Callable[[], str | None] = getattr(head, "_repr_html_")  # noqa: B009
+        shown = {"text/plain": f"{head}\n\n{rest}"}
+        if made := html():  # None where pandas is told to show no HTML
+            shown["text/html"] = f"{made}<p>{rest}</p>"
+        return shown
+
+    # IPython asks the object itself. pandas copies the attribute to no other frame.
+    object.__setattr__(frame, "_repr_mimebundle_", show)
+    return frame
 
 
 def cell(value: object) -> str:

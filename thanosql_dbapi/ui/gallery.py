@@ -14,7 +14,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Sequence
-from functools import lru_cache
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -22,15 +22,14 @@ from urllib.parse import quote
 from ..connection import Connection
 from ..errors import OperationalError, ProgrammingError, clip
 from ..language import grammar
-from ..workspace import StrPath
+from ..workspace import StrPath, with_home
 from .display import visible
 from .pictures import count_of
 from .sections import Card, Section, section_of
 from .session import Outcome, run
-from .templating import data_url, environment_of, source
+from .templating import environment_of, source
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
     from markupsafe import Markup
 
     from ..stores.sqlite.database import Parameters
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 MOST_PICTURES = 100
 """Pictures of a gallery, unless it is told otherwise."""
 
-# Of many the pictures are smaller: 1,000 photographs make a file of 30 MB, not of 120.
+# Of many the pictures are smaller: 1,000 photographs make a file of 30 MB; at 640 pixels, 84 MB.
 _FEW = 100
 _BOX_OF_FEW, _BOX_OF_MANY = (800, 800), (360, 360)
 # What browsers show by themselves.
@@ -98,9 +97,9 @@ def write_gallery(
     Raises:
         OperationalError: The file cannot be written; an older one is as it was.
     """
-    file = Path(path).expanduser().absolute()
+    file = Path(with_home(os.fspath(path))).absolute()
     folder = file.parent.resolve()
-    environment = _environment()
+    environment = environment_of("thanosql_dbapi.ui")
     script = source(environment, "gallery.js")
     style = source(environment, "look.css") + source(environment, "gallery.css")
     page = environment.get_template("gallery.html").render(
@@ -112,16 +111,19 @@ def write_gallery(
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         style=style,
         original=lambda card: _original(card, folder),
+        coloured=_coloured,
+        folder_and_name=_folder_and_name,
     )
     unfinished = file.with_name(f".{file.name}.partial")
     try:
         unfinished.write_text(page, encoding="utf-8", newline="\n")
         unfinished.replace(file)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:  # ValueError: a NUL, half of a surrogate pair
+        with suppress(OSError, ValueError):
+            unfinished.unlink()
+        reason = getattr(error, "strerror", None) or error
         raise OperationalError(
-            f"cannot write the gallery {str(file)!r}: {error.strerror or error}; no file was"
-            " changed"
+            f"cannot write the gallery {clip(str(file))}: {reason}; no file was changed"
         ) from error
     return file
 
@@ -136,15 +138,6 @@ def _original(card: Card, folder: Path) -> str:
         return card.path.as_uri()
     # A colon or question mark in a name would be read as a scheme or a query.
     return "./" + quote(os.fsencode(Path(relative).as_posix()))
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    environment = environment_of("thanosql_dbapi.ui")
-    environment.filters["data_url"] = data_url
-    environment.filters["coloured"] = _coloured
-    environment.filters["folder_and_name"] = _folder_and_name
-    return environment
 
 
 def _folder_and_name(name: str) -> tuple[str, str]:

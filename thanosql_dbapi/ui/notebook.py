@@ -27,6 +27,7 @@ import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -41,15 +42,20 @@ from IPython.core.magic import (
 from traitlets import Int
 
 from ..connection import Connection
-from ..errors import ProgrammingError, clip
+from ..errors import Error, ProgrammingError, clip
 from ..language import parse
 from ..language.lexer import Kind, tokens
 from ..opening import is_url, open_database
 from . import display
 from .pictures import pictures
+from .sections import Card, section_of
 from .session import Outcome, brief_warnings, run, searches, statements_of
-from .thumbnails import WIDTH_PX
+from .templating import environment_of
+from .thumbnails import MIME, SHARP_BOX, WIDTH_PX
+from .videos import videos
 
+# A notebook's file has them in it.
+_MOST_VIDEOS = 10
 _TOKEN = re.compile(r"API_TOKEN\s*=", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")
 _BRACES = re.compile(r"\{(.+)\}", re.DOTALL)
@@ -130,33 +136,92 @@ class ThanosqlMagics(Magics):
         with brief_warnings(_show_warning):
             outcome = run(connection, sql, parameters)
         if outcome.report:
-            print(outcome.report, file=sys.stderr)  # noqa: T201
+            # Not printed: what the tutorial prints is all that standard output gets, and Jupyter
+            # shows standard error in red.
+            self._shell.display_pub.publish(data={"text/plain": outcome.report})
         if outcome.names is None:
             print("Success")  # noqa: T201
+            return None
+        if outcome.shows_videos:
+            self._show_videos(connection, outcome)
             return None
         if outcome.is_print:
             self._show_pictures(connection, outcome)
             return None
-        return display.frame(outcome.names, outcome.rows)
+        frame = display.frame(outcome.names, outcome.rows)
+        return display.headed(frame) if outcome.report else frame
 
     def _show_pictures(self, connection: Connection, outcome: Outcome) -> None:
+        if len(outcome.names or []) == 1:
+            shown = self._show_one_by_one(connection, outcome)
+        else:
+            shown = self._show_grid(connection, outcome)
+        _say_left(outcome, shown)
+
+    def _show_videos(self, connection: Connection, outcome: Outcome) -> None:
+        """Print the path of each video, and show it under that, to be played from its time on."""
+        page = environment_of("thanosql_dbapi.ui").get_template("video.html")
+        shown = 0
+        for video in videos(connection, outcome, _MOST_VIDEOS):
+            shown += 1
+            print(video.label, flush=True)  # noqa: T201
+            try:
+                playable = video.playable(connection)
+            except Error as error:
+                print(f"  cannot be shown: {error}")  # noqa: T201
+                continue
+            self._shell.display_pub.publish(
+                data={
+                    "text/html": page.render(video=playable, name=video.label),
+                    "text/plain": f"<video, {len(playable.content):,} bytes>",
+                }
+            )
+        _say_left(outcome, shown)
+
+    def _show_one_by_one(self, connection: Connection, outcome: Outcome) -> int:
+        """Print each path and show the picture under it, as the tutorial has it."""
         shown = 0
         for picture in pictures(connection, outcome, self.image_limit):
-            shown = picture.row + 1
+            shown += 1
             print(picture.name, flush=True)  # noqa: T201
             small = picture.thumbnail
             if small is None:
                 print(f"  cannot be shown: {picture.reason}")  # noqa: T201
-            else:
-                jpeg = base64.b64encode(small.content).decode()
-                size = f"{small.width} × {small.height}"
-                self._shell.display_pub.publish(
-                    data={"image/jpeg": jpeg, "text/plain": f"<image, {size}>"},
-                    metadata={"image/jpeg": {"width": WIDTH_PX}},
-                )
-        left = len(outcome.rows) - shown
-        if left and outcome.print_options and outcome.print_options.limit is None:
-            print(f"… and {left:,} more; OPTIONS (limit=…) shows as many as it says")  # noqa: T201
+                continue
+            if small.remark:
+                print(f"  shown in part: {small.remark}")  # noqa: T201
+            jpeg = base64.b64encode(small.content).decode()
+            self._shell.display_pub.publish(
+                data={MIME: jpeg, "text/plain": f"<image, {small.width} × {small.height}>"},
+                metadata={MIME: {"width": WIDTH_PX, "alt": Path(picture.name).name}},
+            )
+        return shown
+
+    def _show_grid(self, connection: Connection, outcome: Outcome) -> int:
+        """Show the pictures side by side, each with its similarity, caption and short path."""
+        box = (SHARP_BOX[0], SHARP_BOX[0] * 3 // 4)
+        page = environment_of("thanosql_dbapi.ui").get_template("notebook.html")
+        section = section_of(connection, outcome, box=box, limit=self.image_limit)
+        self._shell.display_pub.publish(
+            data={
+                "text/html": page.render(section=section),
+                "text/plain": "\n".join(map(_line, section.cards)) or "no pictures",
+            }
+        )
+        return len(section.cards)
+
+
+def _say_left(outcome: Outcome, shown: int) -> None:
+    left = len(outcome.rows) - shown
+    if left and outcome.print_options and outcome.print_options.limit is None:
+        print(f"… and {left:,} more; OPTIONS (limit=…) shows as many as it says")  # noqa: T201
+
+
+def _line(card: Card) -> str:
+    """Return what a notebook without HTML shows of a picture."""
+    similarity = "" if card.similarity is None else f"{card.similarity:.3f}  "
+    reason = f"  cannot be shown: {card.reason}" if card.reason else ""
+    return display.visible(f"{similarity}{card.path or card.name}{reason}")
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,8 @@ from typing import Any
 from ..connection import Connection
 from ..errors import Error, ProgrammingError
 from ..language import grammar
-from ..opening import is_url
-from ..settings import Settings
+from ..places import is_elsewhere, join
+from ..statements.pictures import Pictures
 from .session import Outcome, PrintOptions
 from .thumbnails import SHARP_BOX, Box, Thumbnail, read_thumbnail
 
@@ -64,12 +64,13 @@ def pictures(
     options = outcome.print_options or PrintOptions()
     column = _column(outcome, options.image_col or image_col)
     rows = outcome.rows[: count_of(outcome, limit)]
+    opener, locate = Pictures.of(connection.settings), connection.settings.workspace.locate
     workers = min(_WORKERS_LIMIT, os.cpu_count() or 1)
     pending: deque[Future[Picture]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="thanosql-thumbnail") as pool:
         for index, row in enumerate(rows):
             pending.append(
-                pool.submit(_read, connection.settings, index, row[column], options.base_dir, box)
+                pool.submit(_read, opener, locate, index, row[column], options.base_dir, box)
             )
             if len(pending) > 2 * workers:
                 yield pending.popleft().result()
@@ -98,17 +99,24 @@ def _column(outcome: Outcome, wanted: str) -> int:
     )
 
 
-def _read(settings: Settings, row: int, value: Any, base_dir: str | None, box: Box) -> Picture:
+def _read(
+    opener: Pictures,
+    locate: Callable[[str], Path],
+    row: int,
+    value: Any,
+    base_dir: str | None,
+    box: Box,
+) -> Picture:
     if value is None:
         return Picture(row, "NULL", None, None, "the row has no image")
     name = f"<{len(value):,} bytes>" if isinstance(value, bytes) else str(value)
     path: Path | None = None
     try:
-        if isinstance(value, str) and not is_url(value) and not value.startswith("file:"):
-            if base_dir:
-                value = name = str(Path(base_dir) / value)
-            path = settings.workspace.locate(value)
+        if isinstance(value, str) and base_dir:
+            value = name = join(base_dir, value)
+        if isinstance(value, str) and not is_elsewhere(value) and value[:5].lower() != "file:":
+            path = locate(value)
             name = str(path)
-        return Picture(row, name, path, read_thumbnail(settings, value, box))
+        return Picture(row, name, path, read_thumbnail(opener, value, box))
     except Error as error:
         return Picture(row, name, path, None, str(error))

@@ -13,6 +13,7 @@ from typing import Any
 from ..connection import Connection
 from ..errors import Error, ProgrammingError, clip
 from ..language import grammar
+from ..statements.pictures import Pictures
 from ..workspace import Workspace
 from . import display
 from .pictures import Picture, count_of, pictures
@@ -23,6 +24,7 @@ _QUERY_BOX = (240, 240)
 CAPTIONS = ("caption", "photo_description", "ai_description", "description", "title")
 """Columns that describe a picture, the best first."""
 _LONGEST_VALUE = 2_000
+_TITLE, _SOUGHT = 80, 3
 
 
 @dataclass(frozen=True)
@@ -170,8 +172,8 @@ def _text(value: Any) -> str:
 
 
 def _heading(outcome: Outcome) -> str:
-    """Return what a statement looks for, as a title."""
-    sought = []
+    """Return what a statement looks for, as a title; of many values the first few."""
+    sought: list[str] = []
     for each in (each for plan in outcome.searches for each in plan.vectors):
         if each.kind == "text":
             sought.append(str(each.value))
@@ -179,7 +181,9 @@ def _heading(outcome: Outcome) -> str:
             sought.append(f"like {Path(each.value).name}")
         else:
             sought.append("like this picture")
-    return ", ".join(sought) or "Pictures"
+    shown = [each if len(each) <= _TITLE else f"{each[:_TITLE]}…" for each in sought[:_SOUGHT]]
+    more = len(sought) - len(shown)
+    return ", ".join([*shown, f"{more:,} more"] if more else shown) or "Pictures"
 
 
 def _query(connection: Connection, outcome: Outcome) -> Thumbnail | None:
@@ -187,7 +191,7 @@ def _query(connection: Connection, outcome: Outcome) -> Thumbnail | None:
     for each in (each for plan in outcome.searches for each in plan.vectors):
         if each.kind == "image":
             try:
-                return read_thumbnail(connection.settings, each.value, _QUERY_BOX)
+                return read_thumbnail(Pictures.of(connection.settings), each.value, _QUERY_BOX)
             except Error:
                 return None
     return None

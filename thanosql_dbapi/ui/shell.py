@@ -25,6 +25,8 @@ from .terminal import Terminal, sql_lexer
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
 
+    from .session import Outcome
+
 ROWS_SHOWN = 100
 
 HELP = """\
@@ -37,6 +39,7 @@ Commands of the shell:
   .tables           the tables and views
   .schema [TABLE]   the statements that made them
   .rows N|all       how many rows of a result are shown (now {rows})
+  .gallery [FILE]   the pictures of the last result as an HTML file; default: gallery.html
   .help, help       this text
   .quit, quit, exit leave (Ctrl-D does too; Ctrl-C stops a statement)"""
 
@@ -56,10 +59,12 @@ class Shell:
     def __init__(self, connection: Connection, terminal: Terminal) -> None:
         self.connection = connection
         self.terminal = terminal
+        self._last: Outcome | None = None
         self._commands: dict[str, Callable[[str], None]] = {
             ".tables": self._tables,
             ".schema": self._schema,
             ".rows": self._rows,
+            ".gallery": self._gallery,
             ".help": self._help,
         }
 
@@ -71,6 +76,8 @@ class Shell:
         """
         with brief_warnings(self.terminal.warn):
             outcome = run(self.connection, sql)
+        if outcome.names is not None:
+            self._last = outcome
         self.terminal.show(self.connection, outcome)
         if outcome.report:
             self.terminal.note(outcome.report)
@@ -161,6 +168,18 @@ class Shell:
         else:
             raise sqlite3.ProgrammingError(f".rows takes a number or all, got {argument!r}")
 
+    def _gallery(self, argument: str) -> None:
+        from .gallery import gallery_section, write_gallery
+
+        if self._last is None:
+            raise sqlite3.ProgrammingError(
+                ".gallery writes the pictures of the last result, and there is none yet; run a"
+                " statement such as PRINT IMAGE AS SELECT … first"
+            )
+        section = gallery_section(self.connection, self._last)
+        page = write_gallery(argument or "gallery.html", [section], title=section.heading)
+        self.terminal.say(str(page))
+
     def _help(self, argument: str) -> None:
         limit = self.terminal.limit
         self.terminal.say(HELP.format(rows="all" if limit is None else limit))
@@ -218,9 +237,14 @@ def _leaves(text: str) -> bool:
     return command_of(text) in (".quit", ".exit")
 
 
+def state_folder() -> Path:
+    """Return the user's folder for what programs remember, which need not exist."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "thanosql"
+
+
 def _history_file() -> Path | None:
     """Return the history's file, in the user's state folder; None where it cannot be kept."""
-    folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "thanosql"
+    folder = state_folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = folder / "history"

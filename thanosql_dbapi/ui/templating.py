@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from .display import visible
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 
+@cache
 def environment_of(package: str) -> Environment:
     """Return a Jinja2 environment over a package's ``templates``.
 
@@ -21,7 +23,7 @@ def environment_of(package: str) -> Environment:
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=PackageLoader(package, "templates"),
         autoescape=True,
         trim_blocks=True,
@@ -29,6 +31,8 @@ def environment_of(package: str) -> Environment:
         undefined=StrictUndefined,
         finalize=_shown,
     )
+    environment.filters["data_url"] = data_url
+    return environment
 
 
 def source(environment: Environment, name: str) -> Markup:
@@ -39,11 +43,11 @@ def source(environment: Environment, name: str) -> Markup:
     return Markup(environment.loader.get_source(environment, name)[0])
 
 
-def data_url(jpeg: bytes) -> Markup:
-    """Return a JPEG file as a URL that holds it."""
+def data_url(content: bytes, kind: str = MIME) -> Markup:
+    """Return a file, a JPEG unless told otherwise, as a URL that holds it."""
     from markupsafe import Markup
 
-    return Markup(f"data:{MIME};base64,{base64.b64encode(jpeg).decode()}")
+    return Markup(f"data:{kind};base64,{base64.b64encode(content).decode()}")
 
 
 def _shown(value: Any) -> Any:

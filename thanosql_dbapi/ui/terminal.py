@@ -11,16 +11,14 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..connection import Connection
 from ..errors import WorkspaceError
 from ..language import grammar
 from . import display
-from .pictures import pictures
 from .session import Outcome
-from .thumbnails import WIDTH_PX
 
 if TYPE_CHECKING:
     from click import UsageError
@@ -28,7 +26,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-KEYWORDS = grammar.keywords() - {"AS", "DELETE", "FROM", "TABLE"}
+    from .pictures import Picture
+
+KEYWORDS = grammar.keywords() - {"AS", "CREATE", "DELETE", "FROM", "TABLE"}
 """The words of ThanoSQL that are none of SQL."""
 
 _UNCUT = 100_000
@@ -36,6 +36,7 @@ _GAP = 3
 _FEW_ROWS = 5
 _WORD = 12
 _KITTY_CHUNK = 4096
+_KONSOLE_WITH_PICTURES = 220400
 
 
 class Terminal:
@@ -49,13 +50,29 @@ class Terminal:
     def __init__(self, limit: int | None = None, hint: str = "") -> None:
         self.limit = limit
         self.hint = hint
-        self.console = _console(sys.stdout)
-        self.errors = _console(sys.stderr)
+
+    # Made when something is shown: a search that prints paths need not load rich.
+    @cached_property
+    def console(self) -> Console:
+        """Standard output."""
+        return _console(sys.stdout)
+
+    @cached_property
+    def errors(self) -> Console:
+        """Standard error."""
+        return _console(sys.stderr)
+
+    @cached_property
+    def protocol(self) -> str | None:
+        """How the terminal takes pictures; None where there is none, or it takes none."""
+        return image_protocol(os.environ) if sys.stdout.isatty() else None
 
     def show(self, connection: Connection, outcome: Outcome) -> None:
         """Show what a statement came to: a table, pictures, or ``Success``."""
         if outcome.names is None:
             self.say("Success", "green")
+        elif outcome.shows_videos:
+            self._show_videos(connection, outcome)
         elif outcome.is_print:
             self.show_pictures(connection, outcome)
         else:
@@ -81,17 +98,31 @@ class Terminal:
 
     def show_pictures(self, connection: Connection, outcome: Outcome) -> None:
         """Show the pictures of a PRINT: the path of each, and itself where the terminal can."""
-        protocol = image_protocol(os.environ) if self.console.is_terminal else None
+        from .pictures import pictures
+
         for picture in pictures(connection, outcome):
             self.say(picture.name)
-            if picture.thumbnail is None:
-                self.warn("cannot be shown", picture.reason)
-                continue
-            if picture.thumbnail.remark:
-                self.warn("shown in part", picture.thumbnail.remark)
-            if protocol:
-                self.console.file.write(inline_image(picture.thumbnail.content, protocol))
-                self.console.file.flush()
+            self.show_picture(picture)
+
+    def _show_videos(self, connection: Connection, outcome: Outcome) -> None:
+        """Show the path of each video, and where it is to be played from."""
+        from .videos import videos
+
+        for video in videos(connection, outcome):
+            self.say(video.label)
+            if video.reason:
+                self.warn("cannot be shown", video.reason)
+
+    def show_picture(self, picture: Picture) -> None:
+        """Show a picture where the terminal can, or say why it cannot be shown."""
+        if picture.thumbnail is None:
+            self.warn("cannot be shown", picture.reason)
+            return
+        if picture.thumbnail.remark:
+            self.warn("shown in part", picture.thumbnail.remark)
+        if self.protocol:
+            self.console.file.write(inline_image(picture.thumbnail.content, self.protocol))
+            self.console.file.flush()
 
     def say(self, text: str, style: str = "") -> None:
         """Print one text as it is."""
@@ -211,9 +242,11 @@ def image_protocol(environment: Mapping[str, str]) -> str | None:
         or program == "ghostty"
     ):
         return "kitty"
-    if program in ("iTerm.app", "WezTerm", "rio") or environment.get("LC_TERMINAL") == "iTerm2":
+    if program in ("iTerm.app", "WezTerm", "rio", "mintty"):
         return "iterm"
-    return None
+    konsole = environment.get("KONSOLE_VERSION", "")
+    has_konsole = konsole.isdecimal() and int(konsole) >= _KONSOLE_WITH_PICTURES
+    return "iterm" if has_konsole or environment.get("LC_TERMINAL") == "iTerm2" else None
 
 
 def inline_image(jpeg: bytes, protocol: str) -> str:
@@ -222,6 +255,8 @@ def inline_image(jpeg: bytes, protocol: str) -> str:
     Source: https://sw.kovidgoyal.net/kitty/graphics-protocol/ and
     https://iterm2.com/documentation-images.html
     """
+    from .thumbnails import WIDTH_PX
+
     if protocol == "iterm":
         data = base64.b64encode(jpeg).decode()
         options = f"inline=1;width={WIDTH_PX}px;size={len(jpeg)};preserveAspectRatio=1"
@@ -256,6 +291,8 @@ def _console(file: TextIO) -> Console:
 def _png(jpeg: bytes) -> bytes:
     from PIL import Image
     from PIL.Image import Resampling
+
+    from .thumbnails import WIDTH_PX
 
     file = io.BytesIO()
     with Image.open(io.BytesIO(jpeg)) as image:

@@ -10,8 +10,8 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..settings import Settings
-from ..statements.context import QueryValue, read_image
+from ..statements.context import QueryValue
+from ..statements.pictures import Pictures
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -44,15 +44,16 @@ class Thumbnail:
     remark: str = ""
 
 
-def read_thumbnail(settings: Settings, source: QueryValue, box: Box = SHARP_BOX) -> Thumbnail:
+def read_thumbnail(opener: Pictures, source: QueryValue, box: Box = SHARP_BOX) -> Thumbnail:
     """Return the picture that a path, URL or BLOB names, made small; any thread may call it.
 
     The picture is read as CONVERT reads it: its EXIF orientation and colour profile applied, by
     the same limits and from the same folders. A large JPEG is decoded at a part of its size.
 
     Args:
-        settings: ``Connection.settings``: which files and hosts may be read.
-        source: A path, absolute or from the workspace on; a URL; or the bytes of an image file.
+        opener: Opens pictures as a connection does: ``Pictures.of(connection.settings)``.
+        source: A path, absolute or from the workspace on; a URL, an object in a bucket, a member
+            of an archive; or the bytes of an image file.
         box: Most width and height; a smaller picture keeps its size.
 
     Raises:
@@ -62,13 +63,13 @@ def read_thumbnail(settings: Settings, source: QueryValue, box: Box = SHARP_BOX)
     Example:
         >>> import thanosql_dbapi
         >>> connection = thanosql_dbapi.connect(":memory:")
-        >>> read_thumbnail(connection.settings, "no.jpg")  # doctest: +ELLIPSIS
+        >>> read_thumbnail(Pictures.of(connection.settings), "no.jpg")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         thanosql_dbapi.errors.MediaError: image 'no.jpg' does not exist (looked for at '...no.jpg')
         >>> connection.close()
     """
     remarks: list[str] = []
-    image = read_image(settings, source, least_side_px=min(box), remark=remarks.append)
+    image = opener.open(source, least_side_px=min(box), remark=remarks.append)
     return thumbnail(image, box, remark=" ".join(remarks))
 
 

@@ -11,12 +11,13 @@ from .digest import content_digest
 from .exclusion import Exclusion
 from .headers import COLUMNS as HEADER_COLUMNS
 from .headers import file_facts, read_headers
-from .suffixes import COLUMNS, column_of
-from .walk import File, Listing, Reason, Rules, file_of, sort_naturally, walk
+from .suffixes import COLUMNS, VIDEO, column_of
+from .walk import File, Listing, Reason, Rules, file_of, sort_naturally, suffix_of, walk
 
 __all__ = [
     "COLUMNS",
     "HEADER_COLUMNS",
+    "VIDEO",
     "Changes",
     "Exclusion",
     "File",
@@ -33,5 +34,6 @@ __all__ = [
     "file_of",
     "read_headers",
     "sort_naturally",
+    "suffix_of",
     "walk",
 ]

@@ -10,18 +10,19 @@ import re
 import struct
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta, timezone
 from itertools import islice
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from ...openfile import OpenFile
 from ..tables.table import Cell
 from .suffixes import RAW
 from .walk import LATEST_NS, File, suffix_of
 
 if TYPE_CHECKING:
     from PIL.Image import Exif, Image
+
+    from ..tables.table import Cell
 
 COLUMNS: Mapping[str, str] = {
     "taken_at": "TEXT",
@@ -36,6 +37,7 @@ COLUMNS: Mapping[str, str] = {
 }
 """The columns of the option ``exif``, with their types."""
 
+Opener = Callable[[str], AbstractContextManager[BinaryIO]]
 _T = TypeVar("_T")
 _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
 _MAKE, _MODEL, _ORIENTATION = 0x010F, 0x0110, 0x0112
@@ -58,22 +60,24 @@ _THREADS = 4
 
 
 def read_headers(
-    files: Iterable[File], open_file: Callable[[str], OpenFile], readers: Sequence[Any]
+    files: Iterable[File], open_file: Opener, readers: Sequence[Any], threads: int = _THREADS
 ) -> Iterator[tuple[Cell, ...]]:
     """Yield the values of ``COLUMNS`` for each file, in order; None where it says nothing.
 
     Args:
         files: The files.
-        open_file: Opens the file that a path means, or raises (``Workspace.open``).
+        open_file: Opens the file that a path means, or raises.
         readers: What opens the formats, as ``PIL.Image.OPEN`` has them: pairs of a class and of
             what says by the first bytes whether it is the right one.
+        threads: How many read at once.
     """
+    from concurrent.futures import ThreadPoolExecutor
 
     def read(some: list[File]) -> list[tuple[Cell, ...]]:
         return [(*_header(each.path, open_file, readers), *file_facts(each)) for each in some]
 
     waiting = iter(files)
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="thanosql-headers") as pool:
+    with ThreadPoolExecutor(threads, thread_name_prefix="thanosql-headers") as pool:
         while batch := list(islice(waiting, _AT_ONCE)):
             tasks = [batch[first : first + _A_TASK] for first in range(0, len(batch), _A_TASK)]
             # The filters of warnings belong to the whole process: no yield in here.
@@ -93,13 +97,11 @@ def file_facts(file: File) -> tuple[int, str | None]:
     return file.size, time.isoformat(timespec=fraction)
 
 
-def _header(
-    path: str, open_file: Callable[[str], OpenFile], readers: Sequence[Any]
-) -> tuple[Cell, ...]:
+def _header(path: str, open_file: Opener, readers: Sequence[Any]) -> tuple[Cell, ...]:
     """Return all columns but the last two."""
     nothing = (None,) * (len(COLUMNS) - 2)
     try:
-        with open_file(path) as opened, opened.reader() as file:
+        with open_file(path) as file:
             if suffix_of(path) in RAW:
                 return _of_raw(file)
             image = _opened(file, path, readers)

@@ -21,7 +21,8 @@ OTHER_PICTURES = frozenset(f".{suffix}" for suffix in _OTHER.split())
 """Further pictures: not all of them can be read, and some need a package."""
 
 AUDIO = frozenset({".wav", ".flac", ".mp3", ".ogg", ".m4a"})
-VIDEO = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm"})
+_VIDEO = "3gp avi flv m2ts m4v mkv mov mp4 mpeg mpg mts ogv webm wmv"
+VIDEO = frozenset(f".{suffix}" for suffix in _VIDEO.split())
 
 COLUMNS = ("image_path", "audio_path", "video_path")
 """The columns for the paths of pictures, audio and video; the first with a file is taken."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from .suffixes import COLUMNS, OTHER_PICTURES, RAW
 
 _DIGITS = re.compile("[0-9]+")
 _EXAMPLES = 3
+# SQLite stores 63 bits and a sign; some file systems' numbers have all 64.
 _SIGNED = 2**63
 
 LATEST_NS = _SIGNED - 1
@@ -33,11 +35,13 @@ class Reason(str, Enum):
 
     UNREADABLE = "cannot be read"
     NAME = "name is not UTF-8"
+    ODD_NAME = "name with '..' or an empty part in it"
     LINK = "link that is broken or leads to where statements may not read"
     LOOP = "link to a folder that is read already"
     RAW = "RAW picture"
     PICTURE = "picture of a kind that is not read"
     MEDIUM = "audio or video beside pictures"
+    NO_VIDEO = "no video"
     OTHER = "no picture, audio or video"
     SPECIAL = "not a regular file"
     SYSTEM = "kept by a system or a program for itself"
@@ -103,12 +107,20 @@ class Listing:
         """The first column that has a file, or None."""
         return next((column for column in COLUMNS if self.files[column]), None)
 
-    def take(self, column: str) -> list[File]:
-        """Return the files of one column; those of the others are skipped."""
+    def keep(self, suffixes: Collection[str]) -> None:
+        """Leave out the files of other suffixes."""
+        for column, files in self.files.items():
+            for file in files:
+                if suffix_of(file.path) not in suffixes:
+                    self.skips.add(Reason.EXCLUDED, suffix_of(file.path), file.path)
+            self.files[column] = [each for each in files if suffix_of(each.path) in suffixes]
+
+    def take(self, column: str, others: Reason = Reason.MEDIUM) -> list[File]:
+        """Return the files of one column; those of the others are skipped, for a reason."""
         for other in COLUMNS:
             if other != column:
                 for file in self.files[other]:
-                    self.skips.add(Reason.MEDIUM, suffix_of(file.path), file.path)
+                    self.skips.add(others, suffix_of(file.path), file.path)
                 self.files[other] = []
         return self.files[column]
 
@@ -146,13 +158,17 @@ def walk(folder: Path, relative_to: Path, rules: Rules) -> Listing:
 
 def file_of(path: str, status: os.stat_result) -> File:
     """Return a file as a path and the operating system say that it is."""
-    time = max(-LATEST_NS, min(status.st_mtime_ns, LATEST_NS))
-    return File(path, status.st_size, time, _signed(status.st_ino))
+    time, inode = status.st_mtime_ns, status.st_ino
+    if not -LATEST_NS <= time <= LATEST_NS:
+        time = LATEST_NS if time > 0 else -LATEST_NS
+    return File(path, status.st_size, time, inode if inode < _SIGNED else inode - 2 * _SIGNED)
 
 
 def suffix_of(name: str) -> str:
-    """Return a file's suffix in lower case, with the dot."""
-    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - a Path a file takes a second more
+    """Return a file's suffix in lower case, with the dot; a name that begins with it has none."""
+    name = name.rpartition("/")[2]
+    stem, dot, end = name.rpartition(".")
+    return f".{end}".lower() if dot and stem.strip(".") else ""
 
 
 def sort_naturally(files: list[File]) -> None:
@@ -179,6 +195,7 @@ class _Walk:
         self._folder, self._rules = folder, rules
         self._listing = Listing()
         self._skip = self._listing.skips.add
+        self._left_out = partial(why_left_out, rules, folder.name)
         self._seen: set[tuple[int, int] | str] = set()
         self._folders: list[tuple[str, str]] = []
         self._links: list[tuple[str, str]] = []
@@ -211,22 +228,37 @@ class _Walk:
         with os.scandir(full) as entries:
             for entry in _readable(entries, lambda error: self._unreadable(inside, error, "/")):
                 try:
-                    self._examine(entry, inside)
+                    if not self._took_plain(entry, inside):
+                        self._examine(entry, inside)
                 except (OSError, ValueError) as error:
                     self._unreadable(inside + entry.name, error, suffix_of(entry.name))
+
+    def _took_plain(self, entry: os.DirEntry[str], inside: str) -> bool:
+        """Note a media file of which nothing is special; in most folders all are."""
+        name = entry.name
+        column = self._rules.columns.get(suffix_of(name))
+        if (
+            column is None
+            or name[0] == "."
+            or not name.isascii()
+            or not entry.is_file(follow_symlinks=False)
+            or self._rules.exclusion.excludes(inside + name, is_folder=False)
+        ):
+            return False
+        file = file_of(self._start + inside + name, entry.stat(follow_symlinks=False))
+        self._listing.files[column].append(file)
+        return True
 
     def _examine(self, entry: os.DirEntry[str], inside: str) -> None:
         name = entry.name
         path = inside + name
-        try:
-            name.encode()
-        except UnicodeEncodeError:
+        if not name.isascii() and not _is_text(name):
             self._skip(Reason.NAME, suffix_of(_shown(name)), _shown(self._start + path))
             return
         is_link = entry.is_symlink()
         is_folder = entry.is_dir()
         suffix = f"{name}/" if is_folder else suffix_of(name)
-        if reason := self._left_out(name, path, inside, is_folder=is_folder):
+        if reason := self._left_out(path, is_folder=is_folder):
             self._skip(reason, suffix, self._start + path)
         elif is_link and self._is_refused(entry, suffix, is_folder=is_folder):
             self._skip(Reason.LINK, suffix, self._start + path)
@@ -238,24 +270,12 @@ class _Walk:
     def _examine_file(self, entry: os.DirEntry[str], path: str, suffix: str) -> None:
         column = self._rules.columns.get(suffix)
         if column is None:
-            self._skip(_kind(suffix), suffix, self._start + path)
+            self._skip(kind_of(suffix), suffix, self._start + path)
         elif not entry.is_file():
             self._skip(Reason.SPECIAL, suffix, self._start + path)
         else:
             file = file_of(self._start + path, entry.stat())
             self._listing.files[column].append(file)
-
-    def _left_out(self, name: str, path: str, inside: str, *, is_folder: bool) -> Reason | None:
-        if is_folder:
-            parent = inside.rstrip("/").rpartition("/")[2] or self._folder.name
-            if is_system_folder(name, parent):
-                return Reason.SYSTEM
-        if name.startswith("."):
-            return Reason.HIDDEN
-        is_deep = is_folder and not self._rules.is_recursive
-        if is_deep or self._rules.exclusion.excludes(path, is_folder=is_folder):
-            return Reason.EXCLUDED
-        return None
 
     def _is_refused(self, entry: os.DirEntry[str], suffix: str, *, is_folder: bool) -> bool:
         """Return whether a link is broken, or leads to media that statements may not read."""
@@ -271,7 +291,36 @@ class _Walk:
         self._skip(Reason.UNREADABLE, suffix, f"{_shown(self._start + inside)}: {why}")
 
 
-def _kind(suffix: str) -> Reason:
+def why_left_out(rules: Rules, folder: str, path: str, *, is_folder: bool) -> Reason | None:
+    """Return why an entry is left out by its name, or None.
+
+    Args:
+        rules: What is read.
+        folder: The name of the folder that is read.
+        path: The entry's path in that folder, with ``/``.
+        is_folder: Whether it is a folder.
+    """
+    inside, _, name = path.rpartition("/")
+    if is_folder and is_system_folder(name, inside.rpartition("/")[2] or folder):
+        return Reason.SYSTEM
+    if name.startswith("."):
+        return Reason.HIDDEN
+    is_deep = is_folder and not rules.is_recursive
+    if is_deep or rules.exclusion.excludes(path, is_folder=is_folder):
+        return Reason.EXCLUDED
+    return None
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def kind_of(suffix: str) -> Reason:
+    """Return why a file of a suffix that is not read is left out."""
     if suffix in RAW:
         return Reason.RAW
     return Reason.PICTURE if suffix in OTHER_PICTURES else Reason.OTHER
@@ -281,25 +330,15 @@ def _readable(
     entries: Iterator[os.DirEntry[str]], fail: Callable[[OSError], None]
 ) -> Iterator[os.DirEntry[str]]:
     """Yield the entries up to the first error of the file system."""
-    while True:
-        try:
-            entry = next(entries, None)
-        except OSError as error:
-            fail(error)
-            return
-        if entry is None:
-            return
-        yield entry
+    try:
+        yield from entries
+    except OSError as error:
+        fail(error)
 
 
 def _identity(path: str) -> tuple[int, int] | str:
     status = os.stat(path)  # noqa: PTH116 - one call a folder, and no Path is at hand
     return (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
-
-
-def _signed(number: int) -> int:
-    """Return a number as SQLite can store it: some file systems count beyond 63 bits."""
-    return (number + _SIGNED) % (2 * _SIGNED) - _SIGNED
 
 
 def _shown(path: str) -> str:

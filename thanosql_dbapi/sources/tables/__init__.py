@@ -8,7 +8,7 @@ openpyxl and pandas are imported only where their files or frames turn up.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -30,8 +30,11 @@ __all__ = [
     "Row",
     "Table",
     "frame_table",
+    "is_table",
     "open_table",
+    "read_table",
     "records_table",
+    "refuse_pickle",
 ]
 
 _READERS: dict[str, Callable[[OpenFile], Table]] = {
@@ -64,20 +67,48 @@ def open_table(path: Path) -> Table:
         SourceError: The file is missing, empty, damaged, of another kind, or no table.
         WorkspaceError: A link stands on the way.
     """
-    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
-    if not _PICKLES.isdisjoint(suffixes):
+    refuse_pickle(path.suffixes, describe(path))
+    return read_table(_open(path))
+
+
+def refuse_pickle(suffixes: Sequence[str], what: str) -> None:
+    """Raise where a file's suffixes are those of a pickle.
+
+    Raises:
+        NotSupportedError: They are.
+    """
+    if not _PICKLES.isdisjoint(suffix.lower() for suffix in suffixes[-2:]):
         raise NotSupportedError(
-            f"{describe(path)} is a pickle, which can run any code when it is loaded; save it as"
+            f"{what} is a pickle, which can run any code when it is loaded; save it as"
             " Parquet or CSV, in pandas with frame.to_parquet(…) or frame.to_csv(…, index=False)"
         )
-    opened = _open(path)
+
+
+def is_table(suffixes: Sequence[str]) -> bool:
+    """Return whether a file's suffixes are those of a table that can be read, or of a pickle."""
+    lower = [suffix.lower() for suffix in suffixes[-2:]]
+    is_compressed = lower[1:] == [".gz"] and lower[0] in _COMPRESSED
+    return is_compressed or (bool(lower) and lower[-1] in {*_READERS, *_PICKLES})
+
+
+def read_table(opened: OpenFile) -> Table:
+    """Return the table in an open file, by the suffix of its path.
+
+    Raises:
+        NotSupportedError: The package that reads it is not installed.
+        SourceError: The file is empty, damaged, of another kind, or no table.
+    """
+    path = opened.path
+    if not opened.size:
+        raise SourceError(f"{describe(opened)} is empty; expected a table")
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
     reader = _READERS.get(suffixes[-1]) if suffixes else None
     if suffixes[1:] == [".gz"] and suffixes[0] in _COMPRESSED:
         reader = _READERS[suffixes[0]]
     if reader is None:
         got = "".join(suffixes) or "no suffix"
         raise SourceError(
-            f"{describe(path)}: expected one of {' '.join(SUFFIXES)} (or .csv.gz and the like),"
+            f"{describe(opened)}: expected one of {' '.join(SUFFIXES)} (or .csv.gz and the like),"
             f" got {got}"
         )
     return reader(opened)
@@ -98,6 +129,4 @@ def _open(path: Path) -> OpenFile:
             ) from error
         if not opened.is_file:
             raise SourceError(f"{describe(path)}: expected a file, got a device or pipe")
-        if not opened.size:
-            raise SourceError(f"{describe(path)} is empty; expected a table")
         return opened

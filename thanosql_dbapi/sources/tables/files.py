@@ -17,7 +17,7 @@ from ...openfile import OpenFile
 
 def describe(opened: OpenFile | Path) -> str:
     """Return how messages name a file."""
-    return f"file {str(getattr(opened, 'path', opened))!r}"
+    return f"file {str(getattr(opened, 'shown', opened))!r}"
 
 
 def open_binary(opened: OpenFile) -> BinaryIO:

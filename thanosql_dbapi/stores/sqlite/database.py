@@ -62,6 +62,13 @@ class Database:
         self, sql: str, parameters: Parameters = (), size: int = 1000
     ) -> Iterator[tuple[Any, ...]]:
         """Yield rows as plain tuples, reading ``size`` at a time."""
+        for chunk in self.chunks(sql, parameters, size):
+            yield from chunk
+
+    def chunks(
+        self, sql: str, parameters: Parameters = (), size: int = 1000
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield rows as plain tuples, ``size`` in a list."""
         with self._text_as(_lenient):
             cursor = self._executed(sql, parameters)
         try:
@@ -70,7 +77,7 @@ class Database:
                     chunk = cursor.fetchmany(size)
                 if not chunk:
                     return
-                yield from chunk
+                yield chunk
         finally:
             cursor.close()
 

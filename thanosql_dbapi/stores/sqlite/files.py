@@ -37,6 +37,7 @@ class Files:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._has_table: bool | None = None
 
     def all(self) -> Iterator[tuple[str, Known]]:
         """Yield the path of each file, and what is known of it."""
@@ -56,6 +57,19 @@ class Files:
             file,
         )
         return row[0] if row else None
+
+    def facts(self, path: str) -> tuple[int, int, bytes | None] | None:
+        """Return the size, time and digest of a file as it was last seen; None where it was not."""
+        if self._has_table is None:
+            self._has_table = self._is_there()
+        row = self._has_table and self._database.row(
+            "SELECT size, mtime_ns, digest FROM main.thanosql_files WHERE path = ?", (path,)
+        )
+        if not row:
+            return None
+        size, mtime_ns, digest = row
+        # A copy of the same content has another time.
+        return (size, 0, digest) if digest is not None else (size, mtime_ns, None)
 
     def remember(self, files: Iterable[File], digests: Mapping[str, bytes]) -> None:
         """Write down what files are like now; the caller commits.

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+import struct
 from collections.abc import Callable
 from typing import Any, Union
 
@@ -20,16 +21,21 @@ from ...errors import DataError, Error, InternalError, ProgrammingError, clip
 from ...vectors import to_vector
 
 Embed = Callable[[str, str, Any, Union[str, None]], Any]
+Predict = Callable[[str, Any, bool], Any]
 Failed = Callable[[BaseException], None]
 
 
-def register(connection: sqlite3.Connection, embed: Embed, failed: Failed) -> None:
+def register(
+    connection: sqlite3.Connection, embed: Embed, predict: Predict, failed: Failed
+) -> None:
     """Give a connection the functions.
 
     Args:
         connection: The connection.
         embed: ``embed(kind, model, value, fingerprint)`` returns the vector's BLOB; kind is text or
             image, fingerprint that of the model which is expected, or None.
+        predict: ``predict(spec, vector, wants_score)`` returns the label of a vector, or its
+            probability; spec is what a view over a PREDICT keeps.
         failed: Gets the exception of a function that fails: SQLite keeps no message.
     """
 
@@ -62,6 +68,15 @@ def register(connection: sqlite3.Connection, embed: Embed, failed: Failed) -> No
     def embed_image(model: Any, image: Any, fingerprint: Any = None) -> Any:
         return embed("image", named("embed_image", model), image, fingerprint)
 
+    def embed_combined(model: Any, parts: Any, fingerprint: Any = None) -> Any:
+        return embed("combined", named("embed_combined", model), parts, fingerprint)
+
+    def predict_label(spec: Any, vector: Any) -> Any:
+        return predict(named("predict_label", spec), vector, False)
+
+    def predict_score(spec: Any, vector: Any) -> Any:
+        return predict(named("predict_score", spec), vector, True)
+
     def named(function: str, model: Any) -> str:
         if not isinstance(model, str):
             raise ProgrammingError(f"{function}: expected a model's name, got {clip(model)}")
@@ -72,9 +87,44 @@ def register(connection: sqlite3.Connection, embed: Embed, failed: Failed) -> No
         (embed_text, 3),
         (embed_image, 2),
         (embed_image, 3),
+        (embed_combined, 3),
+        (predict_label, 2),
+        (predict_score, 2),
+        (thanosql_real, 1),
+        (thanosql_probability, -1),
         (cosine_similarity, 2),
     ):
         connection.create_function(function.__name__, arity, guarded(function), deterministic=True)
+
+
+def thanosql_real(blob: Any) -> float | None:
+    """Return the float64 number in a BLOB of 8 bytes, little-endian; None where there is none.
+
+    PREDICT's probabilities are one BLOB, of which SQL cuts out that of a row.
+    """
+    if not isinstance(blob, bytes) or len(blob) != 8:
+        return None
+    (number,) = struct.unpack("<d", blob)
+    return None if math.isnan(number) else float(number)
+
+
+def thanosql_probability(scale: float, bias: float, cosine: Any, *others: Any) -> float | None:
+    """Return the probability of a text by the cosines of a row, None where there is none.
+
+    Args:
+        scale: What cosines are multiplied with.
+        bias: What is added.
+        cosine: The row's cosine to the text.
+        others: Those to what it could be instead, for a softmax; none for a sigmoid.
+    """
+    if cosine is None:
+        return None
+    own = scale * cosine + bias
+    differences = [scale * other + bias - own for other in others] or [-own]
+    largest = max(0.0, *differences)
+    # Both sides divided by the largest term, so that exp cannot overflow.
+    total = math.exp(-largest) + sum(math.exp(each - largest) for each in differences)
+    return math.exp(-largest) / total
 
 
 def cosine_similarity(one: Any, other: Any) -> float | None:

@@ -11,7 +11,7 @@ import difflib
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import MISSING, astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ CREATE TABLE IF NOT EXISTS main.thanosql_models (
     source TEXT NOT NULL,
     folder TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
-    dimension INTEGER NOT NULL
+    dimension INTEGER NOT NULL,
+    rests_on TEXT NOT NULL DEFAULT ''
 )"""
 _VECTORS = """
 CREATE TABLE IF NOT EXISTS main.thanosql_vectors (
@@ -60,7 +61,9 @@ class Model:
         folder: Its transformers folder, relative to the workspace. It is data, as any path in a
             table: ``Workspace.locate`` says which folder it means.
         fingerprint: sha256 over weights, configuration and tokenizer, hexadecimal.
-        dimension: Length of its vectors.
+        dimension: Length of its vectors; of a classifier, of those that it reads.
+        rests_on: Of a classifier, the fingerprint of the model whose vectors it reads; empty for a
+            model that makes vectors.
     """
 
     name: str
@@ -69,6 +72,12 @@ class Model:
     folder: str
     fingerprint: str
     dimension: int
+    rests_on: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What it does: ``"embedding"`` makes vectors, ``"classifier"`` labels them."""
+        return "classifier" if self.rests_on else "embedding"
 
     @property
     def column(self) -> str:
@@ -88,7 +97,7 @@ class VectorColumn:
         fingerprint: That model's fingerprint; vectors of different fingerprints do not compare.
         dimension: Length of the vectors.
         source_column: Column with the images or texts.
-        source_type: ``"image"`` or ``"text"``.
+        source_type: ``"image"``, ``"text"`` or ``"video"``.
     """
 
     schema_name: str
@@ -126,16 +135,43 @@ class Registry:
         """Return the registered models by name."""
         return [Model(*row) for row in self._read("thanosql_models", Model, "name")]
 
+    def embedding_models(self) -> list[Model]:
+        """Return the registered models that make vectors, by name."""
+        return [model for model in self.models() if model.kind == "embedding"]
+
+    def resting_on(self, model: Model) -> list[Model]:
+        """Return the classifiers that read the vectors of a model, and of no other one there is."""
+        known = self.models()
+        others = {each.fingerprint for each in known if not same_name(each.name, model.name)}
+        if model.fingerprint in others:
+            return []
+        return [each for each in known if each.rests_on == model.fingerprint]
+
     def find_model(self, name: str) -> Model | None:
         """Return the model of this name, or None."""
         return next((model for model in self.models() if same_name(model.name, name)), None)
 
     def model(self, name: str) -> Model:
-        """Return the model of this name.
+        """Return the model of this name, which makes vectors.
 
         Raises:
             ModelError: No such model; the message names the nearest one and the statement that
-                gets a model.
+                gets a model. Or it is a classifier.
+        """
+        model = self.any_model(name)
+        if model.kind == "classifier":
+            raise ModelError(
+                f"model {clip(model.name)} is a classifier, which labels vectors and makes none;"
+                f" PREDICT USING {model.name} and EVALUATE USING {model.name} use it, and the"
+                f" vectors it reads are those of {model.source.removeprefix('model:')}"
+            )
+        return model
+
+    def any_model(self, name: str) -> Model:
+        """Return the model or classifier of this name.
+
+        Raises:
+            ModelError: As :meth:`model`.
         """
         known = self.models()
         for model in known:
@@ -150,9 +186,15 @@ class Registry:
     def add_model(self, model: Model) -> None:
         """Register a model, in place of one of the same name."""
         self.database.execute(_MODELS)
+        names = [field.name for field in fields(Model)]
+        known = {name for name, _ in self.database.table_columns("main", "thanosql_models")}
+        if "rests_on" not in known:  # a file of a version without classifiers
+            self.database.execute(
+                "ALTER TABLE main.thanosql_models ADD COLUMN rests_on TEXT NOT NULL DEFAULT ''"
+            )
         self.database.execute(
-            "INSERT OR REPLACE INTO main.thanosql_models"
-            " (name, base, source, folder, fingerprint, dimension) VALUES (?, ?, ?, ?, ?, ?)",
+            f"INSERT OR REPLACE INTO main.thanosql_models ({', '.join(names)})"
+            f" VALUES ({', '.join('?' * len(names))})",
             astuple(model),
         )
 
@@ -266,7 +308,7 @@ class Registry:
 
     def vector_names(self) -> dict[str, int]:
         """Return the names a result's vector column may have, lower case, and their lengths."""
-        names = {model.column.lower(): model.dimension for model in self.models()}
+        names = {model.column.lower(): model.dimension for model in self.embedding_models()}
         names |= {each.column_name.lower(): each.dimension for each in self.vector_columns()}
         return names
 
@@ -276,7 +318,13 @@ class Registry:
         )
         if not known:
             return []
-        names = ", ".join((*more, *(field.name for field in fields(kind))))
+        there = {name for name, _ in self.database.table_columns("main", table)}
+        own = (
+            # Files of older versions lack what has a default.
+            field.name if field.default is MISSING or field.name in there else repr(field.default)
+            for field in fields(kind)
+        )
+        names = ", ".join((*more, *own))
         return self.database.rows(f"SELECT {names} FROM main.{table} ORDER BY {order}")
 
 

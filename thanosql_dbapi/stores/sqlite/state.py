@@ -7,7 +7,7 @@ what they need.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...planning.answer import Answer
 from ...planning.report import Report
@@ -61,6 +61,7 @@ class State:
         report: What the last COPY or CONVERT did.
         is_told_of_drawings: Whether a warning has said that the model knows drawings only.
         known_drawings: The columns of vectors that were asked for it.
+        labellers: What labels the vectors of views, by what a view keeps of it.
     """
 
     temporary: list[str] = field(default_factory=list)
@@ -81,3 +82,4 @@ class State:
     report: Report | None = None
     is_told_of_drawings: bool = False
     known_drawings: set[tuple[str, str, str]] = field(default_factory=set)
+    labellers: dict[str, Any] = field(default_factory=dict)

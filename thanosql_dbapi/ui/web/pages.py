@@ -333,7 +333,6 @@ async def _asked(picture: bytes | None) -> str:
         image = open_image(
             picture,
             locate=_nowhere,
-            fetch=None,
             least_side_px=_QUERY_WIDTH_PX,
             remark=lambda text: None,
         )

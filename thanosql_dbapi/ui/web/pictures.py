@@ -98,7 +98,6 @@ class Pictures:
             image = open_image(
                 source,
                 locate=lambda path: _locate(settings, database, path),
-                fetch=None,
                 least_side_px=width_px,
                 max_pixels=settings.max_image_pixels,
                 remark=lambda text: None,

@@ -1,0 +1,319 @@
+"""BUILD MODEL and FIT MODEL: a classifier on the vectors of a registered model.
+
+Everything is read and trained before a file is written. The folder is published by the database's
+commit, as those of GET and UPLOAD are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Union
+
+import numpy as np
+
+from ..errors import (
+    ModelError,
+    ModelWarning,
+    NotSupportedError,
+    OperationalError,
+    clip,
+    warn_user,
+)
+from ..language import grammar
+from ..language.names import same_name
+from ..language.tree import BuildModel, FitModel
+from ..models.devices import resolve_device
+from ..planning.arguments import Arguments
+from ..stores.sqlite.registry import Model
+from ..training.classifier import Classifier, Label, ordered, write_classifier
+from ..training.linear import Floats, fit, refit
+from .context import Context
+from .labelling import base_model, classifier_of
+from .models import check_name, install_made
+from .resolve import Resolver, resolve
+from .row_vectors import RowVectors, find_vectors, read_vectors, require_column
+from .tables import require_tables
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Training = Union[BuildModel, FitModel]
+
+NETWORKS = ("ConvNeXt_Tiny", "ConvNeXt_Base", "EfficientNetV2S", "EfficientNetV2M")
+"""Networks of the manuals, in whose place a classifier on vectors is trained."""
+LEAST_ROWS = 2
+"""Rows a label, on average, below which a column is not taken for one of labels."""
+SHOWN_LABELS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Labelled vectors.
+
+    Attributes:
+        labels: The label of each row.
+        vectors: float32 array (n, dimension), unit length.
+    """
+
+    labels: list[Label]
+    vectors: Floats
+
+
+def build_model(context: Context, arguments: Arguments, statement: BuildModel) -> None:
+    """Train a classifier and register it.
+
+    Raises:
+        ModelError: The name is taken, or it is not certain which model makes the vectors.
+        OperationalError: The rows have no vectors and no images, or their labels cannot be learnt.
+        NotSupportedError: A CLIP is to be trained.
+    """
+    resolver = _begin(context, arguments, statement)
+    base = _base(resolver, statement)
+    source = find_vectors(resolver, statement, statement.query, base, _label(statement))
+    examples = _examples(resolver, statement, source)
+    labels = ordered(examples.labels)
+    _check_labels(statement, labels, len(examples.labels))
+    seed = arguments.option(statement, grammar.TRAINING_SEED)
+    with context.settings.progress.track(_label(statement), None, "step") as advance:
+        found = fit(
+            examples.vectors,
+            _codes(examples.labels, labels),
+            len(labels),
+            seed=seed,
+            device=resolve_device(context.settings.device),
+            advance=lambda: advance(1),
+        )
+    rows = len(examples.labels)
+    classifier = Classifier(
+        labels, found.model, base.name, base.fingerprint, rows, found.penalty, seed
+    )
+    _install(context, arguments, statement, base, classifier)
+
+
+def fit_model(context: Context, arguments: Arguments, statement: FitModel) -> None:
+    """Go on with a classifier on more rows of its labels, and register the new one.
+
+    Raises:
+        ModelError: The name is taken, or there is no such classifier.
+        OperationalError: The rows have other labels, which are listed, or nothing to learn from.
+        NotSupportedError: A CLIP is to be trained.
+    """
+    old = context.registry.any_model(statement.model)
+    if old.kind != "classifier":
+        raise _only_classifiers(statement)
+    resolver = _begin(context, arguments, statement)
+    base = base_model(context, old)
+    before = classifier_of(context, old)
+    source = find_vectors(resolver, statement, statement.query, base, _label(statement))
+    examples = _examples(resolver, statement, source)
+    if not examples.labels:
+        raise OperationalError(f"{_label(statement)}: no row has a label; nothing was changed")
+    others = ordered([label for label in examples.labels if label not in before.labels])
+    if others:
+        raise OperationalError(
+            f"{_label(statement)}: the rows have labels that {clip(old.name)} was not trained on:"
+            f" {shown(others)}; it has {shown(before.labels)}; leave those rows out, or BUILD MODEL"
+            " with all rows; nothing was changed"
+        )
+    with context.settings.progress.track(_label(statement), None, "step") as advance:
+        found = refit(
+            before.linear,
+            before.rows,
+            examples.vectors,
+            _codes(examples.labels, before.labels),
+            device=resolve_device(context.settings.device),
+            advance=lambda: advance(1),
+        )
+    classifier = Classifier(
+        before.labels,
+        found.model,
+        base.name,
+        base.fingerprint,
+        before.rows + len(examples.labels),
+        found.penalty,
+        before.seed,
+    )
+    _install(context, arguments, statement, base, classifier)
+
+
+def shown(labels: Sequence[Label]) -> str:
+    """Return the first labels for a message."""
+    first = ", ".join(clip(label) for label in labels[:SHOWN_LABELS])
+    more = len(labels) - SHOWN_LABELS
+    return f"{first} and {more:,} more" if more > 0 else first
+
+
+def labelled_rows(
+    resolver: Resolver, source: RowVectors, label_col: str
+) -> tuple[list[Any], NDArray[np.float32]]:
+    """Return the labels and vectors of a query's rows, those without either left out.
+
+    A warning says how many were left out, and why.
+    """
+    require_column(source.names, label_col, source.label, "the labels", "label_col")
+    values, vectors, without = read_vectors(resolver, source, label_col)
+    labels = [label for (label,) in values]
+    known = np.fromiter((label is not None for label in labels), bool, len(labels))
+    missing = len(labels) - int(known.sum())
+    left_out = [
+        f"{count:,} rows have {what}"
+        for count, what in ((missing, f"NULL as {clip(label_col)}"), (without, "no vector"))
+        if count
+    ]
+    if left_out:
+        warn_user(f"{source.label}: {' and '.join(left_out)}, and are left out", ModelWarning)
+    if missing:
+        labels, vectors = [label for label in labels if label is not None], vectors[known]
+    return labels, vectors
+
+
+def _begin(context: Context, arguments: Arguments, statement: Training) -> Resolver:
+    """Check what needs no row, and return the query, resolved."""
+    if arguments.option(statement, grammar.TRAINED_TEXT_COL) is not None:
+        raise _only_classifiers(statement)
+    overwrite = arguments.option(statement, grammar.OVERWRITE)
+    context.require_writable(_verb(statement))
+    check_name(arguments, statement, statement.name)
+    there = context.registry.find_model(statement.name)
+    if there is not None and there.kind != "classifier":
+        raise ModelError(
+            f"{_verb(statement)}: {clip(there.name)} is a model that makes vectors; choose another"
+            " name; nothing was changed"
+        )
+    if there is not None and not overwrite:
+        raise ModelError(
+            f"{_verb(statement)}: model {clip(there.name)} is in this database already; say"
+            " OPTIONS (overwrite=True) to replace it; nothing was changed"
+        )
+    return Resolver(context, arguments, resolve(context, arguments, statement.query))
+
+
+def _base(resolver: Resolver, statement: BuildModel) -> Model:
+    """Return the model that makes the vectors of a BUILD."""
+    registry, arguments = resolver.context.registry, resolver.arguments
+    wanted = arguments.option(statement, grammar.BASE_MODEL)
+    known = registry.embedding_models()
+    network = next((each for each in NETWORKS if same_name(each, statement.base)), None)
+    named = registry.find_model(statement.base)
+    if named is not None and named.kind == "classifier":
+        raise ModelError(
+            f"BUILD MODEL: {clip(named.name)} is a classifier; FIT MODEL {statement.name} USING"
+            f" {named.name} … goes on with it; nothing was changed"
+        )
+    bases = [each for each in known if same_name(each.base, statement.base)]
+    if named is None and network is None and not bases and not same_name(statement.base, "clipen"):
+        expected = ", ".join(("CLIPEn", *NETWORKS, *(each.name for each in known)))
+        raise ModelError(
+            f"BUILD MODEL: no algorithm {clip(statement.base)}; expected one of {expected}; nothing"
+            " was changed"
+        )
+    if wanted is not None:
+        base = registry.model(wanted)
+    elif named is not None:
+        base = named
+    else:
+        base = _only(resolver, statement, bases or known)
+    if network is not None:
+        warn_user(
+            f"BUILD MODEL {statement.name}: {network} is not trained; a linear classifier on the"
+            f" vectors of model {clip(base.name)} is, which takes seconds and needs fewer pictures",
+            ModelWarning,
+        )
+    return base
+
+
+def _only(resolver: Resolver, statement: BuildModel, known: list[Model]) -> Model:
+    """Return the one model that can be meant."""
+    if not known:
+        raise ModelError(
+            "BUILD MODEL: a classifier is trained on the vectors of a model, and this database has"
+            " none; GET THANOSQL MODEL storybook_clip gets one (LIST THANOSQL MODEL shows others);"
+            " nothing was changed"
+        )
+    if len(known) == 1:
+        return known[0]
+    require_tables(resolver.context.database, statement.query)
+    names = resolver.context.database.columns(*resolver.compile_query(statement.query))
+    columns = {
+        each.column_name.lower(): each.fingerprint
+        for each in resolver.context.registry.vector_columns()
+    }
+    prints = {columns[name.lower()] for name in names if name.lower() in columns}
+    fitting = [each for each in known if each.fingerprint in prints] or known
+    if len({each.fingerprint for each in fitting}) > 1:
+        raise ModelError(
+            f"BUILD MODEL: several models make vectors: {', '.join(each.name for each in fitting)};"
+            " say which with OPTIONS (base_model='…'); nothing was changed"
+        )
+    # Two names of one model: that of the vectors' column, if there is one.
+    own = {name.lower() for name in names}
+    return next((each for each in fitting if each.column.lower() in own), fitting[0])
+
+
+def _examples(resolver: Resolver, statement: Training, source: RowVectors) -> Examples:
+    column = resolver.arguments.option(statement, grammar.LABEL_COL)
+    return Examples(*labelled_rows(resolver, source, column))
+
+
+def _check_labels(statement: Training, labels: Sequence[Label], rows: int) -> None:
+    """Check that there is something to tell apart, and enough to learn it from."""
+    problem = ""
+    if not rows:
+        problem = "no row has a label and a vector"
+    elif len(labels) < 2:
+        problem = f"all {rows:,} rows have the label {shown(labels)}; it takes two to tell apart"
+    elif rows < LEAST_ROWS * len(labels):
+        problem = (
+            f"{rows:,} rows have {len(labels):,} different labels, fewer than {LEAST_ROWS} rows a"
+            " label; name the column of labels with OPTIONS (label_col='…'), or add rows"
+        )
+    if problem:
+        raise OperationalError(f"{_label(statement)}: {problem}; nothing was changed")
+
+
+def _codes(labels: Sequence[Label], known: Sequence[Label]) -> NDArray[np.int64]:
+    places = {label: place for place, label in enumerate(known)}
+    return np.fromiter((places[label] for label in labels), np.int64, len(labels))
+
+
+def _install(
+    context: Context,
+    arguments: Arguments,
+    statement: Training,
+    base: Model,
+    classifier: Classifier,
+) -> None:
+    def write(folder: Path) -> str:
+        return write_classifier(folder, classifier)
+
+    model = Model(
+        name=statement.name,
+        base=base.base,
+        source=f"model:{base.name}",
+        folder="",
+        fingerprint="",
+        dimension=base.dimension,
+        rests_on=base.fingerprint,
+    )
+    install_made(context, model, write, overwrite=arguments.option(statement, grammar.OVERWRITE))
+
+
+def _only_classifiers(statement: Training) -> NotSupportedError:
+    what = "FIT MODEL of a model that makes vectors"
+    if isinstance(statement, BuildModel):
+        what = "BUILD MODEL with text_col, which would train a CLIP,"
+    return NotSupportedError(
+        f"{what} is not supported yet; supported are classifiers, BUILD MODEL … USING … OPTIONS"
+        " (image_col=…, label_col=…) and FIT MODEL … USING a classifier; GET THANOSQL MODEL gets a"
+        " trained CLIP, UPLOAD MODEL registers a folder of yours"
+    )
+
+
+def _verb(statement: Training) -> str:
+    return "BUILD MODEL" if isinstance(statement, BuildModel) else "FIT MODEL"
+
+
+def _label(statement: Training) -> str:
+    return f"{_verb(statement)} {statement.name}"
