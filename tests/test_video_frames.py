@@ -159,6 +159,34 @@ def test_no_file_stays_of_a_copy_that_fails(connection: Connection, folder: Path
     assert connection.execute("SELECT count(*) FROM frames").fetchone() == (0,)
 
 
+def test_no_file_stays_where_the_commit_fails(connection: Connection, folder: Path) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("CREATE TABLE known (path PRIMARY KEY)")
+    connection.execute(
+        "CREATE TABLE frames (video_path REFERENCES known DEFERRABLE INITIALLY DEFERRED, time_s,"
+        " image_path)"
+    )
+    with pytest.raises(thanosql_dbapi.IntegrityError, match="FOREIGN KEY"):
+        connection.execute(FRAMES.format(", frame_dir='stills', if_exists='append'"))
+    assert not (folder / "stills").exists()
+
+
+def test_a_file_that_comes_meanwhile_is_not_replaced(folder: Path) -> None:
+    mine = folder / "stills" / "rgb_00000.000.jpg"
+
+    def progress(done: int, total: int | None, what: str) -> None:
+        mine.write_text("mine")
+
+    connection = thanosql_dbapi.connect(folder / "films.db", progress=progress)
+    with pytest.raises(SourceError, match="exists already"):
+        connection.execute("COPY frames OPTIONS (interval=9, frame_dir='stills') FROM 'films/'")
+    assert connection.execute("LIST TABLE").fetchall() == []
+    connection.close()
+    assert [(path.name, path.read_text()) for path in mine.parent.iterdir()] == [
+        (mine.name, "mine")
+    ]
+
+
 # -- every kind of film ---------------------------------------------------------------------------
 
 
