@@ -61,6 +61,7 @@ assert connection.execute("SELECT * FROM photos WHERE search = 1").fetchall() ==
 connection.close()
 """
 HEAVY = ["torch", "transformers", "PIL", "pandas", "sqlalchemy", "sqlparse", "IPython", "httpx"]
+HEAVY += ["jinja2", "pygments", "prompt_toolkit", "rich"]
 
 
 @pytest.mark.parametrize(

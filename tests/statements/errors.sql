@@ -66,7 +66,7 @@ SEARCH IMAGE text='a' USING m AS (SELECT 1) WHERE b > 0
 SEARCH IMAGE text='a' USING m OPTIONS top_k=5 AS SELECT 1
 --^ 1:39 SEARCH IMAGE: expected '(' after OPTIONS, found 'top_k'
 SEARCH IMAGE text='a' USING m\nOPTIONS (\n    serch_by='x'\n) AS SELECT 1
---^ 3:5 SEARCH IMAGE: unknown option 'serch_by'; did you mean 'search_by'? SEARCH IMAGE takes emb_col, result_col, top_k, threshold, search_by, search_input
+--^ 3:5 SEARCH IMAGE: unknown option 'serch_by'; did you mean 'search_by'? SEARCH IMAGE takes emb_col, result_col, top_k, threshold, combine, score, diversify, search_by, search_input
 SEARCH IMAGE text='a' USING m OPTIONS (result_col='x', column_name='y') AS SELECT 1
 --^ 1:56 SEARCH IMAGE: option 'result_col' is given twice; column_name is an older spelling of result_col
 SEARCH IMAGE text='a' USING m OPTIONS (top_k 5) AS SELECT 1

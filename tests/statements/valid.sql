@@ -48,6 +48,9 @@ Query CREATE VIEW IF NOT EXISTS v (a, b) AS SEARCH IMAGE text='a' USING m AS SEL
 Query CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO u SELECT * FROM (SEARCH IMAGE text='a' USING m AS SELECT 1); DELETE FROM x; END;
 Query EXPLAIN SEARCH IMAGE text='a' USING m AS SELECT 1
 Query EXPLAIN QUERY PLAN SELECT * FROM (SEARCH IMAGE text='a' USING m AS SELECT 1)
+Query SEARCH IMAGE text=['a cat', '-a dog', '0.5*night'] USING m OPTIONS (combine=True) AS SELECT 1
+Query SEARCH IMAGE text='a' USING m OPTIONS (score='probability', threshold=0.6) AS SELECT 1
+Query SEARCH IMAGE text='a' USING m OPTIONS (score='percentile', diversify=0.3, top_k=9) AS SELECT 1
 Query PREDICT USING my_classifier OPTIONS (image_col='image_path', result_col='predict_result') AS SELECT * FROM product_image_test
 Query PREDICT USING m OPTIONS (image_col='image', column_name='predicted') AS SELECT 1
 Query PREDICT USING m OPTIONS (score_col='p', top_k=3, emb_col='e', base_dir='d', batch_size=16) AS SELECT 1

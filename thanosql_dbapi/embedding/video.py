@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MediaError, clip
+from ..places import is_elsewhere
 from ..settings import DEFAULT_IMAGE_PIXELS
 from .formats import Extra, kind_of
 from .images import looked_at, open_medium
@@ -374,7 +375,7 @@ def open_film(
     name = f"video {clip(source)}"
     if not isinstance(source, str):
         raise MediaError(f"{name} is no path; videos are read from files")
-    if source[:8].lower().startswith(("http://", "https://", "file:")):
+    if is_elsewhere(source) or source[:5].lower() == "file:":
         raise MediaError(f"{name} is a URL; videos are read from files: give a path")
     path = locate(source)
     place = looked_at(source, path)

@@ -139,6 +139,9 @@ SIMILARITY_COL = text(
 )
 TOP_K = integer("top_k", None, f"all; in the later form {LATER_TOP_K}", minimum=1)
 THRESHOLD = number("threshold", None, "all")
+COMBINE = flag("combine")
+SCORE = choice("score", ("cosine", "percentile", "probability"), "cosine")
+DIVERSIFY = number("diversify", None, "0")
 SEARCH_BY = choice("search_by", ("text", "image"), None, older=("search_input_type",))
 SEARCH_INPUT = value("search_input")
 
@@ -185,7 +188,10 @@ _NEW_MODEL = "a name for the model"
 def _search(medium: str) -> StatementSpec:
     return StatementSpec(
         ("SEARCH", medium.upper()), "Search", Shape.QUERY, "", _USING_AS, {"medium": medium},
-        (EMB_COL, SIMILARITY_COL, TOP_K, THRESHOLD, SEARCH_BY, SEARCH_INPUT), takes_values=True,
+        (
+            EMB_COL, SIMILARITY_COL, TOP_K, THRESHOLD, COMBINE, SCORE, DIVERSIFY, SEARCH_BY,
+            SEARCH_INPUT,
+        ), takes_values=True,
     )  # fmt: skip
 
 

@@ -22,8 +22,8 @@ class QueryVector:
     """One value that a SEARCH looks for, embedded.
 
     Attributes:
-        kind: ``"text"`` or ``"image"``.
-        value: The value as written or bound.
+        kind: ``"text"``, ``"image"``, or ``"combined"`` for several in one.
+        value: The value as written or bound; of several, JSON of weight, kind and value of each.
         is_written: Whether it is written in the text, so that a view can keep it.
         vector: float32 BLOB of the model's dimension, unit length.
     """
@@ -50,8 +50,14 @@ class SearchPlan:
         limit: Most rows, or None.
         is_ranked: Whether the rows come best first.
         narrowing: Where its rows can be narrowed; None where they are not those of one table.
-        has_known_rows: Whether its query makes sense by itself, so that the columns of its rows
-            are known.
+        columns: The columns of its rows; None where its query makes no sense by itself, so that
+            they are not known.
+        score: What the similarity is given as: ``"cosine"``, ``"percentile"``, ``"probability"``.
+        scale: Of a probability, what cosines are multiplied with.
+        bias: Of a probability, what is added.
+        background: Of a probability, what each picture could show instead; None where each text
+            has a probability of its own.
+        diversity: How much rows that are like better ones lose, 0 to 1; None where they do not.
     """
 
     node: Search
@@ -65,7 +71,12 @@ class SearchPlan:
     limit: int | None
     is_ranked: bool
     narrowing: Narrowing | None
-    has_known_rows: bool = True
+    columns: tuple[str, ...] | None = None
+    score: str = "cosine"
+    scale: float = 1.0
+    bias: float = 0.0
+    background: QueryVector | None = None
+    diversity: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +90,17 @@ class NamedPlan:
 
     search: SearchPlan
     name: str
+
+
+@dataclass(frozen=True, eq=False)
+class MadeRows:
+    """What a statement that was performed left: a SELECT of its rows.
+
+    Attributes:
+        sql: The SELECT, without parameters.
+    """
+
+    sql: str
 
 
 @dataclass(frozen=True, eq=False)

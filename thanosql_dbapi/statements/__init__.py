@@ -46,6 +46,7 @@ from ..planning.arguments import Arguments
 from ..planning.plans import SearchPlan
 from ..stores.sqlite.compile import Compiled, compile_plan
 from ..stores.sqlite.database import NOT_TAKEN, refused
+from .asking import is_diverse, perform_search
 from .clips import SELECTS as CLIP_SELECTS
 from .clips import perform_clips, resolve_clips
 from .context import Context
@@ -69,7 +70,14 @@ __all__ = ["ACTIONS", "Context", "may_make_columns", "register", "run", "run_man
 
 _ATTEMPTS = 3
 
-register(Search, resolve_search, check=check_search)
+register(
+    Search,
+    resolve_search,
+    perform_search,
+    check=check_search,
+    works=is_diverse,
+    is_repeatable=True,
+)
 register(Convert, resolve_convert, perform_convert, CONVERT_SELECTS)
 register(Predict, resolve_predict, perform_predict, PREDICT_SELECTS, is_repeatable=True)
 register(Evaluate, resolve_evaluate, perform_evaluate, EVALUATE_SELECTS, is_repeatable=True)

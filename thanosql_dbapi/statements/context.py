@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -266,9 +267,10 @@ class Context:
         importing torch.
 
         Args:
-            kind: ``"text"`` or ``"image"``.
+            kind: ``"text"``, ``"image"`` or ``"combined"``.
             model_name: A registered model.
-            value: A text; or an image as path, URL or bytes. None gives None.
+            value: A text; or an image as path, URL or bytes; or several, as JSON of a list of
+                weight, kind and value of each. None gives None.
 
         Returns:
             float32 BLOB of the model's dimension, unit length.
@@ -280,6 +282,8 @@ class Context:
         """
         if value is None:
             return None
+        if kind == "combined":
+            return self._combined(model_name, value)
         model = self.registry.model(model_name)
         accepted = (str,) if kind == "text" else (str, bytes, bytearray, memoryview)
         if not isinstance(value, accepted):
@@ -326,6 +330,20 @@ class Context:
         return query_vector(
             asked(pixels), store, lambda: self.encoder(model).embed_pixels([pixels]).tobytes()
         )
+
+    def _combined(self, model_name: str, parts: str) -> bytes:
+        """Return the direction of the weighted sum of several query values."""
+        import numpy as np
+
+        total: NDArray[np.float64] | float = 0.0
+        for weight, kind, value in json.loads(parts):
+            blob = self.embed_query(kind, model_name, value)
+            assert blob is not None
+            total = total + weight * np.frombuffer(blob, "<f4").astype(np.float64)
+        length = float(np.linalg.norm(total))
+        if length < 1e-6:
+            raise DataError("the combined texts cancel each other out; nothing is left to search")
+        return np.asarray(total / length, "<f4").tobytes()
 
     def _warn_of_script(self, model: Model, text: str) -> None:
         """Warn, once a connection, of a text in a script that a model of the catalog lacks."""

@@ -15,6 +15,7 @@ from ..language.names import quote_name, same_name
 from ..language.tree import Convert, TableName
 from ..planning.arguments import Arguments
 from ..planning.convert_report import ConvertReport
+from ..planning.plans import MadeRows
 from ..stores.sqlite.compile import Compiler, Select
 from ..stores.sqlite.failures import Failures
 from ..stores.sqlite.registry import VectorColumn
@@ -45,17 +46,6 @@ class ConvertPlan:
     if_exists: str
 
 
-@dataclass(frozen=True, eq=False)
-class ConvertedRows:
-    """What a CONVERT left: a SELECT of its rows with their vectors.
-
-    Attributes:
-        sql: The SELECT, without parameters.
-    """
-
-    sql: str
-
-
 def resolve_convert(resolver: Resolver, statement: Convert) -> ConvertPlan:
     """Return what a CONVERT will do.
 
@@ -82,7 +72,7 @@ def resolve_convert(resolver: Resolver, statement: Convert) -> ConvertPlan:
     return ConvertPlan(statement, plan, target, resolver.arguments.if_exists(statement))
 
 
-def perform_convert(resolver: Resolver, statement: Convert, convert: ConvertPlan) -> ConvertedRows:
+def perform_convert(resolver: Resolver, statement: Convert, convert: ConvertPlan) -> MadeRows:
     """Embed the rows of a CONVERT and store them where it says.
 
     Raises:
@@ -103,7 +93,7 @@ def perform_convert(resolver: Resolver, statement: Convert, convert: ConvertPlan
             sql, tally = _convert_into(resolver, convert, target)
     resolver.context.state.report = _report(plan, target, tally)
     warn_of(resolver.context, plan, tally)
-    return ConvertedRows(sql)
+    return MadeRows(sql)
 
 
 def _report(plan: EmbeddingPlan, target: TableName | None, tally: Tally) -> ConvertReport:
@@ -122,10 +112,6 @@ def _report(plan: EmbeddingPlan, target: TableName | None, tally: Tally) -> Conv
     )
 
 
-def _converted(compiler: Compiler, plan: ConvertedRows) -> str:
-    return plan.sql
-
-
 def _function_form(compiler: Compiler, plan: ConvertPlan) -> str:
     """Return the SELECT for a view or trigger: it embeds whenever it runs, row by row."""
     embedding = plan.embedding
@@ -135,8 +121,8 @@ def _function_form(compiler: Compiler, plan: ConvertPlan) -> str:
     )
 
 
-SELECTS: dict[type, Select] = {ConvertPlan: _function_form, ConvertedRows: _converted}
-"""What compiles a CONVERT before it is performed, and after."""
+SELECTS: dict[type, Select] = {ConvertPlan: _function_form}
+"""What compiles a CONVERT that is not performed."""
 
 
 def _plan(resolver: Resolver, statement: Convert) -> tuple[EmbeddingPlan, TableName | None]:

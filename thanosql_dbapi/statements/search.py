@@ -14,6 +14,7 @@ from ..planning.plans import NamedPlan, Plan, QueryVector, SearchPlan
 from ..stores.sqlite.compile import Compiled, compile_plan
 from ..stores.sqlite.registry import Model, VectorColumn
 from . import drawings
+from .asking import combined, wanted_diversity, with_probability
 from .resolve import Resolver, does_work
 from .tables import require_tables
 from .vector_columns import check_model, check_sample
@@ -47,24 +48,38 @@ def resolve_search(resolver: Resolver, statement: Search) -> SearchPlan:
             " nothing was changed",
             statement,
         )
-    names = _names(resolver, statement, column, len(values))
+    is_one = arguments.option(statement, grammar.COMBINE)
+    names = _names(resolver, statement, column, 1 if is_one else len(values))
     threshold = arguments.option(statement, grammar.THRESHOLD)
     limit = _top_k(resolver, statement)
-    has_known_rows = _check_columns(resolver, statement, column, names, model)
-    return SearchPlan(
+    columns = _check_columns(resolver, statement, column, names, model)
+    diversity = wanted_diversity(resolver, statement, limit)
+    score = arguments.option(statement, grammar.SCORE)
+    if score == "percentile" and columns is None:
+        raise arguments.error(
+            "SEARCH: with score='percentile' the rows are compared with one another, and here only"
+            " the SQL around the SEARCH says which they are; put its WITH into the query after AS",
+            statement,
+        )
+    can_narrow = score == "cosine" and diversity is None and not does_work(statement.query)
+    vectors = tuple(_embed(resolver, statement, model, *each) for each in values)
+    plan = SearchPlan(
         node=statement,
         model=model.name,
         fingerprint=model.fingerprint,
         dimension=model.dimension,
         column=column,
-        vectors=tuple(_embed(resolver, statement, model, *each) for each in values),
+        vectors=(combined(resolver, statement, model, vectors),) if is_one else vectors,
         names=names,
         threshold=threshold,
         limit=limit,
         is_ranked=statement.ranked or limit is not None,
-        narrowing=None if does_work(statement.query) else narrowing(statement.query, column),
-        has_known_rows=has_known_rows,
+        narrowing=narrowing(statement.query, column) if can_narrow else None,
+        columns=columns,
+        score=score,
+        diversity=diversity,
     )
+    return with_probability(resolver, model, plan) if score == "probability" else plan
 
 
 def check_search(resolver: Resolver, statement: Search, plan: SearchPlan) -> None:
@@ -73,7 +88,7 @@ def check_search(resolver: Resolver, statement: Search, plan: SearchPlan) -> Non
     Raises:
         OperationalError: As :func:`resolve_search`.
     """
-    if plan.has_known_rows or resolver.plan.is_stored or does_work(resolver.plan.query):
+    if plan.columns is not None or resolver.plan.is_stored or does_work(resolver.plan.query):
         return
     for name in plan.names:
         probe = resolver.plan.with_node(statement.offset, NamedPlan(plan, name))
@@ -147,14 +162,14 @@ def _embed(
 
 def _check_columns(
     resolver: Resolver, statement: Search, column: str, added: tuple[str, ...], model: Model
-) -> bool:
-    """Check the columns of a SEARCH's rows; return whether they could be known."""
+) -> tuple[str, ...] | None:
+    """Check the columns of a SEARCH's rows, and return them; None where they cannot be known."""
     what = f"SEARCH USING {statement.model}"
     compiled = resolver.compile_query(statement.query)
     names = _columns(resolver, statement, compiled, added)
     if names is None:
         check_model(resolver.context, resolver.plan.query, column, model, what)
-        return False
+        return None
     if not any(same_name(name, column) for name in names):
         raise OperationalError(_missing_column(resolver, statement, column, names, model))
     taken = [name for name in added if any(same_name(name, each) for each in names)]
@@ -163,7 +178,7 @@ def _check_columns(
     check_model(resolver.context, statement.query, column, model, what)
     if not does_work(statement.query):
         check_sample(resolver.context, compiled, column, model, what)
-    return True
+    return tuple(names)
 
 
 def _taken(statement: Search, name: str) -> OperationalError:

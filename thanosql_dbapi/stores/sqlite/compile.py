@@ -19,6 +19,7 @@ from ...language.tree import Parameter, Part
 from ...planning.arguments import Arguments
 from ...planning.plans import (
     UNRESTRICTED,
+    MadeRows,
     NamedPlan,
     NodePlan,
     Plan,
@@ -42,6 +43,8 @@ class Compiled(NamedTuple):
 
 Select = Callable[["Compiler", Any], str]
 """Gives the SELECT of a node plan."""
+
+_NUMBER = "thanosql_number"
 
 SELECTS: dict[type, Select] = {}
 """For each class of node plan, what compiles it; a statement's handler adds its own."""
@@ -170,6 +173,8 @@ class Compiler:
 
 
 def _search(compiler: Compiler, plan: SearchPlan) -> str:
+    if plan.score != "cosine":
+        return _scored_search(compiler, plan)
     rows = compiler.rows(plan)
     expressions = [compiler.similarity(plan, vector) for vector in plan.vectors]
     first = expressions[0]
@@ -190,6 +195,57 @@ def _search(compiler: Compiler, plan: SearchPlan) -> str:
         sql += f" LIMIT {plan.limit}"
     # As a part of a UNION, a SELECT may have neither ORDER BY nor LIMIT of its own.
     return f"SELECT * FROM ({sql})" if plan.is_ranked or plan.limit is not None else sql
+
+
+def _scored_search(compiler: Compiler, plan: SearchPlan) -> str:
+    """Return a SEARCH whose similarity is not the cosine."""
+    rows, order = compiler.rows(plan), ""
+    cosines = [compiler.similarity(plan, vector) for vector in plan.vectors]
+    if plan.score == "percentile":
+        # Windows put the rows in an order of their own, so each gets a number before.
+        assert plan.columns is not None
+        rows = f"SELECT q.*, row_number() OVER () AS {_NUMBER} FROM ({rows}\n) AS q"
+        own = ", ".join(f"q.{quote_name(name)}" for name in plan.columns)
+        order = f" ORDER BY q.{_NUMBER}"
+        values = [_percentile(cosine) for cosine in cosines]
+    else:
+        own = "q.*"
+        others = [] if plan.background is None else [compiler.similarity(plan, plan.background)]
+        values = [
+            _probability(plan, cosine, others and [*cosines[:n], *cosines[n + 1 :], *others])
+            for n, cosine in enumerate(cosines)
+        ]
+    added = ", ".join(
+        f"{value} AS {quote_name(name)}" for value, name in zip(values, plan.names, strict=True)
+    )
+    first = f"s.{quote_name(plan.names[0])}"
+    sql = f"SELECT * FROM (SELECT {own}, {added} FROM ({rows}\n) AS q{order}) AS s"
+    if plan.threshold is not None:
+        is_stored = compiler.plan.is_stored
+        least = repr_number(plan.threshold) if is_stored else compiler.bind(plan.threshold)
+        sql += f" WHERE {first} >= {least}"
+    elif plan.is_ranked:
+        sql += f" WHERE {first} IS NOT NULL"
+    if plan.is_ranked:
+        sql += f" ORDER BY {first} DESC"
+    if plan.limit is not None:
+        sql += f" LIMIT {plan.limit}"
+    return f"SELECT * FROM ({sql})"
+
+
+def _percentile(cosine: str) -> str:
+    """Return the share of the rows that are at most as similar, of 100; those without have none."""
+    window = f"PARTITION BY {cosine} IS NULL ORDER BY {cosine}"
+    return f"CASE WHEN {cosine} IS NOT NULL THEN 100.0 * cume_dist() OVER ({window}) END"
+
+
+def _probability(plan: SearchPlan, cosine: str, others: list[str]) -> str:
+    arguments = [repr_number(plan.scale), repr_number(plan.bias), cosine, *others]
+    return f"thanosql_probability({', '.join(arguments)})"
+
+
+def _made(compiler: Compiler, plan: MadeRows) -> str:
+    return plan.sql
 
 
 def _named(compiler: Compiler, plan: NamedPlan) -> str:
@@ -235,7 +291,15 @@ def _tables(compiler: Compiler, plan: TablesPlan) -> str:
     )
 
 
-SELECTS.update({SearchPlan: _search, NamedPlan: _named, RowsPlan: _rows, TablesPlan: _tables})
+SELECTS.update(
+    {
+        SearchPlan: _search,
+        NamedPlan: _named,
+        MadeRows: _made,
+        RowsPlan: _rows,
+        TablesPlan: _tables,
+    }
+)
 
 
 def _without_strings(sql: str) -> str:

@@ -68,6 +68,9 @@ def register(
     def embed_image(model: Any, image: Any, fingerprint: Any = None) -> Any:
         return embed("image", named("embed_image", model), image, fingerprint)
 
+    def embed_combined(model: Any, parts: Any, fingerprint: Any = None) -> Any:
+        return embed("combined", named("embed_combined", model), parts, fingerprint)
+
     def predict_label(spec: Any, vector: Any) -> Any:
         return predict(named("predict_label", spec), vector, False)
 
@@ -84,9 +87,11 @@ def register(
         (embed_text, 3),
         (embed_image, 2),
         (embed_image, 3),
+        (embed_combined, 3),
         (predict_label, 2),
         (predict_score, 2),
         (thanosql_real, 1),
+        (thanosql_probability, -1),
         (cosine_similarity, 2),
     ):
         connection.create_function(function.__name__, arity, guarded(function), deterministic=True)
@@ -101,6 +106,25 @@ def thanosql_real(blob: Any) -> float | None:
         return None
     (number,) = struct.unpack("<d", blob)
     return None if math.isnan(number) else float(number)
+
+
+def thanosql_probability(scale: float, bias: float, cosine: Any, *others: Any) -> float | None:
+    """Return the probability of a text by the cosines of a row, None where there is none.
+
+    Args:
+        scale: What cosines are multiplied with.
+        bias: What is added.
+        cosine: The row's cosine to the text.
+        others: Those to what it could be instead, for a softmax; none for a sigmoid.
+    """
+    if cosine is None:
+        return None
+    own = scale * cosine + bias
+    differences = [scale * other + bias - own for other in others] or [-own]
+    largest = max(0.0, *differences)
+    # Both sides divided by the largest term, so that exp cannot overflow.
+    total = math.exp(-largest) + sum(math.exp(each - largest) for each in differences)
+    return math.exp(-largest) / total
 
 
 def cosine_similarity(one: Any, other: Any) -> float | None:
