@@ -133,10 +133,10 @@ def _store(context: Context, target: _Target, source: Table) -> int:
                 for column, kind in zip(columns, source.types, strict=True)
             )
             database.execute(f"CREATE TABLE {target.table} ({definitions})")
-        return _insert(database, target.table, columns, rows, advance)
+        return insert_rows(database, target.table, columns, rows, advance)
 
 
-def _insert(
+def insert_rows(
     database: Database, table: str, columns: list[str], rows: Iterator[Row], advance: Advance
 ) -> int:
     """Insert rows, many a statement: a statement for each takes twice as long."""
