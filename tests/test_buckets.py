@@ -19,6 +19,7 @@ from urllib.parse import parse_qs
 import pytest
 from loopback import Loopback, Reply, Request, ranged
 from PIL import Image
+from test_docs import examples, printed, shape
 from test_members import GOOD, jpeg, tarred, zipped
 
 import thanosql_dbapi as thanosql
@@ -566,6 +567,24 @@ def test_google_cloud_storage(
         google.location = "http://169.254.169.254/computeMetadata"
         (reason,) = reasons(db, "gs://album/p/blue.jpg")
         assert "'169.254.169.254' is a link-local address" in reason
+
+
+def test_the_page(db: thanosql.Connection, s3: Any, root: Path) -> None:
+    """Every statement of docs/remote.md runs, and prints what the page says."""
+    colors = ("blue", "green", "orange", "red")
+    album = {f"2024/{color}.jpg": jpeg(color) for color in colors}
+    (root / "photos.zip").write_bytes(zipped({**album, "captions.csv": b"id,text\n1,a cat\n"}))
+    for name, content in album.items():
+        s3.put_object(Bucket="album", Key=name, Body=content)
+    s3.put_object(Bucket="album", Key="prices.csv", Body=b"id,price\n1,9\n")
+    text = (Path(__file__).parents[1] / "docs" / "remote.md").read_text(encoding="utf-8")
+    found = examples(text)
+    assert len(found) == 3
+    for sql, result in found:
+        now = printed(db, sql)
+        assert "Error" not in now, now
+        if result:
+            assert shape(now.partition("\n")[2]) == shape(result[2])
 
 
 def test_a_store_is_opened_anew_in_another_process(

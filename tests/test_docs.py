@@ -35,7 +35,7 @@ from thanosql_dbapi.ui.session import brief_warnings, run, statements_of
 from thanosql_dbapi.ui.terminal import Terminal
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-PAGES = ("tutorial", "language", "python", "fast-search")
+PAGES = ("tutorial", "language", "python", "fast-search", "labels", "train")
 """The pages that are run, one after another in the same workspace."""
 ENGLISH_ONLY = ("benchmarks", "design", "storybook")
 """For those who work on the driver; every other page has a Korean twin."""

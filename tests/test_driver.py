@@ -61,6 +61,7 @@ assert connection.execute("SELECT * FROM photos WHERE search = 1").fetchall() ==
 connection.close()
 """
 HEAVY = ["torch", "transformers", "PIL", "pandas", "sqlalchemy", "sqlparse", "IPython", "httpx"]
+HEAVY += ["jinja2", "pygments", "prompt_toolkit", "rich"]
 
 
 @pytest.mark.parametrize(
@@ -272,7 +273,7 @@ def test_two_statements_are_refused(connection: thanosql.Connection) -> None:
         "BUILD MODEL b USING clipen OPTIONS (text_col='caption') AS SELECT 1",
         "FIT MODEL b USING m AS SELECT 1",
         "SEARCH AUDIO text='x' USING m AS SELECT 1",
-        "PRINT VIDEO AS SELECT 1",
+        "PRINT AUDIO AS SELECT 1",
     ],
 )
 def test_what_is_not_built_says_what_is(connection: thanosql.Connection, sql: str) -> None:

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 import thanosql
 import thanosql_dbapi
@@ -234,7 +234,9 @@ def test_a_picture_is_upright_and_large_ones_are_made_small(conn, tmp_path: Path
     image.paste("black", (0, 0, 800, 800))
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise
-    image.save(tmp_path / "turned.jpg", exif=exif)
+    exif.get_ifd(0x8825)[1] = "N"  # GPS: whoever gets the page is not told where it was taken
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image.save(tmp_path / "turned.jpg", exif=exif, icc_profile=profile)
     page = Page(
         thanosql_dbapi.gallery(conn, "SELECT 'turned.jpg' AS image_path", file=tmp_path / "g.html")
     )
@@ -242,6 +244,8 @@ def test_a_picture_is_upright_and_large_ones_are_made_small(conn, tmp_path: Path
     assert shown.size == (400, 800)
     assert shown.getpixel((200, 100))[0] < 20
     assert shown.getpixel((200, 700))[0] > 235
+    assert not shown.getexif()
+    assert "icc_profile" not in shown.info
 
 
 @pytest.mark.parametrize(

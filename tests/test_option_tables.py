@@ -74,7 +74,6 @@ KOREAN = {
     "none": "없음",
     "`'image'`; with `video_col` `'video'`": "`'image'`. `video_col`을 지정하면 `'video'`",
     "all that can be read": "읽을 수 있는 것 모두",
-    "must be given": "반드시 지정",
     "none: no frames are taken": "없음: 프레임을 뽑지 않음",
     "none: frames are BLOBs": "없음: 프레임은 BLOB",
     "the film's own": "영상 그대로",

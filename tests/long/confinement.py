@@ -25,6 +25,7 @@ import tempfile
 import threading
 import time
 import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -77,6 +78,9 @@ class Yard:
         Image.new("RGB", (64, 64), "magenta").save(self.outside / "cat.png")
         (self.outside / "secret.csv").write_text(f"a\n{TOKEN}\n")
         (self.outside / "secret.json").write_text(f'[{{"a": "{TOKEN}"}}]')
+        with zipfile.ZipFile(self.outside / "photos.zip", "w") as archive:
+            for each in ("cat.png", "secret.csv", "secret.json"):
+                archive.write(self.outside / each, each)
         with closing(sqlite3.connect(self.outside / "secret.db")) as database:
             database.execute(f'CREATE TABLE "{TOKEN}" (a)')
         Image.new("RGB", (64, 64), "green").save(self.inside / "images" / "green.png")
@@ -158,6 +162,15 @@ def forms(yard: Yard, chance: random.Random) -> Iterator[str]:
         lambda name: f"file://{out}/{name}?mode=rwc",
         lambda name: f"file:{out}/{name}?mode=memory&mode=rw",
         lambda name: f"file://elsewhere{out}/{name}",
+        lambda name: f"zip://{name}::{out}/photos.zip",
+        lambda name: f"zip://{name}::../outside/photos.zip",
+        lambda name: f"zip://{name}::link/photos.zip",
+        lambda name: f"zip://{out}/{name}::photos.csv",
+        lambda name: f"tar://../../{name}::/proc/self/root{out}/photos.zip",
+        lambda name: f"ZIP://{name}::file://{out}/photos.zip",
+        lambda name: f"zip://{name}::zip://photos.zip::{out}/photos.zip",
+        lambda name: f"{out}/photos.zip",
+        lambda name: f"s3://{out}/{name}",
         lambda name: "link.png",
         lambda name: "link.csv",
         lambda name: "link.db",

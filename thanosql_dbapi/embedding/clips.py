@@ -8,6 +8,7 @@ packets, some 20 ms; other sound is encoded anew.
 
 from __future__ import annotations
 
+import io
 import math
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ import numpy as np
 from av.video.frame import PictureType
 
 from ..errors import MediaError
-from .video import SAME_S, Decoder, Film, quarter_turns
+from .video import SAME_S, Decoder, Film, FrameReader, quarter_turns
 
 # Sound that an MP4 file can have as it is, by FFmpeg's names.
 _COPIED = ("aac", "ac3", "alac", "eac3", "mp3", "opus")
@@ -69,6 +70,37 @@ def cut(film: Film, interval_s: float, create: Callable[[int], BinaryIO]) -> Ite
         raise MediaError(f"{film.name} cannot be encoded anew: {error.strerror}") from error
     finally:
         cutter.abandon()
+
+
+def excerpt(film: Film, begin_s: float, length_s: float, most_width: int) -> bytes:
+    """Return a part of a film as an MP4 file, without sound.
+
+    Args:
+        film: The film, just opened.
+        begin_s: Where the part begins, in seconds; at the film's end it is its last frame.
+        length_s: Its length; it is shorter where the film ends.
+        most_width: Most width of its frames in pixels.
+
+    Raises:
+        MediaError: The film has no frame there.
+    """
+    reader, file = FrameReader(film), io.BytesIO()
+    frame = reader.at(begin_s)
+    if frame is None:
+        raise MediaError(f"{film.name} has no frame at {begin_s:g} seconds")
+    writer = _Writer(film, 0, length_s, file, frame, most_width)
+    try:
+        for number in range(max(1, math.ceil(length_s * film.rate))):
+            frame = reader.at(begin_s + number * film.frame_s)
+            if frame is None:
+                break
+            writer.picture(frame, number * film.frame_s)
+        writer.finish()
+        return file.getvalue()
+    except av.FFmpegError as error:
+        raise MediaError(f"{film.name} cannot be encoded anew: {error.strerror}") from error
+    finally:
+        writer.close()
 
 
 class _Cutter:
@@ -165,7 +197,13 @@ class _Writer:
     """
 
     def __init__(
-        self, film: Film, number: int, interval_s: float, file: BinaryIO, frame: Any
+        self,
+        film: Film,
+        number: int,
+        interval_s: float,
+        file: BinaryIO,
+        frame: Any,
+        most_width: int | None = None,
     ) -> None:
         self.number, self.begin_s = number, number * interval_s
         self.end_s = self.begin_s + interval_s
@@ -173,6 +211,8 @@ class _Writer:
         self._turn, self._ticks = quarter_turns(frame), -1
         self._shown_s = 0.0
         width, height = film.square_size(frame)
+        times = 1 if most_width is None else max(1, math.ceil(width / most_width))
+        width, height = width // times, height // times
         self._size = max(2, width - width % 2), max(2, height - height % 2)
         self._output = _output(file)
         encoder = next(name for name in _ENCODERS if name in av.codecs_available)
@@ -182,7 +222,7 @@ class _Writer:
         self._pictures.width, self._pictures.height = turned
         self._pictures.pix_fmt = "yuv420p"
         self._pictures.codec_context.time_base = Fraction(1, _TICKS)
-        self._sound, self._resampler = self._add_sound(film.sound)
+        self._sound, self._resampler = self._add_sound(None if most_width else film.sound)
 
     def _add_sound(self, sound: Any) -> tuple[Any, Any]:
         if sound is None:

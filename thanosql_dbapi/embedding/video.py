@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MediaError, clip
+from ..places import is_elsewhere
 from ..settings import DEFAULT_IMAGE_PIXELS
 from .formats import Extra, kind_of
 from .images import looked_at, open_medium
@@ -73,6 +74,7 @@ class Film:
         self, file: Any, name: str, max_pixels: int, remark: Callable[[str], None]
     ) -> None:
         self.name, self._max_pixels, self._remark = name, max_pixels, remark
+        self._file = file
         self.container = _container(file, name)
         try:
             self.stream = _stream(self.container, name)
@@ -90,6 +92,17 @@ class Film:
         else:
             self.begin = Fraction(begin or 0, 1_000_000)
         self.duration_s = None if length is None else length / 1_000_000
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of its file."""
+        return int(self._file.seek(0, os.SEEK_END))
+
+    def content(self) -> bytes:
+        """Return its file, whole; nothing can be decoded after that."""
+        self._file.seek(0)
+        content: bytes = self._file.read()
+        return content
 
     def time(self, stamp: int | None, stream: Any = None) -> float | None:
         """Return the time of a packet or frame in seconds from the film's beginning."""
@@ -362,7 +375,7 @@ def open_film(
     name = f"video {clip(source)}"
     if not isinstance(source, str):
         raise MediaError(f"{name} is no path; videos are read from files")
-    if source[:8].lower().startswith(("http://", "https://", "file:")):
+    if is_elsewhere(source) or source[:5].lower() == "file:":
         raise MediaError(f"{name} is a URL; videos are read from files: give a path")
     path = locate(source)
     place = looked_at(source, path)

@@ -198,9 +198,9 @@ def _run(
     context.state.searches = ()
     arguments = Arguments(sql, tree, parameters)
     if isinstance(tree, Print):
-        if tree.medium != "image":
+        if tree.medium == "audio":
             raise NotSupportedError(
-                f"PRINT {tree.medium.upper()} is not supported yet; PRINT IMAGE is"
+                "PRINT AUDIO is not supported yet; PRINT IMAGE and PRINT VIDEO are"
             )
         tree = tree.query
     if isinstance(tree, Query):
@@ -358,7 +358,8 @@ def _tidy(context: Context) -> None:
 def _not_supported(tree: Tree) -> NotSupportedError:
     what = tree.what if isinstance(tree, Unsupported) else type(tree).__name__
     return NotSupportedError(
-        f"{what} is not supported; of ThanoSQL this driver runs GET, COPY, CONVERT, SEARCH IMAGE,"
-        " SEARCH TEXT, PRINT IMAGE, LIST, UPLOAD MODEL and DELETE MODEL with CLIP models, and BUILD"
-        " MODEL, FIT MODEL, PREDICT and EVALUATE with classifiers on their vectors"
+        f"{what} is not supported; of ThanoSQL this driver runs GET, COPY, CREATE TABLE … USING,"
+        " CONVERT, SEARCH IMAGE, SEARCH TEXT, SEARCH VIDEO, PRINT IMAGE, PRINT VIDEO, LIST, UPLOAD"
+        " MODEL and DELETE MODEL with CLIP models, and BUILD MODEL, FIT MODEL, PREDICT and EVALUATE"
+        " with classifiers on their vectors"
     )

@@ -197,13 +197,30 @@ def _rows(resolver: Resolver, statement: Function) -> tuple[tuple[Part, ...], tu
         raise
     column = resolver.arguments.option(statement, training_options.COMPUTED_EMB_COL)
     if column is None:
-        known = context.registry.vector_names()
-        found = [name for name in names if name.lower() in known]
-        column = found[0] if len(found) == 1 else OLDER_COLUMN
+        column = _only_vectors(resolver, names, label)
     require_column(names, column, label, "the vectors", "emb_col")
     if statement.query is None or not does_work(statement.query):
         _check_sample(resolver, compiled, column, label)
     return parts, tuple(names), column
+
+
+def _only_vectors(resolver: Resolver, names: list[str], label: str) -> str:
+    """Return the column of a query that holds vectors, those of images before those of texts."""
+    registry = resolver.context.registry
+    found = [name for name in names if name.lower() in registry.vector_names()]
+    if len(found) > 1:
+        of_texts = {
+            each.column_name.lower()
+            for each in registry.vector_columns()
+            if each.source_type == "text"
+        }
+        found = [name for name in found if name.lower() not in of_texts]
+    if len(found) > 1:
+        raise OperationalError(
+            f"{label}: several columns hold vectors: {', '.join(found)}; say which with"
+            " OPTIONS (emb_col='…')"
+        )
+    return found[0] if found else OLDER_COLUMN
 
 
 def _check_sample(resolver: Resolver, compiled: Compiled, column: str, label: str) -> None:
@@ -227,7 +244,7 @@ def _check_sample(resolver: Resolver, compiled: Compiled, column: str, label: st
 def _loaded(resolver: Resolver, statement: Function) -> str:
     """Put the rows of a file, JSON records or a data frame into a temporary table."""
     from ..sources.tables import Table, frame_table, open_table, records_table
-    from .copy import insert_rows
+    from .copy import CHUNK, insert_rows
 
     context, label = resolver.context, f"{grammar.FUNCTION} {statement.name}"
     if resolver.plan.is_stored:
@@ -254,7 +271,7 @@ def _loaded(resolver: Resolver, statement: Function) -> str:
     columns = list(source.columns)
     with context.database.atomic():
         context.database.execute(f"CREATE TABLE {table} ({', '.join(map(quote_name, columns))})")
-        insert_rows(context.database, table, columns, source.rows(), lambda n: None)
+        insert_rows(context.database, table, columns, source.rows(), lambda n: None, CHUNK)
     return f"SELECT * FROM {table}"
 
 

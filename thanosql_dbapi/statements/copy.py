@@ -37,6 +37,8 @@ from .frames import frame_options, frames_of
 from .origins import Elsewhere, Film, Folder, Origin
 
 CHUNK = 1000
+# Of rows with BLOBs, which may be pictures.
+CHUNK_OF_BLOBS = 16
 
 
 def copy(context: Context, arguments: Arguments, statement: Copy) -> None:
@@ -133,19 +135,25 @@ def _store(context: Context, target: _Target, source: Table) -> int:
                 for column, kind in zip(columns, source.types, strict=True)
             )
             database.execute(f"CREATE TABLE {target.table} ({definitions})")
-        return insert_rows(database, target.table, columns, rows, advance)
+        chunk = CHUNK_OF_BLOBS if "BLOB" in source.types else CHUNK
+        return insert_rows(database, target.table, columns, rows, advance, chunk)
 
 
 def insert_rows(
-    database: Database, table: str, columns: list[str], rows: Iterator[Row], advance: Advance
+    database: Database,
+    table: str,
+    columns: list[str],
+    rows: Iterator[Row],
+    advance: Advance,
+    chunk: int,
 ) -> int:
     """Insert rows, many a statement: a statement for each takes twice as long."""
     width = len(columns)
     row = f"({', '.join('?' * width)})"
     into = f"INSERT INTO {table} ({', '.join(map(quote_name, columns))}) VALUES "
-    count = max(1, database.most_variables() // width)
+    count = max(1, min(chunk, database.most_variables() // width))
     many, size, inserted = into + ", ".join([row] * count), count * width, 0
-    while cells := list(chain.from_iterable(islice(rows, CHUNK))):
+    while cells := list(chain.from_iterable(islice(rows, chunk))):
         whole = len(cells) - len(cells) % size
         database.execute_many(many, _parts(cells, 0, whole, size))
         database.execute_many(into + row, _parts(cells, whole, len(cells), width))

@@ -66,11 +66,12 @@ class EmbeddingPlan:
         """
         source = f"{rows}.{quote_name(self.source)}"
         if self.kind == "image" and self.base_dir:
-            folder = quote_text(self.base_dir.rstrip("/"))
+            # What stands before a path in the folder, and behind it where that is an archive.
+            before, _, behind = join(self.base_dir, "\n").partition("\n")
             is_relative = f"typeof({source}) = 'text' AND {source} NOT GLOB '/*'"
             is_path = f"{source} NOT LIKE 'file:%' AND instr(substr({source}, 1, 8), '://') = 0"
-            placed = f"CASE WHEN {is_relative} AND {is_path} THEN {folder} || '/' || {source}"
-            source = f"{placed} ELSE {source} END"
+            placed = f"{quote_text(before)} || {source} || {quote_text(behind)}"
+            source = f"CASE WHEN {is_relative} AND {is_path} THEN {placed} ELSE {source} END"
         return f"embed_{self.kind}({quote_text(self.model.name)}, {source})"
 
     def place(self, source: Any) -> Any:

@@ -24,6 +24,7 @@ EXTRAS = (
     ("notebook", "IPython", "%thanosql in notebooks"),
     ("files", "pyarrow", "COPY of Parquet, Arrow and Excel files"),
     ("web", "datasette", "thanosql serve, a page to search in"),
+    ("remote", "s3fs", "pictures and tables in buckets"),
     ("heif", "pillow_heif", "HEIC pictures"),
     ("raw", "rawpy", "RAW pictures"),
     ("jxl", "pillow_jxl", "JPEG XL pictures"),

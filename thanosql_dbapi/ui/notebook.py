@@ -42,7 +42,7 @@ from IPython.core.magic import (
 from traitlets import Int
 
 from ..connection import Connection
-from ..errors import ProgrammingError, clip
+from ..errors import Error, ProgrammingError, clip
 from ..language import parse
 from ..language.lexer import Kind, tokens
 from ..opening import is_url, open_database
@@ -52,7 +52,10 @@ from .sections import Card, section_of
 from .session import Outcome, brief_warnings, run, searches, statements_of
 from .templating import environment_of
 from .thumbnails import MIME, SHARP_BOX, WIDTH_PX
+from .videos import videos
 
+# A notebook's file has them in it.
+_MOST_VIDEOS = 10
 _TOKEN = re.compile(r"API_TOKEN\s*=", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")
 _BRACES = re.compile(r"\{(.+)\}", re.DOTALL)
@@ -139,6 +142,9 @@ class ThanosqlMagics(Magics):
         if outcome.names is None:
             print("Success")  # noqa: T201
             return None
+        if outcome.shows_videos:
+            self._show_videos(connection, outcome)
+            return None
         if outcome.is_print:
             self._show_pictures(connection, outcome)
             return None
@@ -150,9 +156,27 @@ class ThanosqlMagics(Magics):
             shown = self._show_one_by_one(connection, outcome)
         else:
             shown = self._show_grid(connection, outcome)
-        left = len(outcome.rows) - shown
-        if left and outcome.print_options and outcome.print_options.limit is None:
-            print(f"… and {left:,} more; OPTIONS (limit=…) shows as many as it says")  # noqa: T201
+        _say_left(outcome, shown)
+
+    def _show_videos(self, connection: Connection, outcome: Outcome) -> None:
+        """Print the path of each video, and show it under that, to be played from its time on."""
+        page = environment_of("thanosql_dbapi.ui").get_template("video.html")
+        shown = 0
+        for video in videos(connection, outcome, _MOST_VIDEOS):
+            shown += 1
+            print(video.label, flush=True)  # noqa: T201
+            try:
+                playable = video.playable(connection)
+            except Error as error:
+                print(f"  cannot be shown: {error}")  # noqa: T201
+                continue
+            self._shell.display_pub.publish(
+                data={
+                    "text/html": page.render(video=playable, name=video.label),
+                    "text/plain": f"<video, {len(playable.content):,} bytes>",
+                }
+            )
+        _say_left(outcome, shown)
 
     def _show_one_by_one(self, connection: Connection, outcome: Outcome) -> int:
         """Print each path and show the picture under it, as the tutorial has it."""
@@ -185,6 +209,12 @@ class ThanosqlMagics(Magics):
             }
         )
         return len(section.cards)
+
+
+def _say_left(outcome: Outcome, shown: int) -> None:
+    left = len(outcome.rows) - shown
+    if left and outcome.print_options and outcome.print_options.limit is None:
+        print(f"… and {left:,} more; OPTIONS (limit=…) shows as many as it says")  # noqa: T201
 
 
 def _line(card: Card) -> str:

@@ -31,12 +31,16 @@ class PrintOptions:
     """The options of a PRINT statement, bound parameters replaced by their values.
 
     Attributes:
+        medium: ``"image"`` or ``"video"``.
         image_col: Name of the column with the images, or None where the statement names none.
+        video_col: Name of the column with the paths of videos.
         base_dir: Folder put before relative paths, or None.
         limit: Most rows to show, or None.
     """
 
+    medium: str = "image"
     image_col: str | None = None
+    video_col: str = grammar.VIDEO_COL.default
     base_dir: str | None = grammar.BASE_DIR.default
     limit: int | None = grammar.LIMIT.default
 
@@ -63,8 +67,13 @@ class Outcome:
 
     @property
     def is_print(self) -> bool:
-        """Whether the statement is a PRINT, whose rows are pictures to show."""
+        """Whether the statement is a PRINT, whose rows are pictures or videos to show."""
         return self.print_options is not None
+
+    @property
+    def shows_videos(self) -> bool:
+        """Whether the statement is a PRINT VIDEO."""
+        return self.print_options is not None and self.print_options.medium == "video"
 
 
 def run(connection: Connection, sql: str, parameters: Parameters | None = None) -> Outcome:
@@ -123,7 +132,9 @@ def _print_options(sql: str, statement: Print, parameters: Parameters) -> PrintO
     arguments = Arguments(sql, statement, parameters)
     named = statement.option(grammar.IMAGE_COL.name)
     return PrintOptions(
+        statement.medium,
         None if named is None else arguments.option(statement, grammar.IMAGE_COL),
+        arguments.option(statement, grammar.VIDEO_COL),
         arguments.option(statement, grammar.BASE_DIR),
         arguments.option(statement, grammar.LIMIT),
     )

@@ -43,11 +43,11 @@ def source(environment: Environment, name: str) -> Markup:
     return Markup(environment.loader.get_source(environment, name)[0])
 
 
-def data_url(jpeg: bytes) -> Markup:
-    """Return a JPEG file as a URL that holds it."""
+def data_url(content: bytes, kind: str = MIME) -> Markup:
+    """Return a file, a JPEG unless told otherwise, as a URL that holds it."""
     from markupsafe import Markup
 
-    return Markup(f"data:{MIME};base64,{base64.b64encode(jpeg).decode()}")
+    return Markup(f"data:{kind};base64,{base64.b64encode(content).decode()}")
 
 
 def _shown(value: Any) -> Any:

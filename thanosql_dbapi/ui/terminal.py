@@ -71,6 +71,8 @@ class Terminal:
         """Show what a statement came to: a table, pictures, or ``Success``."""
         if outcome.names is None:
             self.say("Success", "green")
+        elif outcome.shows_videos:
+            self._show_videos(connection, outcome)
         elif outcome.is_print:
             self.show_pictures(connection, outcome)
         else:
@@ -101,6 +103,15 @@ class Terminal:
         for picture in pictures(connection, outcome):
             self.say(picture.name)
             self.show_picture(picture)
+
+    def _show_videos(self, connection: Connection, outcome: Outcome) -> None:
+        """Show the path of each video, and where it is to be played from."""
+        from .videos import videos
+
+        for video in videos(connection, outcome):
+            self.say(video.label)
+            if video.reason:
+                self.warn("cannot be shown", video.reason)
 
     def show_picture(self, picture: Picture) -> None:
         """Show a picture where the terminal can, or say why it cannot be shown."""

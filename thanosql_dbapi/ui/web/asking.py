@@ -246,12 +246,13 @@ def _vector(connection: Connection, searchable: Searchable, question: Question) 
         if not is_vector_of(question.vector, searchable.dimension):
             raise RefusedError(400, "bad_vector")
         return question.vector
+    assert question.picture is not None
     try:
-        sql = "SELECT embed_image(?, ?)"
-        (blob,) = connection.execute(sql, (searchable.model, question.picture)).fetchone()
+        blob = connection._context().embed_query("image", searchable.model, question.picture)
     except MediaError as error:
         raise RefusedError(400, "bad_picture", reason=str(error)) from error
-    return bytes(blob)
+    assert blob is not None
+    return blob
 
 
 def _row_value(connection: Connection, searchable: Searchable, path: str) -> bytes | None:

@@ -14,7 +14,6 @@ from ...sources.folder.suffixes import OTHER_PICTURES, RAW
 from ...vectors import to_vector
 from ..display import cell
 from .asking import row_path
-from .contents import Contents
 from .database import SearchableDatabase
 from .pages import picture_address
 
@@ -57,23 +56,12 @@ async def _path(
         return None
     if table is not None:
         return await _picture(datasette, place, table, row, column, value)
-    known = _table_of(await place.contents(), column)
-    if known is None:
+    contents = await place.contents()
+    if not any(same_name(each.source, column) for each in contents.searchables):
         return None
-    address = (
-        f"{picture_column(datasette, place.name, known, column)}?{urlencode({'value': value})}"
-    )
+    database = datasette.urls.database(place.name)
+    address = f"{database}/-/picture/{tilde_encode(column)}?{urlencode({'value': value})}"
     return _image(address, value)
-
-
-def picture_column(datasette: Any, database: str, table: str, column: str) -> str:
-    """Return the address of the pictures of a column, for one that is asked for by its path."""
-    return f"{datasette.urls.table(database, table)}/-/picture/{tilde_encode(column)}"
-
-
-def _table_of(contents: Contents, column: str) -> str | None:
-    named = (each.table for each in contents.searchables if same_name(each.source, column))
-    return next(named, None)
 
 
 async def _picture(

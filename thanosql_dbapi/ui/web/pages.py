@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import functools
+import secrets
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -17,8 +18,7 @@ from datasette.database import QueryInterrupted
 from datasette.utils import tilde_decode, tilde_encode
 from datasette.utils.asgi import Forbidden, Request, Response
 
-from ...language.names import quote_name
-from ...settings import Settings
+from ...language.names import quote_name, same_name
 from ..templating import data_url, environment_of, source
 from ..thumbnails import thumbnail
 from .asking import (
@@ -106,6 +106,9 @@ async def search(datasette: Any, request: Request) -> Response:
     picture = None
     if request.method == "POST":
         fields, picture = await read_form(request.headers, request.receive, UPLOAD_BYTES)
+        token = request.headers.get("x-csrftoken") or dict(fields).get("csrftoken", "")
+        if not secrets.compare_digest(token.encode(), request.scope["csrftoken"]().encode()):
+            raise RefusedError(403, "bad_token")
         pairs += fields
     given = dict(pairs)
     searchable = contents.of_table(table, given.get("by") or None)
@@ -130,15 +133,30 @@ async def picture(datasette: Any, request: Request) -> Response:
     """Send the picture of a row, made small."""
     database, table = await _place(datasette, request)
     column = tilde_decode(request.url_vars["column"])
-    names = [each.name for each in await database.table_column_details(table)]
-    if column not in names:
+    if column not in await database.table_columns(table):
         raise RefusedError(404, "no_column")
-    width = request.args.get("w") or str(WIDTHS[0])
-    if width not in map(str, WIDTHS):
-        raise RefusedError(400, "bad_width", widths=" / ".join(map(str, WIDTHS)))
-    value = await _value(database, table, column, request)
-    settings = await database.execute_fn(lambda connection: connection.settings)
-    return await _sent(request, settings, database.path, value, int(width))
+    keys = await database.primary_keys(table) or ["rowid"]
+    where, values = row_condition(keys, request.url_vars["row"])
+    return await _sent(request, database, await _value(database, table, column, where, values))
+
+
+@_page
+async def named_picture(datasette: Any, request: Request) -> Response:
+    """Send the picture that some row names so, for the rows of a query, which have no address."""
+    database = _database(datasette, request)
+    column = tilde_decode(request.url_vars["column"])
+    named = {"value": request.args.get("value") or ""}
+    for each in (await database.contents()).searchables:
+        if same_name(each.source, column) and await _may_see(
+            datasette, request, database, each.table
+        ):
+            where = f"{quote_name(each.source)} = :value"
+            try:
+                value = await _value(database, each.table, each.source, where, named)
+            except RefusedError:
+                continue
+            return await _sent(request, database, value)
+    raise RefusedError(404, "no_picture_row")
 
 
 async def static(datasette: Any, request: Request) -> Response:
@@ -171,12 +189,7 @@ def picture_address(datasette: Any, database: str, table: str, column: str, row:
 
 async def _place(datasette: Any, request: Request) -> tuple[SearchableDatabase, str]:
     """Return the database and the table of a request, which its sender may see."""
-    try:
-        database = datasette.get_database(route=tilde_decode(request.url_vars["database"]))
-    except KeyError:
-        raise RefusedError(404, "no_database") from None
-    if not isinstance(database, SearchableDatabase):
-        raise RefusedError(404, "no_database")
+    database = _database(datasette, request)
     table = tilde_decode(request.url_vars["table"])
     await datasette.ensure_permissions(
         request.actor,
@@ -185,6 +198,16 @@ async def _place(datasette: Any, request: Request) -> tuple[SearchableDatabase, 
     if not await database.table_exists(table):
         raise RefusedError(404, "no_table")
     return database, table
+
+
+def _database(datasette: Any, request: Request) -> SearchableDatabase:
+    try:
+        database = datasette.get_database(route=tilde_decode(request.url_vars["database"]))
+    except KeyError:
+        database = None
+    if not isinstance(database, SearchableDatabase):
+        raise RefusedError(404, "no_database")
+    return database
 
 
 async def _may_see(datasette: Any, request: Request, database: Any, table: str) -> bool:
@@ -222,25 +245,24 @@ def _question(
     return replace(question, like=given.get("like", ""))
 
 
-async def _value(database: SearchableDatabase, table: str, column: str, request: Request) -> object:
-    """Return the value of the cell that an address names, by its row or by a path in it."""
-    keys = await database.primary_keys(table) or ["rowid"]
-    if "row" in request.url_vars:
-        where, values = row_condition(keys, request.url_vars["row"])
-    else:
-        where, values = f"{quote_name(column)} = :value", {"value": request.args.get("value", "")}
+async def _value(
+    database: SearchableDatabase, table: str, column: str, where: str, values: Any
+) -> object:
+    """Return the value of the first cell that a condition finds."""
     sql = f"SELECT {quote_name(column)} FROM {quote_name(table)} WHERE {where} LIMIT 1"
     row = (await database.execute(sql, values)).first()
     if row is None:
-        raise RefusedError(404, "no_row", row=request.url_vars.get("row", ""))
+        raise RefusedError(404, "no_picture_row")
     return row[0]
 
 
-async def _sent(
-    request: Request, settings: Settings, database: str, value: object, width_px: int
-) -> Response:
+async def _sent(request: Request, database: SearchableDatabase, value: object) -> Response:
+    width = request.args.get("w") or str(WIDTHS[0])
+    if width not in map(str, WIDTHS):
+        raise RefusedError(400, "bad_width", widths=" / ".join(map(str, WIDTHS)))
+    settings = await database.execute_fn(lambda connection: connection.settings)
     sent = await asyncio.get_running_loop().run_in_executor(
-        _PICTURES.pool, _PICTURES.small, settings, database, value, width_px
+        _PICTURES.pool, _PICTURES.small, settings, database.path, value, int(width)
     )
     headers = {"etag": f'"{sent.tag}"', "cache-control": "private, no-cache"}
     if request.headers.get("if-none-match") == headers["etag"]:

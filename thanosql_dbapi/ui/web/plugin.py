@@ -7,6 +7,7 @@ Configured in Datasette's metadata, with the options of ``connect`` and the name
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -23,6 +24,8 @@ from .guard import Application, Guard
 NAME = "thanosql"
 """The plugin's name in Datasette's metadata."""
 
+_TABLE = r"/(?P<database>[^/]+)/(?P<table>[^/]+)/-"
+_SEARCH = re.compile(r"(?:/[^/]+)*/[^/]+/[^/]+/-/pictures")
 _OWN = ("hosts",)
 _REFUSED = ("mode", "progress", "confine_attach")
 
@@ -49,14 +52,19 @@ def prepare_connection(conn: Any) -> None:
 @hookimpl  # type: ignore[untyped-decorator]
 def register_routes() -> list[tuple[str, Callable[..., Any]]]:
     """Add our pages."""
-    table = r"/(?P<database>[^/]+)/(?P<table>[^/]+)/-"
     return [
         (r"^/-/pictures$", pages.index),
         (r"^/-/pictures/static/(?P<name>[^/]+)$", pages.static),
-        (rf"^{table}/pictures$", pages.search),
-        (rf"^{table}/picture/(?P<column>[^/]+)$", pages.picture),
-        (rf"^{table}/picture/(?P<column>[^/]+)/(?P<row>[^/]+)$", pages.picture),
+        (rf"^{_TABLE}/pictures$", pages.search),
+        (r"^/(?P<database>[^/]+)/-/picture/(?P<column>[^/]+)$", pages.named_picture),
+        (rf"^{_TABLE}/picture/(?P<column>[^/]+)/(?P<row>[^/]+)$", pages.picture),
     ]
+
+
+@hookimpl  # type: ignore[untyped-decorator]
+def skip_csrf(scope: Any) -> bool:
+    """Have our page check its forms itself, with a picture in them and without."""
+    return _SEARCH.fullmatch(scope["path"]) is not None
 
 
 @hookimpl  # type: ignore[untyped-decorator]

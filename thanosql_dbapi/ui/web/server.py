@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import click
+
 from ...connection import Connection
 from ...errors import NotSupportedError, OperationalError
 from ...workspace import StrPath
@@ -65,8 +67,9 @@ def serve(
     application = make_application(file, names=names, **options)
     with closing(_listening(host, port)) as listener:
         address = _address(host, listener.getsockname()[1])
+        click.echo(f"Search your pictures at {address}/-/pictures  (Ctrl-C ends)")
         if not _is_loopback(host):
-            pass
+            click.echo("Whoever can reach this machine can see the pictures.", err=True)
         if open_browser:
             threading.Timer(0.5, webbrowser.open, [f"{address}/-/pictures"]).start()
         _run(application.app(), listener)
@@ -128,6 +131,8 @@ def _as_json(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _listening(host: str, port: int) -> socket.socket:
+    if not 0 <= port < 2**16:  # some systems take the rest of a division
+        raise OperationalError(f"a port is 0 to 65535, got {port}; nothing was started")
     try:
         kind, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(kind, socket.SOCK_STREAM)
@@ -138,7 +143,7 @@ def _listening(host: str, port: int) -> socket.socket:
         except BaseException:
             listener.close()
             raise
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         reason = getattr(error, "strerror", None) or error
         raise OperationalError(
             f"cannot listen at {host} port {port}: {reason}; take another port, or 0 for any that"

@@ -125,6 +125,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "The form cannot be read. Send it once more.",
         "양식을 읽을 수 없습니다. 다시 보내 주세요.",
     ),
+    "bad_token": (
+        "The form is too old, or of another page. Reload the search and send it once more.",
+        "양식이 오래되었거나 다른 페이지의 것입니다. 검색 페이지를 새로 고친 뒤 다시 보내 주세요.",
+    ),
     "too_large": (
         "The picture is larger than {most} MB. Make it smaller; 1,000 pixels are plenty.",
         "사진이 {most}MB보다 큽니다. 더 작게 만들어 보내세요. 1,000픽셀이면 충분합니다.",
@@ -138,6 +142,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "no_table": (
         "There is no such table with vectors in this database.",
         "이 데이터베이스에 벡터가 있는 그런 테이블이 없습니다.",
+    ),
+    "no_picture_row": (
+        "No row of a table that can be searched has this picture.",
+        "검색할 수 있는 테이블에 이 사진이 있는 행이 없습니다.",
     ),
     "no_column": ("The table has no such column.", "테이블에 그런 열이 없습니다."),
     "no_picture": ("This row has no picture.", "이 행에는 사진이 없습니다."),

@@ -147,6 +147,8 @@ function prepare() {
   watchPictures();
   const file = byId("file");
   if (file) file.addEventListener("change", () => send(file.files[0]));
+  const filters = document.querySelector(".filters");
+  if (filters && innerWidth < 640) filters.open = false; // the pictures are what was asked for
   // Not on a phone, where the keyboard would cover the pictures.
   const first = document.querySelector("[data-first]");
   if (first && matchMedia("(hover: hover)").matches) first.focus({ preventScroll: true });
@@ -200,14 +202,6 @@ document.addEventListener("keydown", (event) => {
   } else if (event.key === "/" && !isTyping && byId("ask")) {
     event.preventDefault();
     byId("ask").elements.q.focus();
-  }
-});
-
-// The button for files is a label: it can be reached and pressed as one.
-document.addEventListener("keydown", (event) => {
-  if (event.target.matches(".pick") && (event.key === "Enter" || event.key === " ")) {
-    event.preventDefault();
-    byId("file").click();
   }
 });
 
