@@ -35,7 +35,7 @@ from thanosql_dbapi.ui.session import brief_warnings, run, statements_of
 from thanosql_dbapi.ui.terminal import Terminal
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-PAGES = ("tutorial", "language", "python", "fast-search")
+PAGES = ("tutorial", "language", "python", "fast-search", "labels", "train")
 """The pages that are run, one after another in the same workspace; the Korean ones in another."""
 LANGUAGES = ("", ".ko")
 """What a page's name ends with."""
