@@ -18,9 +18,7 @@ import click
 from ...connection import Connection
 from ...errors import NotSupportedError, OperationalError
 from ...workspace import StrPath
-
-DATABASE = "photos.db"
-"""The database's name in a folder of pictures."""
+from ..album import DATABASE
 
 
 def serve(
