@@ -30,6 +30,8 @@ import httpx
 from thanosql_dbapi.ui.web import pages, serve
 from thanosql_dbapi.ui.web.server import make_application
 
+sqlite3.enable_callback_tracebacks(False)  # Datasette's import has turned them on for all tests
+
 COLORS = ("red", "green", "blue", "black", "white", "orange")
 SEARCH = "/photos/photos/-/pictures"
 PICTURE = "/photos/photos/-/picture/image_path"
