@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ import httpx
 
 from thanosql_dbapi.ui.web import pages, serve
 from thanosql_dbapi.ui.web.server import make_application
+
+sqlite3.enable_callback_tracebacks(False)  # Datasette's import has turned them on for all tests
 
 COLORS = ("red", "green", "blue", "black", "white", "orange")
 SEARCH = "/photos/photos/-/pictures"

@@ -21,7 +21,7 @@ from ..errors import (
     clip,
     warn_user,
 )
-from ..language import grammar
+from ..language import grammar, training_options
 from ..language.names import same_name
 from ..language.tree import BuildModel, FitModel
 from ..models.devices import resolve_device
@@ -75,7 +75,7 @@ def build_model(context: Context, arguments: Arguments, statement: BuildModel) -
     examples = _examples(resolver, statement, source)
     labels = ordered(examples.labels)
     _check_labels(statement, labels, len(examples.labels))
-    seed = arguments.option(statement, grammar.TRAINING_SEED)
+    seed = arguments.option(statement, training_options.TRAINING_SEED)
     with context.settings.progress.track(_label(statement), None, "step") as advance:
         found = fit(
             examples.vectors,
@@ -171,7 +171,7 @@ def labelled_rows(
 
 def _begin(context: Context, arguments: Arguments, statement: Training) -> Resolver:
     """Check what needs no row, and return the query, resolved."""
-    if arguments.option(statement, grammar.TRAINED_TEXT_COL) is not None:
+    if arguments.option(statement, training_options.TRAINED_TEXT_COL) is not None:
         raise _only_classifiers(statement)
     overwrite = arguments.option(statement, grammar.OVERWRITE)
     context.require_writable(_verb(statement))
@@ -193,7 +193,7 @@ def _begin(context: Context, arguments: Arguments, statement: Training) -> Resol
 def _base(resolver: Resolver, statement: BuildModel) -> Model:
     """Return the model that makes the vectors of a BUILD."""
     registry, arguments = resolver.context.registry, resolver.arguments
-    wanted = arguments.option(statement, grammar.BASE_MODEL)
+    wanted = arguments.option(statement, training_options.BASE_MODEL)
     known = registry.embedding_models()
     network = next((each for each in NETWORKS if same_name(each, statement.base)), None)
     named = registry.find_model(statement.base)
@@ -253,7 +253,7 @@ def _only(resolver: Resolver, statement: BuildModel, known: list[Model]) -> Mode
 
 
 def _examples(resolver: Resolver, statement: Training, source: RowVectors) -> Examples:
-    column = resolver.arguments.option(statement, grammar.LABEL_COL)
+    column = resolver.arguments.option(statement, training_options.LABEL_COL)
     return Examples(*labelled_rows(resolver, source, column))
 
 

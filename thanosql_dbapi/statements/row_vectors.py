@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import OperationalError, clip
-from ..language import grammar
+from ..language import grammar, training_options
 from ..language.names import quote_name, same_name
 from ..language.tree import Part, Query, Statement
 from ..stores.sqlite.database import Database
@@ -125,7 +125,7 @@ def find_vectors(
     except OperationalError:
         require_tables(context.database, query)
         raise
-    column = arguments.option(statement, grammar.PREPARED_COL)
+    column = arguments.option(statement, training_options.PREPARED_COL)
     if column is None:
         column = _vector_column(resolver, names, model)
     else:
@@ -134,7 +134,7 @@ def find_vectors(
         check_model(context, query, column, model, label)
         if not does_work(query):
             check_sample(context, compiled, column, model, label)
-    image = arguments.option(statement, grammar.TRAINED_IMAGE_COL)
+    image = arguments.option(statement, training_options.TRAINED_IMAGE_COL)
     if image is None:
         there = {name.lower() for name in names}
         image = next((name for name in _IMAGE_COLUMNS if name in there), None)
