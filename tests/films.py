@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 av = pytest.importorskip("av")
+from av.stream import Disposition  # noqa: E402
 
 SIZE = (64, 48)
 RED, GREEN, BLUE, WHITE, BLACK = (
@@ -74,10 +75,19 @@ def write_film(
     return path
 
 
-def write_sound(path: Path) -> Path:
-    """Write a file with a second of sound and no picture."""
+def write_sound(path: Path, *, with_cover: bool = False) -> Path:
+    """Write a file with a second of sound and no picture, or that of a cover."""
     with av.open(str(path), "w") as film:
-        _add_tone(film, film.add_stream("aac", rate=8000, layout="mono"), 1.0)
+        tone: Any = film.add_stream("aac", rate=8000, layout="mono")
+        if with_cover:
+            cover: Any = film.add_stream("mjpeg", rate=1)
+            cover.width, cover.height, cover.pix_fmt = *SIZE, "yuvj420p"
+            cover.disposition = Disposition.attached_pic
+            pixels = np.full((SIZE[1], SIZE[0], 3), RED, np.uint8)
+            picture = av.VideoFrame.from_ndarray(pixels, "rgb24").reformat(format="yuvj420p")
+            film.mux(cover.encode(picture))
+            film.mux(cover.encode(None))
+        _add_tone(film, tone, 1.0)
     return path
 
 

@@ -214,6 +214,13 @@ def test_search_and_print_take_members(db: thanosql.Connection) -> None:
     statement = "PRINT IMAGE OPTIONS (base_dir='zip://2024::album.zip') AS SELECT * FROM names"
     assert [each.reason for each in pictures(db, run(db, statement))] == [""]
     assert converted(db, "names", ", base_dir='zip://2024::album.zip'").reused == 1
+    db.execute(
+        "CREATE VIEW v AS SELECT * FROM (CONVERT USING m OPTIONS (result_col='seen',"
+        " base_dir='zip://2024::album.zip') AS SELECT image_path FROM names)"
+    )
+    both = "SELECT CAST(seen AS BLOB), CAST(m_clipen AS BLOB) FROM v, names"
+    seen, known = (np.frombuffer(each, "<f4") for each in db.execute(both).fetchone())
+    assert np.allclose(seen, known, atol=1e-5)
 
 
 def test_a_table_in_an_archive(db: thanosql.Connection, root: Path) -> None:

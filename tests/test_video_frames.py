@@ -159,6 +159,34 @@ def test_no_file_stays_of_a_copy_that_fails(connection: Connection, folder: Path
     assert connection.execute("SELECT count(*) FROM frames").fetchone() == (0,)
 
 
+def test_no_file_stays_where_the_commit_fails(connection: Connection, folder: Path) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("CREATE TABLE known (path PRIMARY KEY)")
+    connection.execute(
+        "CREATE TABLE frames (video_path REFERENCES known DEFERRABLE INITIALLY DEFERRED, time_s,"
+        " image_path)"
+    )
+    with pytest.raises(thanosql_dbapi.IntegrityError, match="FOREIGN KEY"):
+        connection.execute(FRAMES.format(", frame_dir='stills', if_exists='append'"))
+    assert not (folder / "stills").exists()
+
+
+def test_a_file_that_comes_meanwhile_is_not_replaced(folder: Path) -> None:
+    mine = folder / "stills" / "wk_00000.000.jpg"
+
+    def progress(done: int, total: int | None, what: str) -> None:
+        mine.write_text("mine")
+
+    connection = thanosql_dbapi.connect(folder / "films.db", progress=progress)
+    with pytest.raises(SourceError, match="exists already"):
+        connection.execute("COPY frames OPTIONS (interval=9, frame_dir='stills') FROM 'films/'")
+    assert connection.execute("LIST TABLE").fetchall() == []
+    connection.close()
+    assert [(path.name, path.read_text()) for path in mine.parent.iterdir()] == [
+        (mine.name, "mine")
+    ]
+
+
 # -- every kind of film ---------------------------------------------------------------------------
 
 
@@ -242,6 +270,7 @@ def bad_films(folder: Path) -> None:
     Image.new("RGB", (9, 9)).save(folder / "picture.mp4", "JPEG")
     write_film(folder / "none.mp4", [], codec="libx264")
     write_sound(folder / "sound.mp4")
+    write_sound(folder / "song.mp4", with_cover=True)
     (folder / "note.txt").write_text("no film")
     Image.new("RGB", (9, 9)).save(folder / "photo.jpg")
 
@@ -266,7 +295,7 @@ def test_a_film_that_cannot_be_read_is_named_and_stops_nothing(
     said = " ".join(str(each.message) for each in caught)
     assert "cut.mkv' is cut short: it says that it has 20.0 seconds" in said
     count = sum(each.count for each in connection.report.skipped if each.reason == "cannot be read")
-    assert count == 9
+    assert count == 10
 
 
 @pytest.mark.parametrize(
@@ -281,6 +310,7 @@ def test_a_film_that_cannot_be_read_is_named_and_stops_nothing(
         ("picture.mp4", "looks like JPEG"),
         ("none.mp4", "has a stream of pictures, and it has no frame|damaged or cut short"),
         ("sound.mp4", "sound only"),
+        ("song.mp4", "sound only"),
         ("note.txt", "looks like a text"),
         ("gone.mp4", "does not exist"),
     ],
@@ -293,6 +323,25 @@ def test_a_single_film_that_cannot_be_read_is_an_error(
         connection.execute(f"COPY frames OPTIONS (interval=1, frame_dir='s') FROM 'bad/{name}'")
     assert connection.execute("LIST TABLE").fetchall() == []
     assert not (folder / "s").exists()
+
+
+def test_a_film_that_is_damaged_in_places_gives_the_rest(
+    connection: Connection, folder: Path
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (30, 48, 64, 3), np.uint8)
+    path = write_film(
+        folder / "a.avi", [(n / 10, pixels) for n, pixels in enumerate(noise)], codec="mpeg4", gop=1
+    )
+    content, places = bytearray(path.read_bytes()), []
+    at = content.index(b"movi")
+    while (at := content.find(b"00dc", at + 4)) > 0 and len(places) < 30:
+        places.append(at)
+    for place in places[::5]:
+        content[place + 8 : place + 80] = b"\xff" * 72
+    path.write_bytes(content)
+    with pytest.warns(MediaWarning, match=r"is damaged: \d+ pieces of it could not"):
+        connection.execute("COPY frames OPTIONS (interval=0.1) FROM 'a.avi'")
+    assert connection.execute("SELECT count(*) FROM frames").fetchone() == (30,)
 
 
 def test_a_folder_without_a_film_that_can_be_read(connection: Connection, folder: Path) -> None:

@@ -37,6 +37,26 @@ def text_read(folder: Path, fingerprint: str, text: str) -> str | None:
     return text[: encoding.offsets[positions - _SPECIAL][1]]
 
 
+def tokens_of(folder: Path, fingerprint: str, text: str) -> list[int] | None:
+    """Return the tokens of a text as a tower reads them, begin and end included; not padded.
+
+    Args:
+        folder: The model's folder.
+        fingerprint: The model's fingerprint; what is loaded is kept by it.
+        text: The text.
+
+    Returns:
+        At most as many as the model reads; None where the folder has no fast tokenizer.
+    """
+    tokenizer = _tokenizer(folder, fingerprint)
+    if tokenizer is None:
+        return None
+    positions = _positions(folder, fingerprint)
+    tokens: list[int] = tokenizer.encode(_family(folder, fingerprint).as_tokenized(text)).ids
+    # Cut as transformers does, which keeps the end.
+    return tokens if len(tokens) <= positions else [*tokens[: positions - 1], tokens[-1]]
+
+
 def text_problem(text: str) -> str:
     """Return why a text cannot be embedded, or "": half of a surrogate pair is no character."""
     try:

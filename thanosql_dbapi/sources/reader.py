@@ -11,16 +11,18 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from ..errors import SourceError, clip
 from ..openfile import OpenFile
 from ..places import STORES, WEB, Place, parse
-from .buckets import open_store
 from .members import Archive, MemberError, open_archive, open_far_zip
 from .network import fetch_blocks, fetch_bytes, without_secrets
 from .policy import SourcePolicy
 from .ranges import RangeFile
+
+if TYPE_CHECKING:
+    from .buckets import Store
 
 _ARCHIVES_KEPT = 8
 # Of an object, a header is looked for in its first part before all of it is read.
@@ -90,7 +92,7 @@ class Reader:
                 reach=policy.reach(),
             )
         if place.scheme in STORES:
-            content = open_store(policy, place).read(place, limit=policy.limit_bytes + 1)
+            content = _store(policy, place).read(place, limit=policy.limit_bytes + 1)
             if len(content) > policy.limit_bytes:
                 raise SourceError(
                     f"{clip(text)} has more than the limit of {policy.limit_bytes:,} bytes"
@@ -121,7 +123,7 @@ class Reader:
         if place.archive is not None:
             yield from (Entry(*member) for member in self.archive(place.archive).members())
         else:
-            found = open_store(self.policy, place).list(place, prefix_of(place))
+            found = _store(self.policy, place).list(place, prefix_of(place))
             yield from (Entry(*each) for each in found)
 
     def problem(self, place: Place) -> str:
@@ -137,7 +139,7 @@ class Reader:
         """
         place = parse(text)
         if place.scheme in STORES:
-            store = open_store(self.policy, place)
+            store = _store(self.policy, place)
             yield io.BufferedReader(_Ahead(store.read, place, self.policy.limit_bytes))
         else:
             yield io.BytesIO(self.read(text))
@@ -169,7 +171,7 @@ class Reader:
                 raise SourceError(f"{what} cannot be read: {error.strerror or error}") from error
         self.policy.require_network(place)
         if place.scheme in STORES:
-            store = open_store(self.policy, place)
+            store = _store(self.policy, place)
             facts = store.look(place)
             if _is_zip(store.read(place, limit=4)):
                 return open_far_zip(_parts_of(store.read, place), facts.size, what)
@@ -205,7 +207,7 @@ class Reader:
                 reach=policy.reach(),
             )
             return
-        store = open_store(policy, place)
+        store = _store(policy, place)
         facts = store.look(place)
         if facts.size > policy.table_bytes:
             raise SourceError(
@@ -216,6 +218,12 @@ class Reader:
             yield store.read(place, start=start, limit=min(_PART_BYTES, facts.size - start))
         if store.look(place)[1:] != facts[1:]:
             raise SourceError(f"{_shown(place)} has changed while it was read; try again")
+
+
+def _store(policy: SourcePolicy, place: Place) -> Store:
+    from .buckets import open_store  # it brings asyncio, which a search on files can do without
+
+    return open_store(policy, place)
 
 
 class _Opening:

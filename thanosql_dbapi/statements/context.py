@@ -289,6 +289,7 @@ class Context:
         if not isinstance(value, accepted):
             expected = "a text" if kind == "text" else "an image as path, URL or bytes"
             raise ProgrammingError(f"expected {expected}, got {clip(value)}")
+        from ..models.light import text_vector
         from ..models.query_cache import Query, query_vector
         from ..models.tokens import text_problem, text_read
 
@@ -319,9 +320,14 @@ class Context:
                     f" {clip(read[-40:])}: {len(read):,} of {len(text):,} characters were used",
                     ModelWarning,
                 )
-            return query_vector(
-                asked(text), store, lambda: self.encoder(model).embed_texts([text]).tobytes()
-            )
+
+            def embed() -> bytes:
+                vector = text_vector(folder, model.fingerprint, text, self.settings.device)
+                if vector is None:
+                    (vector,) = self.encoder(model).embed_texts([text])
+                return vector.tobytes()
+
+            return query_vector(asked(text), store, embed)
         from ..models.preprocessing import load_preparation
 
         preparation = load_preparation(folder)
@@ -357,7 +363,8 @@ class Context:
             # Nothing is fetched for a warning.
             return load_catalog() if place and is_url(str(place)) else self.catalog()
 
-        if warning := lacking(model.name, model.source, text, catalog, self.state.warned):
+        asked = (model.name, model.source, model.fingerprint, text)
+        if warning := lacking(*asked, catalog, self.state.warned):
             warn_user(warning, ModelWarning)
 
 

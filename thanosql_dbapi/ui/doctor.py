@@ -28,6 +28,7 @@ EXTRAS = (
     ("heif", "pillow_heif", "HEIC pictures"),
     ("raw", "rawpy", "RAW pictures"),
     ("jxl", "pillow_jxl", "JPEG XL pictures"),
+    ("video", "av", "films"),
     ("async", "aiosqlite", "SQLAlchemy's async engines"),
     ("sqlglot", "sqlglot", "sqlglot's dialect"),
 )

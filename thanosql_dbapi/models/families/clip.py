@@ -5,10 +5,11 @@ Source: https://arxiv.org/abs/2103.00020
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .clip_text import can_compute, text_vector
 from .protocol import (
     DIMENSION_LIMIT,
     TEXT,
@@ -21,6 +22,10 @@ from .protocol import (
     tower_numbers,
 )
 from .tensors import clip_image_tower, clip_text_tower, projections
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _LEAST_POSITIONS = 3  # the begin of a text, a token, its end
 # The end token of checkpoints from before transformers 4.31: transformers looks for the highest
@@ -87,9 +92,26 @@ class Clip(Family):
     def vectors(self, tower: Any, kind: str, inputs: Mapping[str, Any]) -> Any:
         return getattr(tower(**inputs), f"{kind}_embeds")
 
+    def computes_text(self, config: Mapping[str, Any]) -> bool:
+        return self.model_type == Clip.model_type and can_compute(_text_config(config))
+
+    def text_vector(
+        self,
+        config: Mapping[str, Any],
+        numbers: Numbers,
+        read: Callable[[str, Sequence[int] | None], NDArray[np.float32]],
+        tokens: Sequence[int],
+    ) -> NDArray[np.float32] | None:
+        return text_vector(_text_config(config), numbers, read, tokens)
+
     def check_tokenizer(self, folder: Path, config: Any, tokenizer: Any) -> None:
         if config.text_config.eos_token_id != _OLD_END:
             ends_text(folder, tokenizer, config.text_config.eos_token_id)
+
+
+def _text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = config.get("text_config")
+    return found if isinstance(found, Mapping) else {}
 
 
 FAMILY = Clip()

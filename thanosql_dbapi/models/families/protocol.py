@@ -7,13 +7,17 @@ imports torch or transformers until a tower is built.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import ModelError, clip
 from ..files import CONFIG, refuse_links
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Shape = tuple[int, ...]
 Numbers = Mapping[str, int]
@@ -211,6 +215,36 @@ class Family:
             return_tensors="pt",
         )
         return {name: found[name] for name in ("input_ids", "attention_mask")}
+
+    # One text without torch.
+
+    def computes_text(self, config: Mapping[str, Any]) -> bool:
+        """Return whether :meth:`text_vector` can compute what a configuration asks for.
+
+        Args:
+            config: What ``config.json`` says.
+        """
+        return False
+
+    def text_vector(
+        self,
+        config: Mapping[str, Any],
+        numbers: Numbers,
+        read: Callable[[str, Sequence[int] | None], NDArray[np.float32]],
+        tokens: Sequence[int],
+    ) -> NDArray[np.float32] | None:
+        """Return the vector of a text's tokens by numpy alone, not normalised.
+
+        Args:
+            config: What ``config.json`` says.
+            numbers: Its whole numbers.
+            read: Gives a tensor of the folder, or some of its rows, in float32.
+            tokens: The tokens, begin and end included.
+
+        Returns:
+            float32 array (dimension,); None leaves it to torch.
+        """
+        return None
 
     def as_tokenized(self, text: str) -> str:
         """Return a text as it reaches ``tokenizer.json``."""

@@ -105,7 +105,7 @@ async def _refuse(name: str | None, send: Callable[[Any], Awaitable[None]]) -> N
     said = "no name" if name is None else f"the name {name!r}"
     text = (
         f"403 Forbidden\n\nThis server was asked for by {said}, which is not its own. Open it as"
-        " http://127.0.0.1, or start it with that name: serve(…, names=[…]).\n"
+        " http://127.0.0.1, or start it with that name: thanosql serve --name.\n"
     )
     headers = [(b"content-type", b"text/plain; charset=utf-8")]
     await send({"type": "http.response.start", "status": 403, "headers": headers})
