@@ -96,8 +96,11 @@ def test_a_read_only_uri_is_read_only(open_engine, tmp_path):
             "unknown option 'immutable'; it is an option of SQLite's URI, which needs 'uri=",
         ),
         ("uri=true&wrkspace=/tmp", "unknown option 'wrkspace'; did you mean 'workspace'?"),
-        ("workspace=/none/there", "option 'workspace' takes a folder, which does not exist"),
-        (f"workspace={__file__}", "option 'workspace' takes a folder, which is a file"),
+        (
+            "workspace=/none/there",
+            "option 'workspace' takes a folder, and '/none/there' does not exist",
+        ),
+        (f"workspace={__file__}", f"option 'workspace' takes a folder, and {__file__!r} is a file"),
         ("allowed_directories=/tmp&allowed_directories=/none", "option 'allowed_directories' "),
         ("catalog=/none.json", "option 'catalog' takes the path of a JSON file that exists"),
         ("device=gpu", "option 'device' takes cpu, cuda, cuda:1 or mps; got 'gpu'"),
