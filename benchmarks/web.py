@@ -1,13 +1,15 @@
 """A search on the page, from the request to the last byte of HTML: ``python -m benchmarks.web``.
 
 The server is the one that ``thanosql serve`` runs, in a process of its own, asked over loopback.
-The first search of each kind is printed alone, the others are medians.
+The first search of each kind is printed alone. Of the others there are the medians, and what the
+server computes for one, which other programs on the machine hardly change.
 """
 
 from __future__ import annotations
 
 import io
 import itertools
+import os
 import re
 import signal
 import subprocess
@@ -15,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from html import unescape
+from pathlib import Path
 
 import httpx
 from PIL import Image
@@ -22,6 +25,7 @@ from PIL import Image
 from .collection import TEXT, Collection, run
 from .measure import compare, shown
 
+_CALLS = 40
 _PROGRAM = "from thanosql_dbapi.ui.web import serve; serve({!r}, port=0)"
 
 
@@ -34,12 +38,12 @@ def times(made: Collection, runs: int) -> None:
             found = re.search(r"http://[\d.:]+", server.stdout.readline())
             assert found
             with httpx.Client(base_url=found[0], trust_env=False, timeout=120) as client:
-                _ask(client, made.rows, runs)
+                _ask(client, made.rows, runs, server.pid)
         finally:
             server.send_signal(signal.SIGINT)
 
 
-def _ask(client: httpx.Client, rows: int, runs: int) -> None:
+def _ask(client: httpx.Client, rows: int, runs: int, server: int) -> None:
     page = "/photos/photos/-/pictures"
     numbers = itertools.count()
 
@@ -72,6 +76,18 @@ def _ask(client: httpx.Client, rows: int, runs: int) -> None:
         ask()
         print(f"first: {name}: {shown(time.perf_counter() - begin)}")
     compare(f"The page over {rows:,} pictures", candidates, runs=runs)
+    print("\n| | CPU time of the server |\n|---|---:|")
+    for name, ask in candidates.items():
+        begin = _cpu_s(server)
+        for _ in range(_CALLS):
+            ask()
+        print(f"| {name} | {shown((_cpu_s(server) - begin) / _CALLS)} |")
+
+
+def _cpu_s(process: int) -> float:
+    """Return what a process has computed so far, in seconds, its system calls included."""
+    values = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(values[11]) + int(values[12])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

@@ -192,9 +192,10 @@ class ThanoSQL(SQLite):
                 return listing(statement)
             if isinstance(statement, tree.Function):
                 query = statement.query
-                return function(statement, None if query is None else self._query(query))
-            reading = make_reading(statement, self._query(statement.query))
-            labels = statement.option("label_table")
+                reading = function(statement, None if query is None else self._query(query))
+            else:
+                reading = make_reading(statement, self._query(statement.query))
+            labels = statement.option("label_table") or statement.option("src_table")
             if labels is not None:
                 reading.set("reads", select_from(targets(str(labels.value))))
             target = statement.option("table_name")

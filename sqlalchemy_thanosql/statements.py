@@ -1,4 +1,4 @@
-"""SEARCH and CONVERT as selectables, so that nobody pastes SQL together.
+"""SEARCH, CONVERT, PREDICT and EVALUATE as selectables, so that nobody pastes SQL together.
 
 A statement holds the SELECT of its rows as SQLAlchemy's own object: its parameters stay
 parameters, its types stay types, and the result goes on into ``select()``, ``aliased()``,
@@ -33,6 +33,7 @@ Text = Union[str, ClauseElement]
 Image = Union[str, "os.PathLike[str]", bytes, ClauseElement]
 
 SIMILARITY = "similarity"
+PREDICTED = "predict_result"
 
 
 class Statement(ClauseElement):
@@ -183,6 +184,130 @@ def convert(
     return _statement(["CONVERT USING ", quote_name(model)], options, rows, [*given, vector])
 
 
+def predict(
+    model: str,
+    *,
+    query: Any,
+    labels: Sequence[Text] | None = None,
+    templates: Sequence[Text] | None = None,
+    label_col: str | None = None,
+    label_table: str | None = None,
+    image_col: str | None = None,
+    emb_col: str | None = None,
+    result_col: str = PREDICTED,
+    score_col: str | None = None,
+    top_k: int | None = None,
+) -> TextualSelect:
+    """Return ``PREDICT …``: the query's rows with the label that a model gives each.
+
+    Args:
+        model: A classifier, or any other registered model, which labels without training.
+        query: The rows: a ``select()``, a table or a mapped class.
+        labels: The labels, two or more, for a model that is no classifier.
+        templates: Texts in which ``{}`` stands for a label. Default: the label alone.
+        label_col: The column whose values are the labels, in place of ``labels``.
+        label_table: The table of ``label_col``. Default: the query.
+        image_col: Column with the images, for rows without a vector.
+        emb_col: Column with the vectors. Default: the query's :class:`Vector` column where it has
+            exactly one, else the vectors of the model that the rows have.
+        result_col: Name of the new column; its values are of the type that the labels have.
+        score_col: Name of a column with the label's probability, 0 to 1.
+        top_k: Labels a row, best first, a row each, >= 1.
+
+    Returns:
+        A selectable with the columns of the query, the label, and the probability if wanted.
+
+    Raises:
+        ValueError: The query is no query.
+
+    Example:
+        >>> from sqlalchemy import column, table
+        >>> photos = table("photos", column("path"), column("clip_clipen"))
+        >>> statement = predict("clip", labels=["cat", "dog"], query=photos, score_col="p")
+        >>> [column.name for column in statement.selected_columns]
+        ['path', 'clip_clipen', 'predict_result', 'p']
+    """
+    rows, columns = _rows(query)
+    options: dict[str, Any] = {
+        "labels": labels,
+        "templates": templates,
+        "label_col": label_col,
+        "label_table": label_table,
+        "image_col": image_col,
+        "emb_col": _only_vector(columns, emb_col),
+        "result_col": result_col,
+        "score_col": score_col,
+        "top_k": top_k,
+    }
+    added = [column(result_col), *([column(score_col, Float())] if score_col else [])]
+    return _statement(["PREDICT USING ", quote_name(model)], options, rows, [*columns, *added])
+
+
+def evaluate(
+    model: str,
+    *,
+    query: Any,
+    label_col: str | None = None,
+    labels: Sequence[Text] | None = None,
+    templates: Sequence[Text] | None = None,
+    text_col: str | None = None,
+    k: Sequence[int] | None = None,
+    image_col: str | None = None,
+    emb_col: str | None = None,
+    by_label: bool = False,
+    interval: float | None = None,
+    seed: int | None = None,
+) -> TextualSelect:
+    """Return ``EVALUATE …``: how good a model is on the query's rows.
+
+    Args:
+        model: A classifier, or any other registered model.
+        query: The rows: a ``select()``, a table or a mapped class.
+        label_col: Column with the true labels.
+        labels: The labels to choose from, for a model that is no classifier.
+        templates: As for :func:`predict`.
+        text_col: Column with texts: how well they find their images, and the images them.
+        k: How many answers of a retrieval are looked at.
+        image_col: As for :func:`predict`.
+        emb_col: As for :func:`predict`.
+        by_label: A row for each label.
+        interval: Share of the bootstrap samples between ``low`` and ``high``, 0 to 1.
+        seed: Decides the samples.
+
+    Returns:
+        A selectable of ``metric`` and ``score``, with ``interval`` also ``low`` and ``high``; with
+        ``by_label`` of ``label``, ``rows``, ``recall``, ``precision`` and ``f1_score``.
+
+    Raises:
+        ValueError: The query is no query.
+    """
+    rows, columns = _rows(query)
+    options: dict[str, Any] = {
+        "label_col": label_col,
+        "labels": labels,
+        "templates": templates,
+        "text_col": text_col,
+        "k": k,
+        "image_col": image_col,
+        "emb_col": _only_vector(columns, emb_col),
+        "by_label": by_label or None,
+        "interval": interval,
+        "seed": seed,
+    }
+    names = ["score", *(["low", "high"] if interval is not None else [])]
+    found = [column("metric", String()), *(column(name, Float()) for name in names)]
+    if by_label:
+        shares = (column(name, Float()) for name in ("recall", "precision", "f1_score"))
+        found = [column("label"), column("rows", Integer()), *shares]
+    return _statement(["EVALUATE USING ", quote_name(model)], options, rows, found)
+
+
+def _only_vector(columns: list[Any], emb_col: str | None) -> str | None:
+    """Return the column with the vectors that is named, or the only one that there is."""
+    vectors = [each.name for each in columns if isinstance(each.type, Vector)]
+    return vectors[0] if emb_col is None and len(vectors) == 1 else emb_col
+
+
 def _options(
     emb_col: str | None, result_col: str, top_k: int | None, threshold: float | None
 ) -> dict[str, Any]:
@@ -198,9 +323,7 @@ def _search(
     kind: str, model: str, query: Any, text: Any, image: Any, options: dict[str, Any]
 ) -> TextualSelect:
     rows, columns = _rows(query)
-    vectors = [each.name for each in columns if isinstance(each.type, Vector)]
-    if options["emb_col"] is None and len(vectors) == 1:
-        options["emb_col"] = vectors[0]
+    options["emb_col"] = _only_vector(columns, options["emb_col"])
     values = {"text": _listed(text), "image": _listed(image)}
     count = sum(len(each) for each in values.values())
     if not count:
@@ -229,8 +352,13 @@ def _statement(
         if value is None:
             continue
         # Names are part of the statement; a number may change without another compilation.
-        written = quote_text(value) if isinstance(value, str) else _bound(value)
-        pieces += [", " if pieces else " OPTIONS (", f"{name}=", written]
+        pieces += [", " if pieces else " OPTIONS (", f"{name}="]
+        if isinstance(value, str):
+            pieces.append(quote_text(value))
+        elif isinstance(value, (list, tuple)):
+            pieces += _list(value)
+        else:
+            pieces.append(_bound(value))
     clause = Statement([*head, *pieces, ") AS " if pieces else " AS ", rows])
     # By name: CONVERT may fill a column that the query has in its midst.
     return TextualSelect(clause, columns, positional=False)  # type: ignore[arg-type]
@@ -269,8 +397,10 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _written(values: list[Any]) -> list[str | ClauseElement]:
-    if len(values) == 1:
-        return [_bound(values[0])]
+    return [_bound(values[0])] if len(values) == 1 else _list(values)
+
+
+def _list(values: Iterable[Any]) -> list[str | ClauseElement]:
     pieces: list[str | ClauseElement] = ["["]
     for value in values:
         pieces += [", " if len(pieces) > 1 else "", _bound(value)]

@@ -200,7 +200,7 @@ def test_variety_stands_where_a_query_does(copies: Connection) -> None:
     [
         ("diversify=0.5", r"option 'diversify' chooses the best rows .* say how many with top_k"),
         ("diversify=2, top_k=3", r"option 'diversify' must be between 0 and 1, got 2"),
-        ("score='percent'", r"'score' must be 'cosine' or 'percentile' or 'probability', got"),
+        ("score='percent'", r"'score' must be 'cosine', 'percentile' or 'probability', got"),
         ("combine=True, top_k=0", r"'top_k' must be a whole number of at least 1"),
     ],
 )

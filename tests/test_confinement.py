@@ -867,6 +867,7 @@ def test_without_the_option_all_is_as_in_sqlite3(workspace: Path, outside: Path)
 # -- many forms of paths ----------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:.* knows drawings only")
 def test_forms_of_paths_through_all_statements(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,7 @@
 
 In a page that is run, a ```sql block is one statement or more, run in order; a ```text block right
 after it is what the command line prints for them. A ```pycon block is a doctest. Every such page
-has a Korean twin with the same blocks.
+has a Korean twin with the same blocks, but that it searches in Korean; it is run as well.
 
 ``python tests/test_docs.py`` runs the pages and writes the results of their SQL anew, the data
 frame of the notebook's page and the picture of the README too: after a change of the model, the
@@ -35,9 +35,21 @@ from thanosql_dbapi.ui.session import brief_warnings, run, statements_of
 from thanosql_dbapi.ui.terminal import Terminal
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-PAGES = ("tutorial", "language", "python", "fast-search")
-"""The pages that are run, one after another in the same workspace."""
-ENGLISH_ONLY = ("benchmarks", "design", "storybook")
+PAGES = ("tutorial", "language", "python", "fast-search", "labels", "train")
+"""The pages that are run, one after another in the same workspace; the Korean ones in another."""
+LANGUAGES = ("", ".ko")
+"""What a page's name ends with."""
+KOREAN = {
+    "a black cat": "검은 고양이",
+    "a dog on a chair": "의자에 앉은 강아지",
+    "gloomy photos": "우울한 사진",
+    "a horse at night": "밤에 달리는 말",
+    "눈밭에 있는 고양이": "a cat in the snow",
+}
+"""What the Korean page searches for instead."""
+SEARCHING = (*PAGES, "notebook-and-shell")
+"""The pages whose Korean twins search in Korean."""
+ENGLISH_ONLY = ("benchmarks", "design")
 """For those who work on the driver; every other page has a Korean twin."""
 HOME = "/home/me/photos"
 """What the pages print where the workspace's path stands."""
@@ -112,18 +124,22 @@ def inside(folder: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("photos").resolve()
+def workspaces(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {end: tmp_path_factory.mktemp("photos").resolve() for end in LANGUAGES}
 
 
 @pytest.fixture(scope="module")
-def pages(workspace: Path) -> dict[str, list[tuple[str, str, str | None]]]:
+def pages(workspaces: dict[str, Path]) -> dict[str, list[tuple[str, str, str | None]]]:
     """The SQL of all pages, run in order."""
-    with closing(open_database(str(workspace / "photos.db"), progress=False)) as connection:
-        return {name: results(f"{name}.md", connection) for name in PAGES}
+    found = {}
+    for end, folder in workspaces.items():
+        with closing(open_database(str(folder / "photos.db"), progress=False)) as connection:
+            for name in PAGES:
+                found[f"{name}{end}"] = results(f"{name}{end}.md", connection)
+    return found
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [f"{name}{end}" for end in LANGUAGES for name in PAGES])
 def test_every_statement_prints_what_the_page_says(name: str, pages) -> None:
     for sql, now, said in pages[name]:
         if said is None:
@@ -145,10 +161,12 @@ def shape(text: str) -> list[str]:
     return [re.sub(r"\S+\.jpg", "….jpg", line) for line in lines]
 
 
-@pytest.mark.parametrize("page", ["python.md", "fast-search.md"])
-def test_the_python_examples(page: str, pages, workspace: Path) -> None:
+@pytest.mark.parametrize("end", LANGUAGES)
+@pytest.mark.parametrize("name", ["python", "fast-search"])
+def test_the_python_examples(name: str, end: str, pages, workspaces: dict[str, Path]) -> None:
+    page = f"{name}{end}.md"
     text = "\n".join(content for language, content in blocks(page) if language == "pycon")
-    with inside(workspace):
+    with inside(workspaces[end]):
         test = doctest.DocTestParser().get_doctest(text, {}, f"docs/{page}", None, 0)
         report: list[str] = []
         doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=report.append)
@@ -159,9 +177,28 @@ def test_the_python_examples(page: str, pages, workspace: Path) -> None:
     assert not report, "".join(report)
 
 
+def check_blocks(name: str) -> None:
+    """Check that a Korean page has its English twin's blocks, but that it searches in Korean."""
+    texts = KOREAN if name in SEARCHING else {}
+    korean, english = blocks(f"{name}.ko.md"), blocks(f"{name}.md")
+    assert [kind for kind, _ in korean] == [kind for kind, _ in english]
+    is_result = False  # those of the Korean page are its own, and tested where it is run
+    for (kind, said), (_, meant) in zip(korean, english, strict=True):
+        is_result = bool(texts) and kind == "text" and (is_result or meant.startswith("Searching"))
+        if not is_result:
+            assert said == in_korean(meant, texts)
+        is_result = kind == "sql"
+
+
+def in_korean(text: str, texts: dict[str, str]) -> str:
+    for english, korean in texts.items():
+        text = text.replace(english, korean)
+    return text
+
+
 @pytest.mark.parametrize("name", [each for each in english_pages() if each not in ENGLISH_ONLY])
 def test_english_and_korean_are_in_step(name: str) -> None:
-    assert blocks(f"{name}.ko.md") == blocks(f"{name}.md")
+    check_blocks(name)
     english, korean = (FENCE.sub("", text_of(f"{name}{end}")) for end in (".md", ".ko.md"))
     assert HEADING.findall(korean) == HEADING.findall(english)
     assert len(TABLE.findall(korean)) == len(TABLE.findall(english))
@@ -213,30 +250,32 @@ def frame_printed(connection: thanosql.Connection, sql: str) -> str:
     return pd.DataFrame(cursor.fetchall(), columns=[d[0] for d in cursor.description]).to_string()
 
 
-def test_the_notebooks_data_frame(pages, workspace: Path) -> None:
+@pytest.mark.parametrize("end", LANGUAGES)
+def test_the_notebooks_data_frame(end: str, pages, workspaces: dict[str, Path]) -> None:
     pytest.importorskip("pandas")
-    shown = frame_shown(text_of("notebook-and-shell.md"))
-    with closing(open_database(str(workspace / "photos.db"), progress=False)) as connection:
+    shown = frame_shown(text_of(f"notebook-and-shell{end}.md"))
+    database = str(workspaces[end] / "photos.db")
+    with closing(open_database(database, progress=False)) as connection:
         now = frame_printed(connection, shown[1])
     assert now.splitlines()[0].split() == shown[2].splitlines()[0].split()
     assert len(now.splitlines()) == len(shown[2].splitlines())
 
 
 def write_results() -> None:
-    """Put the results of this run into the pages and their twins."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder).resolve() / "photos.db"
-        with closing(open_database(str(path), progress=False)) as connection:
-            for name in PAGES:
-                ran = results(f"{name}.md", connection)
-                for page in (f"{name}.md", f"{name}.ko.md"):
-                    text = text_of(page)
+    """Put the results of this run into the pages."""
+    for end in LANGUAGES:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder).resolve() / "photos.db"
+            with closing(open_database(str(path), progress=False)) as connection:
+                for name in PAGES:
+                    page = f"{name}{end}.md"
+                    text, ran = text_of(page), results(page, connection)
                     pairs = zip(examples(text), ran, strict=True)
                     for (_, result), (_, now, _) in reversed(list(pairs)):
                         if result is not None:
                             text = text[: result.start(2)] + now + text[result.end(2) :]
                     (DOCS / page).write_text(text, encoding="utf-8")
-            for page in ("notebook-and-shell.md", "notebook-and-shell.ko.md"):
+                page = f"notebook-and-shell{end}.md"
                 text = text_of(page)
                 shown = frame_shown(text)
                 now = frame_printed(connection, shown[1]) + "\n"

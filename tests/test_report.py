@@ -13,6 +13,7 @@ from PIL import Image
 
 import thanosql_dbapi as thanosql
 from thanosql_dbapi import ConvertReport
+from thanosql_dbapi.storybook import MODEL_FOLDER
 from thanosql_dbapi.ui.cli import main
 
 IN_PLACE = "CONVERT USING m OPTIONS (table_name='photos') AS SELECT * FROM photos"
@@ -242,6 +243,41 @@ def convert(table: str) -> str:
 
 
 SEARCH = "SEARCH IMAGE {} USING storybook_clip AS SELECT * FROM {}"
+
+
+def test_the_built_in_model_reads_korean(storybook: thanosql.Connection) -> None:
+    storybook.execute(convert("drawn"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        storybook.execute(SEARCH.format("text='검은 고양이'", "drawn")).fetchall()
+    storybook.close()
+
+
+def test_a_built_in_model_of_an_earlier_release_is_told_from_todays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its copy in the workspace reads English only, though the catalog says more of today's."""
+    earlier = tmp_path / "earlier"
+    shutil.copytree(MODEL_FOLDER, earlier)
+    tokenizer = earlier / "tokenizer_config.json"
+    tokenizer.write_text(tokenizer.read_text("utf-8") + "\n", encoding="utf-8")
+    monkeypatch.setattr("thanosql_dbapi.storybook.MODEL_FOLDER", earlier)
+    connection = thanosql.connect(tmp_path / "old.db", progress=False)
+    connection.execute("GET THANOSQL MODEL storybook_clip")
+    monkeypatch.undo()
+    ask = "SELECT embed_text('storybook_clip', ?)"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        connection.execute(ask, ("a black cat",)).fetchall()
+    with pytest.warns(thanosql.ModelWarning, match="earlier release .* English only") as seen:
+        connection.execute(ask, ("검은 고양이",)).fetchall()
+    said = str(seen[0].message)
+    assert "GET THANOSQL MODEL storybook_clip OPTIONS (overwrite=True)" in said
+    connection.execute("GET THANOSQL MODEL storybook_clip OPTIONS (overwrite=True)")
+    connection.close()
+    with closing(thanosql.connect(tmp_path / "old.db")) as again, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again.execute(ask, ("검은 고양이",)).fetchall()
 
 
 def test_drawings_are_searched_without_a_warning(storybook: thanosql.Connection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -13,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from thanosql_dbapi.storybook import MODEL_FOLDER, write_dataset
-from thanosql_dbapi.storybook.captions import codes, fits, meant, say
+from thanosql_dbapi.storybook.captions import say
+from thanosql_dbapi.storybook.chatter import chatter_in_its_language
 from thanosql_dbapi.storybook.drawing import Painter
+from thanosql_dbapi.storybook.korean import say_korean, with_particle
+from thanosql_dbapi.storybook.meanings import Meaning, codes, fits, meant
 from thanosql_dbapi.storybook.world import (
     COLOURS,
     MOODS,
@@ -169,13 +173,55 @@ def test_a_things_colour_is_on_the_picture(thing: str) -> None:
     assert len(set(pictures)) == len(COLOURS)
 
 
-def test_every_caption_is_true_of_its_scene() -> None:
+@pytest.mark.parametrize("say_it", [say, say_korean])
+def test_every_caption_is_true_of_its_scene(say_it: Any) -> None:
     rng = lot("test")
     for i in range(500):
         scene = sample_scene(11, i)
-        text, meaning = say(scene, rng)
+        text, meaning = say_it(scene, rng)
         assert text == " ".join(text.split()) != ""
         assert fits(meaning, scene), text
+
+
+def test_a_korean_caption_says_what_it_means() -> None:
+    """The words for a kind of thing stand in no caption of another kind."""
+    rng = lot("korean")
+    words = {"cat": "고양이", "fish": "물고기", "flower": "꽃", "car": "자동차"}
+    told = {
+        "city": ("도시 한복판", "번화가"),
+        "sunset": ("노을", "해 질 녘"),
+        "gloomy": ("우울한", "쓸쓸한"),
+    }
+    captions = [(sample_scene(12, i), say_korean(sample_scene(12, i), rng)) for i in range(4000)]
+    assert sum(word in text for word in words.values() for _, (text, _) in captions) > 500
+    for scene, (text, meaning) in captions:
+        if meaning == Meaning():  # a few in ten thousand say nothing
+            continue
+        assert re.fullmatch(r"[가-힣0-9, ]+", text), text
+        for thing, word in words.items():
+            assert word not in text or scene.thing == thing, text
+        for value, said in told.items():
+            if any(each in text for each in said):
+                assert value in (scene.place, scene.time, scene.mood), text
+        if " 두 " in text:
+            assert (scene.count, meaning.count) == (2, 0b010), text
+
+
+def test_particles_follow_the_last_sound() -> None:
+    assert [with_particle(word, "이/가") for word in ("꽃", "고양이", "두 마리", "물")] == [
+        "꽃이",
+        "고양이가",
+        "두 마리가",
+        "물이",
+    ]
+
+
+def test_words_that_say_nothing_are_of_the_captions_language() -> None:
+    rng = lot("chatter")
+    for text, letters in (("검은 고양이", r"[가-힣?!. ]+"), ("a black cat", r"[a-z?!. ]+")):
+        said = {chatter_in_its_language(text, rng) for _ in range(200)}
+        assert len(said) > 20
+        assert all(text in each and re.fullmatch(letters, each) for each in said)
 
 
 def test_what_a_caption_is_true_of() -> None:
@@ -293,12 +339,23 @@ def test_any_text_has_a_vector(reader: Reader, text: str) -> None:
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
 
 
+def test_korean_changes_nothing_in_how_english_is_split(reader: Reader) -> None:
+    from thanosql_dbapi.storybook.tokens import make_tokenizer
+
+    english = make_tokenizer(100_000_001)
+    for text in ("two black cats in front of the mountains", "Überraschung!", "кот 3"):
+        assert reader.tokenizer.tokenize(text) == english.tokenize(text)
+    assert len(reader.tokenizer.tokenize("검은 고양이")) == 2
+    assert len(english.tokenize("검은 고양이")) > 10
+
+
 def test_case_does_not_matter(reader: Reader) -> None:
     a, b = reader.texts(["A Black CAT", "a black cat"])
     assert a @ b == pytest.approx(1, abs=1e-6)
 
 
 def test_searches_find_what_was_asked_for(reader: Reader) -> None:
+    from thanosql_dbapi.storybook.korean_words import COLOUR_WORDS, MOOD_WORDS, THING_WORDS
     from thanosql_dbapi.storybook.quality import pictures, score
 
     rows, seed = 300, 77
@@ -311,7 +368,14 @@ def test_searches_find_what_was_asked_for(reader: Reader) -> None:
         ("photos at night", meant(time="night")),
         ("photos in the rain", meant(time="rain")),
         ("two cars", meant(thing="car", count=2)),
+        *((THING_WORDS[thing][0], meant(thing=thing)) for thing in THINGS),
+        *((f"{COLOUR_WORDS[colour][0]} 것", meant(colour=colour)) for colour in COLOURS),
+        *((f"{MOOD_WORDS[mood][0]} 사진", meant(mood=mood)) for mood in MOODS),
+        ("밤에 찍은 사진을 보여 주세요", meant(time="night")),
+        ("비 오는 날 사진", meant(time="rain")),
+        ("자동차 두 대", meant(thing="car", count=2)),
+        ("바닷가에서 찍은 사진", meant(place="beach")),
     ]
     found = score(queries, scenes, vectors, reader)
-    assert found.queries > 20
+    assert found.queries > 50
     assert found.precision > 0.95, found.worst

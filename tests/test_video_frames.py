@@ -172,7 +172,7 @@ def test_no_file_stays_where_the_commit_fails(connection: Connection, folder: Pa
 
 
 def test_a_file_that_comes_meanwhile_is_not_replaced(folder: Path) -> None:
-    mine = folder / "stills" / "rgb_00000.000.jpg"
+    mine = folder / "stills" / "wk_00000.000.jpg"
 
     def progress(done: int, total: int | None, what: str) -> None:
         mine.write_text("mine")

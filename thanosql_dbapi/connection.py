@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from .statements import Context
     from .stores.sqlite.database import Parameters
 
-_FUNCTION_FAILED = "user-defined function raised exception"
+_FUNCTION_FAILED = "user-defined "
+"""How SQLite's messages begin where a function or an aggregate of Python's raised."""
 
 _cursor = sqlite3.Connection.cursor
 _execute = sqlite3.Cursor.execute
@@ -324,7 +325,7 @@ class Connection(sqlite3.Connection):
     def _explained(self, error: sqlite3.OperationalError) -> BaseException:
         """Return why an SQL function of ours failed, where SQLite only says that it did."""
         cause, self._state.function_error = self._state.function_error, None
-        if cause is not None and _FUNCTION_FAILED in str(error):
+        if cause is not None and str(error).startswith(_FUNCTION_FAILED):
             return cause
         return error
 

@@ -145,8 +145,8 @@ def read_folder(text: str) -> str:
     folder = Path(with_home(text))
     # os.path knows no exceptions: a name of 300 letters, or NUL in it, is no folder's.
     if not os.path.isdir(folder):  # noqa: PTH112
-        why = "which is a file" if os.path.exists(folder) else "which does not exist"  # noqa: PTH110
-        raise ValueError(f"a folder, {why} ({str(folder.absolute())!r})")
+        why = "is a file" if os.path.exists(folder) else "does not exist"  # noqa: PTH110
+        raise ValueError(f"a folder, and {str(folder.absolute())!r} {why}")
     return str(folder)
 
 

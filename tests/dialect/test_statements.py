@@ -22,7 +22,15 @@ from sqlalchemy import (
 from sqlalchemy.exc import DatabaseError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session, aliased, declarative_base
 
-from sqlalchemy_thanosql import Vector, convert, embed_image, search_image, search_text
+from sqlalchemy_thanosql import (
+    Vector,
+    convert,
+    embed_image,
+    evaluate,
+    predict,
+    search_image,
+    search_text,
+)
 
 Base = declarative_base()
 
@@ -279,3 +287,45 @@ def test_the_drivers_errors_arrive_as_sqlalchemys(session):
         session.execute(search_image("m", image="none.png", query=Photo))
     with pytest.raises(OperationalError, match="no model 'n' in this database"):
         session.execute(text("SELECT embed_text('n', 'a')"))
+
+
+def test_predict_labels_rows_and_goes_on_as_a_subquery(session):
+    labels = ["a black picture", "a white picture"]
+    found = predict(
+        "m",
+        labels=labels,
+        templates=["{}", "{}!"],
+        query=select(Photo).where(Photo.photo_id > "001"),
+        score_col="p",
+        top_k=2,
+    ).subquery()
+    rows = session.execute(
+        select(found.c.photo_id, found.c.predict_result, found.c.p).where(found.c.p > 0.5)
+    ).all()
+    assert [row.photo_id for row in rows] == ["002", "003", "004", "005"]
+    assert {row.predict_result for row in rows} <= set(labels)
+
+
+def test_a_classifier_is_built_used_and_judged(session):
+    session.execute(
+        text(
+            "BUILD MODEL c USING m OPTIONS (label_col='kind') AS"
+            " SELECT *, photo_id > '002' AS kind FROM photos"
+        )
+    )
+    kinds = select(Photo, (Photo.photo_id > "002").label("kind"))
+    rows = session.execute(predict("c", query=kinds, result_col="found")).all()
+    assert {row.found for row in rows} == {0, 1}
+    right = sum(row.found == int(row.kind) for row in rows)
+    judged = session.execute(evaluate("c", label_col="kind", query=kinds)).all()
+    assert {row.metric: row.score for row in judged}["Accuracy"] == pytest.approx(right / 6)
+    by_label = session.execute(evaluate("c", label_col="kind", query=kinds, by_label=True)).all()
+    assert [(row.label, row.rows) for row in by_label] == [(0, 3), (1, 3)]
+    assert sum(row.recall * row.rows for row in by_label) == pytest.approx(right)
+
+
+def test_a_retrieval_is_judged_with_an_interval(session):
+    statement = evaluate("m", text_col="caption", k=[1, 6], interval=0.9, seed=1, query=Photo)
+    rows = session.execute(statement).all()
+    assert rows[0].metric == "text to image Recall@1"
+    assert all(row.low <= row.score <= row.high for row in rows)

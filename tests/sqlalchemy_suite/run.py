@@ -47,7 +47,10 @@ def outcomes(url: str) -> dict[str, str]:
                 *("--maxfail=10000", "--tb=short", f"--junitxml={report}"),
             ],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *_python_path()])},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests"), *_python_path()]),
+            },
             capture_output=True,
             text=True,
             check=False,

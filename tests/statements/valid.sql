@@ -61,6 +61,12 @@ Query EVALUATE USING my_classifier OPTIONS (image_col='image_path', label_col='l
 Query EVALUATE USING m OPTIONS (image_col='image_path', text_col='caption', k=[1, 5, 10]) AS SELECT 1
 Query EVALUATE USING m OPTIONS (label_col='label', labels=:l, by_label=True) AS (SELECT 1)
 Query EVALUATE USING m OPTIONS (interval=0.95, seed=7) AS SELECT 1
+Query FUNCTION compute.groupby_emb_mean OPTIONS (label_col='label', emb_col='convert_result', result_col='emb_mean_result') AS SELECT * FROM t
+Query FUNCTION compute.groupby_emb_mean FROM 'vectors.parquet'
+Query FUNCTION compute.similarity OPTIONS (emb_col='e', src_table='t', src_emb_col='e', src_label_col='label', top_k=1, result_col='similarity_result') AS SELECT * FROM u
+Query FUNCTION compute.similarity OPTIONS (src_table='t') FROM ?
+Query SELECT * FROM (FUNCTION compute.duplicates OPTIONS (emb_col='e', threshold=0.98) AS SELECT * FROM t)
+Query FUNCTION compute.outliers OPTIONS (neighbors=3, top_k=9) AS SELECT * FROM t
 Query LIST MODEL
 Query LIST TABLE;
 Query LIST THANOSQL MODEL

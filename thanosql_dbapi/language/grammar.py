@@ -17,6 +17,7 @@ from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from . import training_options as its
 from .option_specs import OptionSpec, choice, flag, integer, number, text, value
 
 
@@ -153,32 +154,10 @@ CLIP_S = number("interval", 10.0, minimum=LEAST_S)
 CLIP_COL = text("result_col", "video_split_path")
 RESULT_DIR = text("result_dir", None, "must be given")
 
-LABEL_COL = text("label_col", "label")
-BASE_MODEL = text("base_model", None, "the model of the table's vectors, or the only one")
-PREPARED_COL = text("emb_col", None, "the vectors of the model that the rows have")
-TRAINED_IMAGE_COL = text("image_col", None, "`'image_path'`, or `'image'`", older=("image_column",))
-TRAINED_TEXT_COL = text("text_col", None, "none")
-MAX_EPOCHS = integer("max_epochs", None, "until nothing improves", minimum=1, older=("epochs",))
-LEARNING_RATE = number("learning_rate", None, "not needed")
-INPUT_SIZE = value("input_size", "the model's own")
-COLOR = value("color", "the model's own")
-TRAINING_SEED = integer("seed", 0, minimum=0)
-
-PREDICTED_COL = text("result_col", "predict_result", older=("column_name",))
-SCORE_COL = text("score_col", None, "none")
-BEST_LABELS = integer("top_k", None, "1", minimum=1)
-LABELS = value("labels", "the classifier's, or those of `label_col`")
-TEMPLATES = value("templates", "`['{}']`")
-LABELS_OF = text("label_col", None, "none")
-LABEL_TABLE = text("label_table", None, "the query's rows")
-
-RECALL_AT = value("k", "`[1, 5, 10]`")
-BY_LABEL = flag("by_label")
-INTERVAL = number("interval", None, "none")
-
 _TRAINING = (
-    TRAINED_IMAGE_COL, LABEL_COL, TRAINED_TEXT_COL, PREPARED_COL, BASE_MODEL, BASE_DIR, BATCH_SIZE,
-    MAX_EPOCHS, LEARNING_RATE, INPUT_SIZE, COLOR, TRAINING_SEED, OVERWRITE,
+    its.TRAINED_IMAGE_COL, its.LABEL_COL, its.TRAINED_TEXT_COL, its.PREPARED_COL, its.BASE_MODEL,
+    BASE_DIR, BATCH_SIZE, its.MAX_EPOCHS, its.LEARNING_RATE, its.INPUT_SIZE, its.COLOR,
+    its.TRAINING_SEED, OVERWRITE,
 )  # fmt: skip
 
 _USING_AS = {"USING": "model", "AS": "query"}
@@ -388,19 +367,33 @@ register(
     ),
     StatementSpec(
         ("PREDICT",), "Predict", Shape.QUERY, "", _USING_AS, options=(
-            TRAINED_IMAGE_COL, PREPARED_COL, PREDICTED_COL, SCORE_COL, BEST_LABELS, LABELS,
-            LABELS_OF, LABEL_TABLE, TEMPLATES, BASE_DIR, BATCH_SIZE,
+            its.TRAINED_IMAGE_COL, its.PREPARED_COL, its.PREDICTED_COL, its.SCORE_COL,
+            its.BEST_LABELS, its.LABELS, its.LABELS_OF, its.LABEL_TABLE, its.TEMPLATES, BASE_DIR,
+            BATCH_SIZE,
         ),
     ),
     StatementSpec(
         ("EVALUATE",), "Evaluate", Shape.QUERY, "", _USING_AS, options=(
-            TRAINED_IMAGE_COL, LABELS_OF, TRAINED_TEXT_COL, PREPARED_COL, LABELS, TEMPLATES,
-            RECALL_AT, BY_LABEL, INTERVAL, TRAINING_SEED, BASE_DIR, BATCH_SIZE,
+            its.TRAINED_IMAGE_COL, its.LABELS_OF, its.TRAINED_TEXT_COL, its.PREPARED_COL,
+            its.LABELS, its.TEMPLATES, its.RECALL_AT, its.BY_LABEL, its.INTERVAL,
+            its.TRAINING_SEED, BASE_DIR, BATCH_SIZE,
         ),
     ),
     _function(
         "preprocess", "video_to_df",
         METHOD, CLIP_S, CLIP_COL, RESULT_DIR, VIDEO_COL, OVERWRITE, writes_files=True,
+    ),
+    _function(
+        "compute", "groupby_emb_mean", its.LABEL_COL, its.COMPUTED_EMB_COL, its.MEAN_COL
+    ),
+    _function(
+        "compute", "similarity", its.COMPUTED_EMB_COL, its.SRC_TABLE, its.SRC_EMB_COL,
+        its.SRC_LABEL_COL, its.NEAREST, its.SIMILARITY_LABEL_COL, its.SCORE_COL,
+    ),
+    _function("compute", "duplicates", its.COMPUTED_EMB_COL, its.ALIKE, its.GROUP_COL),
+    _function(
+        "compute", "outliers", its.COMPUTED_EMB_COL, its.NEIGHBORS, its.MOST_UNLIKE,
+        its.OUTLIER_COL,
     ),
     _refused("TRANSFORM"),
     _refused("GENERATE"),

@@ -41,6 +41,7 @@ _FIELDS = {
 _LIST = {DATASET: "LIST THANOSQL DATASET", MODEL: "LIST THANOSQL MODEL"}
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 LANGUAGES = "languages"
+BUILT_IN_MODEL = "builtin:storybook_clip"
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 _BASE = re.compile(r"\w+")
 # NUL and half of a pair: JSON can write them, files and SQLite cannot have them.
@@ -269,7 +270,7 @@ def _resolve(source: str, kind: str, where: str, place: str) -> str:
     if is_url(source):
         return source
     if source.startswith("builtin:"):
-        names = {DATASET: "builtin:storybook", MODEL: "builtin:storybook_clip"}
+        names = {DATASET: "builtin:storybook", MODEL: BUILT_IN_MODEL}
         if source != names[kind]:
             raise SourceError(
                 f'{where}: "source" {clip(source)} is unknown; a built-in {kind} is {names[kind]!r}'

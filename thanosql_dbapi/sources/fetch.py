@@ -22,7 +22,7 @@ from ..openfile import OpenFile
 from ..progress import Progress
 from ..workspace import Workspace, is_folder
 from .archive import check_sha256, file_sha256, unpack
-from .catalog import DATASET, Entry
+from .catalog import BUILT_IN_MODEL, DATASET, Entry
 from .hub import fetch_snapshot
 from .installation import Installation, flush_folder
 from .network import download, is_url, refuse_offline
@@ -215,7 +215,7 @@ def _make_model(
     within: Workspace | None,
     allowed_hosts: Sequence[str],
 ) -> ModelFacts:
-    if entry.source == "builtin:storybook_clip":
+    if entry.source == BUILT_IN_MODEL:
         source = _storybook_clip().resolve()
         _copy_model(source, folder, entry, Workspace(source))
     elif entry.source.startswith("hf:"):

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable
 
 from ..errors import SourceError, clip
-from .catalog import Catalog, Entry, load_catalog
+from .catalog import BUILT_IN_MODEL, Catalog, Entry, load_catalog
 
 MANY = "mul"
 # How the Unicode names of a script's letters begin → languages written in it.
@@ -33,6 +33,7 @@ _SHOWN = {"CJK": "Chinese characters"}
 def lacking(
     name: str,
     source: str,
+    fingerprint: str,
     text: str,
     catalog: Callable[[], Catalog],
     warned: set[tuple[str, str]],
@@ -42,6 +43,7 @@ def lacking(
     Args:
         name: The model's name.
         source: Where it came from, as the catalog says.
+        fingerprint: The model's.
         text: What is searched for.
         catalog: Gives the catalog.
         warned: The models and scripts that were looked at; added to.
@@ -57,7 +59,7 @@ def lacking(
     found = [each for each in models if each.languages and _same(each.source, source)]
     script = next((script for script in new if found and not _knows(found[0], script)), None)
     if script is None:
-        return ""
+        return _of_earlier(name, fingerprint) if source == BUILT_IN_MODEL and found else ""
     better = _better(models, script)
     take = f"; GET THANOSQL MODEL {' or '.join(better)} gets one that does" if better else ""
     return (
@@ -67,9 +69,26 @@ def lacking(
     )
 
 
+def _of_earlier(name: str, fingerprint: str) -> str:
+    """Return a warning where the built-in model is one that an earlier release brought, or ""."""
+    from ..models.folder import fingerprint as fingerprint_of
+    from ..storybook import MODEL_FOLDER
+
+    if fingerprint == fingerprint_of(MODEL_FOLDER):
+        return ""
+    return (
+        f"model {clip(name)} came with an earlier release and knows English only, so what it finds"
+        " for such a text means nothing; GET THANOSQL MODEL storybook_clip OPTIONS"
+        " (overwrite=True) gets today's, which knows Korean; then CONVERT the table again"
+    )
+
+
 def _better(models: list[Entry], script: str) -> list[str]:
-    """Return the names of a model made for few languages, and of one that knows many."""
-    knowing = [each for each in models if _knows(each, script)]
+    """Return the names of a model made for few languages, and of one that knows many.
+
+    The built-in one is no answer: it knows nothing of photographs.
+    """
+    knowing = [each for each in models if _knows(each, script) and each.source != BUILT_IN_MODEL]
     knowing.sort(key=lambda each: (is_non_commercial(each.license), len(each.languages)))
     few = [each.name for each in knowing if MANY not in each.languages]
     many = [each.name for each in knowing if MANY in each.languages]

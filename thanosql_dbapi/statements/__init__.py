@@ -49,6 +49,8 @@ from ..stores.sqlite.database import NOT_TAKEN, refused
 from .asking import is_diverse, perform_search
 from .clips import SELECTS as CLIP_SELECTS
 from .clips import perform_clips, resolve_clips
+from .computing import SELECTS as COMPUTING_SELECTS
+from .computing import resolve_duplicates, resolve_mean, resolve_nearest, resolve_outliers
 from .context import Context
 from .convert import SELECTS as CONVERT_SELECTS
 from .convert import perform_convert, resolve_convert
@@ -82,6 +84,10 @@ register(Convert, resolve_convert, perform_convert, CONVERT_SELECTS)
 register(Predict, resolve_predict, perform_predict, PREDICT_SELECTS, is_repeatable=True)
 register(Evaluate, resolve_evaluate, perform_evaluate, EVALUATE_SELECTS, is_repeatable=True)
 register(List, resolve_list)
+register("compute.groupby_emb_mean", resolve_mean, selects=COMPUTING_SELECTS)
+register("compute.similarity", resolve_nearest)
+register("compute.duplicates", resolve_duplicates)
+register("compute.outliers", resolve_outliers)
 register("preprocess.video_to_df", resolve_clips, perform_clips, CLIP_SELECTS)
 
 

@@ -363,7 +363,8 @@ class Context:
             # Nothing is fetched for a warning.
             return load_catalog() if place and is_url(str(place)) else self.catalog()
 
-        if warning := lacking(model.name, model.source, text, catalog, self.state.warned):
+        asked = (model.name, model.source, model.fingerprint, text)
+        if warning := lacking(*asked, catalog, self.state.warned):
             warn_user(warning, ModelWarning)
 
 

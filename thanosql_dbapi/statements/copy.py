@@ -136,10 +136,10 @@ def _store(context: Context, target: _Target, source: Table) -> int:
             )
             database.execute(f"CREATE TABLE {target.table} ({definitions})")
         chunk = CHUNK_OF_BLOBS if "BLOB" in source.types else CHUNK
-        return _insert(database, target.table, columns, rows, advance, chunk)
+        return insert_rows(database, target.table, columns, rows, advance, chunk)
 
 
-def _insert(
+def insert_rows(
     database: Database,
     table: str,
     columns: list[str],

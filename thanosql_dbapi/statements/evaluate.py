@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError, OperationalError, clip
-from ..language import grammar
+from ..language import training_options
 from ..language.tree import Evaluate, Option
 from ..planning.plans import RowsPlan
 from ..stores.sqlite.compile import Compiler, Select
@@ -23,7 +23,7 @@ from ..training.metrics import (
     classification,
     retrieval,
 )
-from .building import labelled_rows, shown
+from .examples import labelled_rows, shown
 from .labelling import Labeller, LabelSource, find_labels, labeller
 from .resolve import Resolver
 from .row_vectors import RowVectors, find_vectors, read_vectors, require_column
@@ -82,20 +82,20 @@ def resolve_evaluate(resolver: Resolver, statement: Evaluate) -> EvaluatePlan:
         )
     model = resolver.context.registry.any_model(statement.model)
     label = f"EVALUATE USING {model.name}"
-    text = arguments.option(statement, grammar.TRAINED_TEXT_COL)
-    column = arguments.option(statement, grammar.LABELS_OF)
+    text = arguments.option(statement, training_options.TRAINED_TEXT_COL)
+    column = arguments.option(statement, training_options.LABELS_OF)
     interval = _interval(resolver, statement)
     labels = None
     if text is None:
         is_trained = model.kind == "classifier"
-        if column is None and not is_trained and not statement.option(grammar.LABELS.name):
+        if column is None and not is_trained and not statement.option(training_options.LABELS.name):
             raise arguments.error(
                 f"{label}: {clip(model.name)} is no classifier, so it must be told what to judge",
                 statement,
                 "write OPTIONS (text_col='…') for how well texts find their images, or"
                 " OPTIONS (label_col='…') for labels without training",
             )
-        column = column or grammar.LABEL_COL.default
+        column = column or training_options.LABEL_COL.default
         labels = find_labels(resolver, replace(statement, options=_with_label(statement, column)))
         base = labels.base
     else:
@@ -104,9 +104,9 @@ def resolve_evaluate(resolver: Resolver, statement: Evaluate) -> EvaluatePlan:
     content, option = ("the labels", "label_col") if labels else ("the texts", "text_col")
     require_column(source.names, column, label, content, option)
     ks = _ks(resolver, statement)
-    is_by_label = arguments.option(statement, grammar.BY_LABEL)
+    is_by_label = arguments.option(statement, training_options.BY_LABEL)
     if is_by_label and labels is None:
-        given = statement.option(grammar.BY_LABEL.name)
+        given = statement.option(training_options.BY_LABEL.name)
         assert given is not None
         raise arguments.error(f"{label}: a retrieval has no labels; leave by_label out", given)
     return EvaluatePlan(statement, source, labels, column, ks, is_by_label, interval)
@@ -197,12 +197,14 @@ def _retrieved(resolver: Resolver, plan: EvaluatePlan) -> Sequence[tuple[Any, ..
 
 def _with_label(statement: Evaluate, column: str) -> Any:
     """Return the options with ``label_col``, whose values are the labels where none are given."""
-    others = tuple(each for each in statement.options if each.name != grammar.LABELS_OF.name)
-    return (*others, Option(grammar.LABELS_OF.name, column))
+    others = tuple(
+        each for each in statement.options if each.name != training_options.LABELS_OF.name
+    )
+    return (*others, Option(training_options.LABELS_OF.name, column))
 
 
 def _ks(resolver: Resolver, statement: Evaluate) -> tuple[int, ...]:
-    option = statement.option(grammar.RECALL_AT.name)
+    option = statement.option(training_options.RECALL_AT.name)
     if option is None:
         return KS
     values = resolver.arguments.several(option.value)
@@ -215,16 +217,16 @@ def _ks(resolver: Resolver, statement: Evaluate) -> tuple[int, ...]:
 
 
 def _interval(resolver: Resolver, statement: Evaluate) -> Interval | None:
-    share = resolver.arguments.option(statement, grammar.INTERVAL)
+    share = resolver.arguments.option(statement, training_options.INTERVAL)
     if share is None:
         return None
     if not 0 < share < 1:
-        option = statement.option(grammar.INTERVAL.name)
+        option = statement.option(training_options.INTERVAL.name)
         assert option is not None
         raise resolver.arguments.error(
             f"option 'interval' must be between 0 and 1, e.g. 0.95, got {share!r}", option
         )
-    return Interval(share, resolver.arguments.option(statement, grammar.TRAINING_SEED))
+    return Interval(share, resolver.arguments.option(statement, training_options.TRAINING_SEED))
 
 
 def _said(label: Label) -> Label:

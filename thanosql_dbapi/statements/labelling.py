@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError, ModelError, OperationalError, clip
-from ..language import grammar
+from ..language import training_options
 from ..language.names import quote_name, same_name
 from ..language.tree import Evaluate, Predict, TableName
 from ..models.temperature import Temperature, read_temperature
@@ -87,8 +87,8 @@ def find_labels(resolver: Resolver, statement: Predict | Evaluate) -> LabelSourc
     arguments, context = resolver.arguments, resolver.context
     verb = type(statement).__name__.upper()
     model = context.registry.any_model(statement.model)
-    labels = statement.option(grammar.LABELS.name)
-    templates = statement.option(grammar.TEMPLATES.name)
+    labels = statement.option(training_options.LABELS.name)
+    templates = statement.option(training_options.TEMPLATES.name)
     if model.kind == "classifier":
         for given in (labels, templates):
             if given is not None:
@@ -99,11 +99,11 @@ def find_labels(resolver: Resolver, statement: Predict | Evaluate) -> LabelSourc
                     given,
                 )
         return LabelSource(model, base_model(context, model))
-    column = arguments.option(statement, grammar.LABELS_OF)
+    column = arguments.option(statement, training_options.LABELS_OF)
     table = None
     if isinstance(statement, Predict):
-        name = arguments.option(statement, grammar.LABEL_TABLE)
-        table = None if name is None else _table(context, name)
+        name = arguments.option(statement, training_options.LABEL_TABLE)
+        table = None if name is None else find_table(context, name, "label_table")
     texts = None
     if labels is not None:
         texts = tuple(_texts(resolver, statement, labels.name))
@@ -121,7 +121,7 @@ def find_labels(resolver: Resolver, statement: Predict | Evaluate) -> LabelSourc
             "write OPTIONS (labels=['…', '…']), or label_col='…' for those of a column; BUILD"
             " MODEL … makes a classifier",
         )
-    shapes = _texts(resolver, statement, grammar.TEMPLATES.name) if templates else ("{}",)
+    shapes = _texts(resolver, statement, training_options.TEMPLATES.name) if templates else ("{}",)
     for shape in shapes:
         if shape.count("{}") != 1:
             assert templates is not None
@@ -306,11 +306,16 @@ def _texts(resolver: Resolver, statement: Predict | Evaluate, name: str) -> list
     return list(dict.fromkeys(values))
 
 
-def _table(context: Context, name: str) -> TableName:
+def find_table(context: Context, name: str, option: str) -> TableName:
+    """Return the table that an option names, ``table`` or ``schema.table``.
+
+    Raises:
+        OperationalError: There is none.
+    """
     found = context.database.find_table(None, name)
     schema, dot, rest = name.partition(".")
     if found is None and dot:
         found = context.database.find_table(schema, rest)
     if found is None:
-        raise OperationalError(f"no such table: {name}; option label_table names one with labels")
+        raise OperationalError(f"no such table: {name}; option {option} names one with labels")
     return TableName(found[1], found[0])

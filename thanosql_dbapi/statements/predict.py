@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import OperationalError, clip
-from ..language import grammar
+from ..language import training_options
 from ..language.names import quote_name, quote_text, same_name
 from ..language.narrowing import narrowing
 from ..language.tree import Part, Predict
@@ -107,9 +107,9 @@ def resolve_predict(resolver: Resolver, statement: Predict) -> PredictPlan:
         statement,
         source,
         labels,
-        arguments.option(statement, grammar.PREDICTED_COL),
-        arguments.option(statement, grammar.SCORE_COL),
-        arguments.option(statement, grammar.BEST_LABELS, 1),
+        arguments.option(statement, training_options.PREDICTED_COL),
+        arguments.option(statement, training_options.SCORE_COL),
+        arguments.option(statement, training_options.BEST_LABELS, 1),
     )
     added = [plan.name, *([plan.score] if plan.score is not None else [])]
     for number, name in enumerate(added):

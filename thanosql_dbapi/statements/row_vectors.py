@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import OperationalError, clip
-from ..language import grammar
+from ..language import grammar, training_options
 from ..language.names import quote_name, same_name
 from ..language.tree import Part, Query, Statement
 from ..stores.sqlite.database import Database
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 HIDDEN = "thanosql_vector"
 """The column of a staging table that holds vectors which the query has not."""
 _IMAGE_COLUMNS = ("image_path", "image")
-_READ_ROWS = 4096
+_READ_BYTES = 8 << 20  # smaller blocks would have the threads of BLAS wait for one another
 _SHORTEST = 1e-12
 
 
@@ -95,10 +95,11 @@ class OpenRows:
     is_copy: bool = False
 
     def blocks(self, *columns: str) -> Iterator[Block]:
-        """Yield the rows, some thousand at a time."""
+        """Yield the rows, some hundred at a time."""
         names = ", ".join(quote_name(name) for name in (f"{KEY}0", self.column, *columns))
         sql = f"SELECT {names} FROM ({self.compiled.sql}\n)"
-        for rows in self.database.chunks(sql, self.compiled.parameters, _READ_ROWS):
+        count = max(64, _READ_BYTES // (4 * self.dimension))
+        for rows in self.database.chunks(sql, self.compiled.parameters, count):
             yield _block(rows, self.dimension)
 
 
@@ -125,7 +126,7 @@ def find_vectors(
     except OperationalError:
         require_tables(context.database, query)
         raise
-    column = arguments.option(statement, grammar.PREPARED_COL)
+    column = arguments.option(statement, training_options.PREPARED_COL)
     if column is None:
         column = _vector_column(resolver, names, model)
     else:
@@ -134,7 +135,7 @@ def find_vectors(
         check_model(context, query, column, model, label)
         if not does_work(query):
             check_sample(context, compiled, column, model, label)
-    image = arguments.option(statement, grammar.TRAINED_IMAGE_COL)
+    image = arguments.option(statement, training_options.TRAINED_IMAGE_COL)
     if image is None:
         there = {name.lower() for name in names}
         image = next((name for name in _IMAGE_COLUMNS if name in there), None)

@@ -13,17 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .captions import Meaning, article, codes, meant, plural
 from .drawing import Painter
-from .vocabulary import (
-    COLOUR_WORDS,
-    KINDS,
-    MOOD_WORDS,
-    PLACE_PHRASES,
-    THING_WORDS,
-    TIME_PHRASES,
-)
-from .world import COLOURS, MOODS, PLACES, SITTERS, THINGS, TIMES, Scene, sample_scene
+from .korean_queries import korean_query_families
+from .meanings import codes
+from .queries import Query, query_families
+from .world import Scene, sample_scene
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Query = tuple[str, Meaning]
 _SEED = 900_000_001  # the training set's is 100,000,001
 _BATCH = 100
 
@@ -152,118 +145,6 @@ def score(
     return Score(len(found), float(np.mean([p for _, p in found])), worst)
 
 
-def query_families() -> dict[str, list[Query]]:
-    """Give the kinds of queries that are measured.
-
-    Returns:
-        Name of the kind -> its texts and meanings. The kinds from "phrasings" on are reported only.
-    """
-    pairs = [(c, t) for c in COLOURS for t in THINGS]
-    families = {
-        "a {colour} {thing}": [(article(f"{c} {t}"), meant(thing=t, colour=c)) for c, t in pairs],
-        "a {colour} {thing} {place}": [
-            (f"{article(f'{c} {t}')} {PLACE_PHRASES[p][0]}", meant(thing=t, colour=c, place=p))
-            for c, t in pairs
-            for p in PLACES
-        ],
-        "{two|three} {colour} {things}": [
-            (f"{word} {c} {plural(t)}", meant(thing=t, colour=c, count=n))
-            for c, t in pairs
-            for n, word in ((2, "two"), (3, "three"))
-        ],
-        "moods": [
-            (form.format(w), meant(mood=m))
-            for m in MOODS
-            for w in MOOD_WORDS[m]
-            for form in ("{} photos", "{}", "a {} picture")
-        ],
-        "times": [
-            (form.format(w), meant(time=t))
-            for t in TIMES
-            for w in TIME_PHRASES[t]
-            for form in ("photos {}", "a picture {}")
-        ],
-        "places": [
-            (form.format(w), meant(place=p))
-            for p in PLACES
-            for w in PLACE_PHRASES[p]
-            for form in ("photos {}", "{}")
-        ],
-        "a {sitter} on a chair": [
-            (article(f"{s} on a chair"), meant(thing=s, on_chair=True)) for s in SITTERS
-        ]
-        + [
-            (f"{article(f'{c} {s}')} on a chair", meant(thing=s, colour=c, on_chair=True))
-            for s in SITTERS
-            for c in COLOURS
-        ],
-        "a {mood} {thing}": [
-            (f"a {m} photo of {article(t)}", meant(thing=t, mood=m)) for m in MOODS for t in THINGS
-        ],
-        "{thing} {time}": [
-            (f"{article(t)} {TIME_PHRASES[w][0]}", meant(thing=t, time=w))
-            for t in THINGS
-            for w in TIMES
-        ],
-    }
-    return {**families, **_reported(pairs)}
-
-
-def _reported(pairs: list[tuple[str, str]]) -> dict[str, list[Query]]:
-    forms = (
-        "show me {}",
-        "i am looking for {}",
-        "find {} please",
-        "where is {}?",
-        "do you have any pictures with {} in them",
-        "{}!!!",
-    )
-    untaught = {
-        "cat": ("puss", "tabby"),
-        "dog": ("doggie", "canine"),
-        "horse": ("colt",),
-        "boat": ("yacht",),
-        "house": ("bungalow",),
-        "car": ("autocar",),
-        "bird": ("fowl",),
-        "tree": ("oak", "treetop"),
-        "flower": ("wildflower",),
-    }
-    return {
-        "phrasings never seen": [
-            (form.format(article(f"{c} {t}")), meant(thing=t, colour=c))
-            for i, (c, t) in enumerate(pairs)
-            for form in (forms[i % 6], forms[(i + 3) % 6])
-        ],
-        "synonyms taught: things": [
-            (article(f"{c} {w}"), meant(thing=t, colour=c))
-            for t in THINGS
-            for w in THING_WORDS[t][1:]
-            if w != "someone"
-            for c in ("black", "red", "blue")
-        ],
-        "synonyms taught: colours": [
-            (article(f"{w} {t}"), meant(thing=t, colour=c))
-            for c in COLOURS
-            for w in COLOUR_WORDS[c][1:]
-            for t in ("cat", "car", "house")
-        ],
-        "synonyms taught: places": [
-            (f"{article(t)} {w}", meant(thing=t, place=p))
-            for p in PLACES
-            for w in PLACE_PHRASES[p][1:]
-            for t in ("cat", "person", "flower")
-        ],
-        "wider words (an animal, …)": [
-            (form, meant(thing=k, colour=c))
-            for k in KINDS
-            for c in ("black", "red", "blue")
-            for form in (article(f"{c} {k}"), f"{c} {k}s")
-        ],
-        "words never taught": [(w, meant(thing=t)) for t in untaught for w in untaught[t]],
-    }
-
-
 def pictures(rows: int, seed: int, painter: Painter | None = None) -> Iterable[Image.Image]:
     """Draw scenes 0 … rows - 1 of a seed, as the data set would, without JPEG."""
     painter = painter or Painter()
@@ -280,12 +161,13 @@ def measure(folder: Path, *, rows: int = 4000, seed: int = _SEED) -> dict[str, S
         seed: their seed; must not be the training set's.
 
     Returns:
-        Kind of query -> score.
+        Kind of query -> score; the English kinds come first, then the Korean ones.
     """
     reader = Reader(folder)
     vectors = reader.images(pictures(rows, seed))
     scenes = [sample_scene(seed, index) for index in range(rows)]
-    return {name: score(qs, scenes, vectors, reader) for name, qs in query_families().items()}
+    families = {**query_families(), **korean_query_families()}
+    return {name: score(queries, scenes, vectors, reader) for name, queries in families.items()}
 
 
 def contact_sheet(

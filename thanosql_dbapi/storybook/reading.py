@@ -1,4 +1,4 @@
-"""The second, short part of the training: the image tower rests, the text tower reads much more.
+"""The short parts of the training: the image tower rests, the text tower reads much more.
 
 Pictures are embedded once, so that a step can compare hundreds of captions with a thousand pictures
 for little. Here captions also come with words around them that say nothing ("could i see …
@@ -9,28 +9,29 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .captions import say
 from .muon import Muon
-from .world import Scene, lot
+from .world import lot
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from .meanings import Meaning
+    from .world import Scene
+
+Say = Callable[["Scene", random.Random], tuple[str, "Meaning"]]
+"""Says some of a scene; gives the caption and its meaning."""
+Chatter = Callable[[str, random.Random], str]
+"""Puts words that say nothing around some captions."""
+Pace = Callable[[int], float]
+"""Gives a step's share of the peak learning rates, 0 to 1."""
+
 log = logging.getLogger(__name__)
 
 _PICTURES, _CAPTIONS = 1024, 256
-_EMPTY_TEXT = """
-i you we me my your this that these them it here there is are was be can could would
-will do does want like need see get give have got take look know think please thanks
-today now just some any all very really nice good great lovely pretty beautiful best
-new old big small little cute favourite with and of for from to as so what which who
-how hello hi dear dataset example result search query show list kind sort full high
-quality stock free
-"""
-_EMPTY_WORDS = tuple(_EMPTY_TEXT.split())
 
 
 def contrast(logits: torch.Tensor, fits: torch.Tensor) -> torch.Tensor:
@@ -51,28 +52,6 @@ def contrast(logits: torch.Tensor, fits: torch.Tensor) -> torch.Tensor:
     return (by_text + by_picture) / 2
 
 
-def chatter(text: str, rng: random.Random) -> str:
-    """Put words that say nothing before or after a caption.
-
-    Args:
-        text: the caption.
-        rng: which words, and how many.
-
-    Returns:
-        The text, two times of three as it was.
-    """
-    if rng.random() < 0.65:
-        return text
-
-    def words() -> list[str]:
-        n = int(rng.random() * 5)
-        return [_EMPTY_WORDS[int(rng.random() * len(_EMPTY_WORDS))] for _ in range(n)]
-
-    before, after = words(), words() if rng.random() < 0.5 else []
-    mark = ("", "", "?", "!", ".", "!!")[int(rng.random() * 6)]
-    return " ".join([*before, text, *after]) + mark
-
-
 def read_more(
     model: Any,
     tokenizer: Any,
@@ -80,11 +59,16 @@ def read_more(
     scenes: list[Scene],
     values: torch.Tensor,
     *,
+    say: Say,
+    chatter: Chatter,
     seed: int,
     steps: int,
+    pace: Pace,
     device: str,
 ) -> None:
     """Train text tower and projections against resting pictures, in place.
+
+    A projection whose weights need no gradient rests as well.
 
     Args:
         model: a CLIPModel on the device.
@@ -92,15 +76,22 @@ def read_more(
         pixels: uint8 array (n, side, side, 3).
         scenes: what they show; scenes[i] is pixels[i].
         values: their codes (n, 6).
+        say: says some of a scene.
+        chatter: puts words that say nothing around some captions.
         seed: which pictures and captions.
         steps: optimiser steps.
+        pace: share of the peak learning rates at a step; the first 30 steps warm up.
         device: torch device name.
     """
     import torch
     from torch.nn.functional import normalize
 
     seen = _look(model, pixels, device)
-    named = {n: p for n, p in model.named_parameters() if not n.startswith("vision_model.")}
+    named = {
+        n: p
+        for n, p in model.named_parameters()
+        if p.requires_grad and not n.startswith("vision_model.")
+    }
     inner = [p for n, p in named.items() if ".layers." in n and p.ndim == 2]
     rest = [p for n, p in named.items() if not (".layers." in n and p.ndim == 2)]
     muon, adam = Muon(inner), torch.optim.AdamW(rest, lr=0.0, betas=(0.9, 0.98), weight_decay=0.0)
@@ -120,11 +111,11 @@ def read_more(
             p.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(list(named.values()), 1.0)
-        pace = min(1.0, (step + 1) / 30) * (1 - step / steps)
+        share = min(1.0, (step + 1) / 30) * pace(step)
         for group in adam.param_groups:
-            group["lr"] = 1e-3 * pace
+            group["lr"] = 1e-3 * share
         adam.step()
-        muon.step(0.01 * pace)
+        muon.step(0.01 * share)
         if (step + 1) % 50 == 0:
             log.info("reading %5d %.3f", step + 1, loss.item())
 

@@ -3,38 +3,40 @@
 A CLIP on drawn scenes. Three things make it learn quickly on two cores. Its contrastive loss
 takes every caption of the batch that fits an image as right, so that "a black cat" is not pushed
 away from the other black cats. In training only, the image tower has to name the scene's six
-values as well. And Muon moves the matrices inside the towers. Deterministic given the seed on one
-machine; stops and resumes.
+values as well. And Muon moves the matrices inside the towers. When it reads English, the image
+tower is done: the text tower alone learns Korean too, which moves no picture's vector.
+Deterministic given the seed on one machine; stops and resumes.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import math
-import shutil
+import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .captions import SUBJECTS, codes, say
+from . import captions, chatter
+from .korean import say_korean
+from .meanings import SUBJECTS, Meaning, codes
 from .muon import Muon
-from .reading import contrast, read_more
+from .reading import Chatter, Say, contrast, read_more
 from .rendering import render
-from .tokens import MAX_TOKENS, make_tokenizer
-from .world import COLOURS, COUNTS, MOODS, PLACES, TIMES, lot, sample_scene
+from .tokens import make_tokenizer
+from .towers import SIDE_PX, make_model, save, with_more_words
+from .world import COLOURS, COUNTS, MOODS, PLACES, TIMES, Scene, lot, sample_scene
 
 if TYPE_CHECKING:
     import numpy as np
 
 log = logging.getLogger(__name__)
 
-SIDE_PX = 96
 _VALUES = (len(SUBJECTS), len(COLOURS), len(COUNTS), len(PLACES), len(TIMES), len(MOODS))
 _WEIGHTS = (0.4, 0.2, 0.4, 0.1, 0.1, 0.1)  # what is hard to see counts more
-_MEAN = _STD = (0.5, 0.5, 0.5)
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Plan:
         scenes: training scenes drawn, >= batch.
         steps: optimiser steps of both towers.
         reading_steps: steps of the text tower alone, after those.
+        korean_steps: steps of the text tower alone in both languages, after those.
         batch: scenes a step.
         captions: captions a step; each is compared with every scene of the batch.
         rate: peak learning rate of AdamW, for embeddings, norms and biases.
@@ -56,75 +59,11 @@ class Plan:
     scenes: int = 80_000
     steps: int = 3_600
     reading_steps: int = 1_500
+    korean_steps: int = 2_400
     batch: int = 128
     captions: int = 96
     rate: float = 2e-3
     muon_rate: float = 0.02
-
-
-def make_model(vocabulary: int, end_token: int) -> Any:
-    """Build the untrained model.
-
-    Args:
-        vocabulary: number of tokens.
-        end_token: id of the end token; must not be 2, where transformers pools elsewhere.
-
-    Returns:
-        A transformers CLIPModel of about 1.9 million parameters.
-    """
-    from transformers import CLIPConfig, CLIPModel
-
-    shared = {"hidden_act": "relu", "layer_norm_eps": 1e-5}
-    config = CLIPConfig(
-        text_config={
-            **shared,
-            "vocab_size": vocabulary,
-            "hidden_size": 128,
-            "intermediate_size": 384,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "max_position_embeddings": MAX_TOKENS,
-            "bos_token_id": end_token - 1,
-            "eos_token_id": end_token,
-            "pad_token_id": end_token,
-        },
-        vision_config={
-            **shared,
-            "hidden_size": 128,
-            "intermediate_size": 384,
-            "num_hidden_layers": 6,
-            "num_attention_heads": 4,
-            "image_size": SIDE_PX,
-            "patch_size": 16,
-        },
-        projection_dim=128,
-        logit_scale_init_value=math.log(14),
-    )
-    return CLIPModel(config)
-
-
-def save_processor(folder: Path, tokenizer: Any) -> None:
-    """Write tokenizer and image processor files into a model folder."""
-    tokenizer.backend_tokenizer.no_truncation()  # calls leave their settings behind
-    tokenizer.backend_tokenizer.no_padding()
-    tokenizer.save_pretrained(folder)
-    side = {"height": SIDE_PX, "width": SIDE_PX}
-    processor = {
-        "image_processor_type": "CLIPImageProcessor",
-        "do_convert_rgb": True,
-        "do_resize": True,
-        "size": side,
-        "resample": 3,
-        "do_center_crop": False,
-        "crop_size": side,
-        "do_rescale": True,
-        "rescale_factor": 1 / 255,
-        "do_normalize": True,
-        "image_mean": list(_MEAN),
-        "image_std": list(_STD),
-    }
-    text = json.dumps(processor, indent=2) + "\n"
-    (folder / "preprocessor_config.json").write_text(text, encoding="utf-8")
 
 
 class Trainer:
@@ -200,7 +139,7 @@ class Trainer:
         rows = np.sort(self._order(epoch)[place * size : (place + 1) * size].numpy())
         rng = lot(self.plan.seed, self.step, "captions")
         told = rng.sample(range(size), min(size, self.plan.captions))
-        said = [say(self.scenes[rows[i]], rng) for i in told]
+        said = [captions.say(self.scenes[rows[i]], rng) for i in told]
         masks = torch.tensor([meaning.bits() for _, meaning in said])
         ids = self.tokenizer(
             [text for text, _ in said], padding=True, return_tensors="pt"
@@ -261,28 +200,59 @@ class Trainer:
 
     def read_more(self) -> Any:
         """Give that model after the second part of the training."""
-        model, n = self.result(), min(self.plan.scenes, 40_000)
+        model = self.result()
+        plan = self.plan
+        say, amid = captions.say, chatter.chatter
+        self._read(model, self.tokenizer, say, amid, plan.seed, plan.reading_steps, _evenly)
+        return model
+
+    def learn_korean(self, english: Path) -> tuple[Any, Any]:
+        """Take the third part of the training.
+
+        Args:
+            english: the model folder that the second part gave.
+
+        Returns:
+            The model that reads both languages, and its tokenizer. Pictures have the vectors
+            that they had.
+        """
+        from transformers import CLIPModel
+
+        tokenizer = make_tokenizer(self.plan.seed, korean=True)
+        model: Any = CLIPModel.from_pretrained(english)
+        known = self.tokenizer.get_vocab()
+        model = with_more_words(model, known, tokenizer, self.plan.seed).to(self.device)
+        model.visual_projection.requires_grad_(False)
+        seed = self.plan.seed + 1  # other captions than in the second part
+        steps = self.plan.korean_steps
+        amid = chatter.chatter_in_its_language
+        self._read(model, tokenizer, _say_either, amid, seed, steps, _faster_at_last)
+        return model, tokenizer
+
+    def _read(
+        self,
+        model: Any,
+        tokenizer: Any,
+        say: Say,
+        amid: Chatter,
+        seed: int,
+        steps: int,
+        falls: Callable[[float], float],
+    ) -> None:
+        n = min(self.plan.scenes, 40_000)
         read_more(
             model,
-            self.tokenizer,
+            tokenizer,
             self.pixels[:n],
             self.scenes[:n],
             self.codes[:n],
-            seed=self.plan.seed,
-            steps=self.plan.reading_steps,
+            say=say,
+            chatter=amid,
+            seed=seed,
+            steps=steps,
+            pace=lambda step: falls(step / steps),
             device=self.device,
         )
-        return model
-
-    def save(self, model: Any, folder: Path) -> None:
-        """Write a model folder."""
-        part = folder.with_name(folder.name + ".part")
-        shutil.rmtree(part, ignore_errors=True)
-        model.save_pretrained(part)
-        (part / "model.safetensors").chmod(0o644)
-        save_processor(part, self.tokenizer)
-        shutil.rmtree(folder, ignore_errors=True)
-        part.rename(folder)
 
     def checkpoint(self) -> None:
         """Keep all that is needed to go on after a stop."""
@@ -316,6 +286,21 @@ class Trainer:
         self.mean = state["mean"]
 
 
+def _say_either(scene: Scene, rng: random.Random) -> tuple[str, Meaning]:
+    """Say a scene in Korean or, two times of five, in English, so that this is not forgotten."""
+    return say_korean(scene, rng) if rng.random() < 0.6 else captions.say(scene, rng)
+
+
+def _evenly(done: float) -> float:
+    """Come down to nothing by the end; 1 to 0."""
+    return 1 - done
+
+
+def _faster_at_last(done: float) -> float:
+    """Come down to a quarter or so, and over the last twelfth to nothing; 1 to 0."""
+    return min(1 - 0.8 * done, 3.2 * (1 - done))
+
+
 def main() -> None:
     """Train and write the model folder."""
     import torch
@@ -330,17 +315,34 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=plan.scenes)
     parser.add_argument("--steps", type=int, default=plan.steps)
     parser.add_argument("--reading-steps", type=int, default=plan.reading_steps)
+    parser.add_argument("--korean-steps", type=int, default=plan.korean_steps)
     parser.add_argument("--batch", type=int, default=plan.batch)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--save-every", type=int, default=300, help="steps between checkpoints")
     given = parser.parse_args()
-    plan = Plan(given.seed, given.scenes, given.steps, given.reading_steps, given.batch)
-    started = time.perf_counter()
-    trainer = Trainer(plan, given.work, given.device)
-    trainer.resume()
+    plan = Plan(
+        given.seed,
+        given.scenes,
+        given.steps,
+        given.reading_steps,
+        given.korean_steps,
+        given.batch,
+    )
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    trainer = Trainer(plan, given.work, given.device)
+    english = given.work / "english"
+    if not english.exists():
+        trainer.resume()
+        _train_both_towers(trainer, given.save_every, given.output)
+        save(trainer.read_more(), trainer.tokenizer, english)
+    save(*trainer.learn_korean(english), given.output)
+
+
+def _train_both_towers(trainer: Trainer, save_every: int, output: Path) -> None:
+    """Take the first part of the training, telling and keeping how far it is."""
+    started = time.perf_counter()
     log.info("%s parameters", f"{sum(p.numel() for p in trainer.named.values()):,}")
-    while trainer.step < plan.steps:
+    while trainer.step < trainer.plan.steps:
         closeness, naming = trainer.train_step()
         if trainer.step % 20 == 0:
             shares = " ".join(f"{share:.3f}" for share in trainer.right)
@@ -348,10 +350,9 @@ def main() -> None:
             log.info(
                 "%6d %.3f %.3f %6.0f s  %s", trainer.step, closeness, naming, elapsed_s, shares
             )
-        if trainer.step % given.save_every == 0 or trainer.step == plan.steps:
+        if trainer.step % save_every == 0 or trainer.step == trainer.plan.steps:
             trainer.checkpoint()
-            trainer.save(trainer.result(), given.output)
-    trainer.save(trainer.read_more(), given.output)
+            save(trainer.result(), trainer.tokenizer, output)
 
 
 if __name__ == "__main__":

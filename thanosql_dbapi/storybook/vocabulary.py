@@ -16,14 +16,6 @@ THING_WORDS: dict[str, tuple[str, ...]] = {
     "flower": ("flower", "blossom", "bloom"),
     "chair": ("chair", "seat"),
 }
-KINDS: dict[str, tuple[str, ...]] = {
-    "animal": ("cat", "dog", "bird", "fish", "horse"),
-    "creature": ("cat", "dog", "bird", "fish", "horse"),
-    "pet": ("cat", "dog"),
-    "vehicle": ("car", "boat"),
-    "plant": ("tree", "flower"),
-}
-"""Wider words, each true of several things."""
 
 COLOUR_WORDS: dict[str, tuple[str, ...]] = {
     "black": ("black", "jet black", "coal black"),

@@ -45,6 +45,15 @@ MOODS = ("calm", "cheerful", "gloomy")
 SITTERS = ("cat", "dog", "bird", "person")
 """Who may sit on a chair."""
 
+KINDS: dict[str, tuple[str, ...]] = {
+    "animal": ("cat", "dog", "bird", "fish", "horse"),
+    "creature": ("cat", "dog", "bird", "fish", "horse"),
+    "pet": ("cat", "dog"),
+    "vehicle": ("car", "boat"),
+    "plant": ("tree", "flower"),
+}
+"""Wider words, each true of several things."""
+
 # A thing with two or three common colours gets them half of the time: a shelf of blue cats only
 # would look odd, and every colour must still turn up often enough to be learnt and found.
 _COMMON_COLOURS = {

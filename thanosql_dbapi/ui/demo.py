@@ -110,6 +110,8 @@ LIMIT 5""",
     _search("three yellow flowers"),
     _search("a red car in the snow"),
     _search("a boat at sunset"),
+    _search("검은 고양이 두 마리"),
+    _search("비 오는 날의 자동차"),
     Step(
         "It is SQL: what the pictures' captions say decides too",
         """\

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ..connection import Connection
-from ..errors import OperationalError, ProgrammingError, clip
+from ..errors import OperationalError, ProgrammingError, clip, clip_path
 from ..language import grammar
 from ..workspace import StrPath, with_home
 from .display import visible
@@ -123,7 +123,7 @@ def write_gallery(
             unfinished.unlink()
         reason = getattr(error, "strerror", None) or error
         raise OperationalError(
-            f"cannot write the gallery {clip(str(file))}: {reason}; no file was changed"
+            f"cannot write the gallery {clip_path(file)}: {reason}; no file was changed"
         ) from error
     return file
 

@@ -19,6 +19,7 @@ from typing import Any, Union
 
 from ...errors import DataError, Error, InternalError, ProgrammingError, clip
 from ...vectors import to_vector
+from . import aggregates
 
 Embed = Callable[[str, str, Any, Union[str, None]], Any]
 Predict = Callable[[str, Any, bool], Any]
@@ -95,6 +96,7 @@ def register(
         (cosine_similarity, 2),
     ):
         connection.create_function(function.__name__, arity, guarded(function), deterministic=True)
+    aggregates.register(connection, failed)
 
 
 def thanosql_real(blob: Any) -> float | None:

@@ -169,7 +169,9 @@ def _statement(connection: Connection, searchable: Searchable, question: Questio
     conditions, bound = _conditions(searchable, question.filters)
     table, vector = quote_name(searchable.table), quote_name(searchable.column)
     columns = [*map(quote_name, searchable.keys), *map(_short, searchable.shown)]
-    limit = {"limit": PAGE_SIZE + 1, "offset": PAGE_SIZE * (question.page - 1)}
+    # In the text, not bound: what the driver learns of a statement's text is another thing for
+    # another page.
+    limit = f"LIMIT {PAGE_SIZE + 1} OFFSET {PAGE_SIZE * (question.page - 1)}"
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     if question.text:
         medium = f"SEARCH IMAGE text={{}} USING {quote_name(searchable.model)}"
@@ -183,8 +185,8 @@ def _statement(connection: Connection, searchable: Searchable, question: Questio
             f"SELECT *\nFROM (\n  {medium.format(_literal(question.text))}\n"
             f"  AS {_bound(plain, bound)}\n)\n{order}\nLIMIT {PAGE_SIZE}"
         )
-        parameters = {**bound, **limit, "text": question.text}
-        return _Statement(f"{sql} LIMIT :limit OFFSET :offset", parameters, shown)
+        parameters = {**bound, "text": question.text}
+        return _Statement(f"{sql} {limit}", parameters, shown)
     if question.ranks:
         compared = _vector(connection, searchable, question)
         # sqlite-vec's function scans faster than ours, and ours needs no scan without conditions.
@@ -202,13 +204,13 @@ def _statement(connection: Connection, searchable: Searchable, question: Questio
             f"SELECT {', '.join(columns)}, {similarity} AS {_SIMILARITY} FROM {table}"
             f" WHERE {' AND '.join(conditions)} ORDER BY {similarity} DESC"
         )
-        parameters = {**bound, **limit, "vector": compared}
+        parameters = {**bound, "vector": compared}
         vector_kept = None if question.like else compared
-        return _Statement(f"{sql} LIMIT :limit OFFSET :offset", parameters, "", vector_kept)
+        return _Statement(f"{sql} {limit}", parameters, "", vector_kept)
     order = quote_name(searchable.date or searchable.keys[0])
     order = f"ORDER BY {order} DESC"
-    sql = f"SELECT {', '.join(columns)} FROM {table}{where} {order} LIMIT :limit OFFSET :offset"
-    return _Statement(sql, {**bound, **limit}, "")
+    sql = f"SELECT {', '.join(columns)} FROM {table}{where} {order} {limit}"
+    return _Statement(sql, bound, "")
 
 
 def _conditions(

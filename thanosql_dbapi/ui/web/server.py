@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
+import sqlite3
 import threading
 import webbrowser
 from collections.abc import Iterable
@@ -86,6 +87,9 @@ def make_application(file: Path, *, names: Iterable[str] = (), **options: Any) -
 
     from . import plugin
 
+    # Datasette has Python print a traceback for each error of an SQL function. Ours arrive as
+    # errors of the statement, and their tracebacks have paths in them.
+    sqlite3.enable_callback_tracebacks(False)
     # Where the package was not installed, but put on the path, nobody has registered it.
     if not pm.is_registered(plugin):
         pm.register(plugin, plugin.NAME)

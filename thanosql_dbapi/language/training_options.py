@@ -1,0 +1,41 @@
+"""The options of BUILD, FIT, PREDICT, EVALUATE and FUNCTION compute.…; see ``grammar``."""
+
+from __future__ import annotations
+
+from .option_specs import flag, integer, number, text, value
+
+LABEL_COL = text("label_col", "label")
+BASE_MODEL = text("base_model", None, "the model of the table's vectors, or the only one")
+PREPARED_COL = text("emb_col", None, "the vectors of the model that the rows have")
+TRAINED_IMAGE_COL = text("image_col", None, "`'image_path'`, or `'image'`", older=("image_column",))
+TRAINED_TEXT_COL = text("text_col", None, "none")
+MAX_EPOCHS = integer("max_epochs", None, "until nothing improves", minimum=1, older=("epochs",))
+LEARNING_RATE = number("learning_rate", None, "not needed")
+INPUT_SIZE = value("input_size", "the model's own")
+COLOR = value("color", "the model's own")
+TRAINING_SEED = integer("seed", 0, minimum=0)
+
+PREDICTED_COL = text("result_col", "predict_result", older=("column_name",))
+SCORE_COL = text("score_col", None, "none")
+BEST_LABELS = integer("top_k", None, "1", minimum=1)
+LABELS = value("labels", "the classifier's, or those of `label_col`")
+TEMPLATES = value("templates", "`['{}']`")
+LABELS_OF = text("label_col", None, "none")
+LABEL_TABLE = text("label_table", None, "the query's rows")
+
+RECALL_AT = value("k", "`[1, 5, 10]`")
+BY_LABEL = flag("by_label")
+INTERVAL = number("interval", None, "none")
+
+COMPUTED_EMB_COL = text("emb_col", None, "the vectors of the query, or `'convert_result'`")
+MEAN_COL = text("result_col", "emb_mean_result", older=("column_name",))
+SRC_TABLE = text("src_table", None, "must be given")
+SRC_EMB_COL = text("src_emb_col", None, "the same name as `emb_col`")
+SRC_LABEL_COL = text("src_label_col", "label")
+NEAREST = integer("top_k", 1, minimum=1)
+SIMILARITY_LABEL_COL = text("result_col", "similarity_result", older=("column_name",))
+ALIKE = number("threshold", 0.95)
+GROUP_COL = text("result_col", "duplicate_group", older=("column_name",))
+NEIGHBORS = integer("neighbors", 5, minimum=1)
+MOST_UNLIKE = integer("top_k", None, "all", minimum=1)
+OUTLIER_COL = text("result_col", "outlier_score", older=("column_name",))

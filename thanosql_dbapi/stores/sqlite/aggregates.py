@@ -1,0 +1,125 @@
+"""The SQL aggregates over vectors that FUNCTION compute.… becomes, in views too.
+
+``thanosql_duplicates`` and ``thanosql_outliers`` give JSON, a list of the number of a row and what
+was found of it, which ``json_each`` makes a table of.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from ...errors import DataError, clip
+
+
+class _Vectors:
+    """The vectors of some rows, and their numbers; values that are no vector are left out."""
+
+    def __init__(self) -> None:
+        self.numbers: list[Any] = []
+        self.blobs: list[bytes] = []
+        self.option: Any = None
+
+    def step(self, number: Any, vector: Any, option: Any = None) -> None:
+        self.option = option
+        if vector is None:
+            return
+        if not isinstance(vector, bytes) or not vector or len(vector) % 4:
+            raise DataError(f"expected vectors as BLOBs, got {clip(vector)}")
+        if self.blobs and len(vector) != len(self.blobs[0]):
+            raise DataError(
+                f"vectors of {len(self.blobs[0]) // 4} and {len(vector) // 4} dimensions; they"
+                " come from different models"
+            )
+        self.numbers.append(number)
+        self.blobs.append(vector)
+
+    def array(self) -> Any:
+        """Return the vectors, float32 (n, dimension), unit length; zero ones stay zero."""
+        import numpy as np
+
+        width = len(self.blobs[0]) // 4 if self.blobs else 1
+        found = np.frombuffer(b"".join(self.blobs), "<f4").reshape(-1, width)
+        lengths = np.linalg.norm(found, axis=1, keepdims=True)
+        return found / np.maximum(lengths, np.float32(1e-12))
+
+
+class VectorMean(_Vectors):
+    """``vector_mean(vector)``: the mean of vectors, a float32 BLOB; NULL for none."""
+
+    def step(self, vector: Any) -> None:  # type: ignore[override]
+        """Take a row's vector."""
+        super().step(None, vector)
+
+    def finalize(self) -> bytes | None:
+        """Return the mean."""
+        import numpy as np
+
+        if not self.blobs:
+            return None
+        found = np.frombuffer(b"".join(self.blobs), "<f4").reshape(len(self.blobs), -1)
+        mean: bytes = found.mean(axis=0, dtype=np.float64).astype("<f4").tobytes()
+        return mean
+
+
+class Duplicates(_Vectors):
+    """``thanosql_duplicates(number, vector, threshold)``: [number, group] of rows with copies."""
+
+    def finalize(self) -> str:
+        """Return what was found, as JSON."""
+        from ...training.neighbours import duplicate_groups
+
+        groups = duplicate_groups(self.array(), float(self.option or 0))
+        return json.dumps(
+            [[self.numbers[row], count] for count, rows in enumerate(groups, 1) for row in rows]
+        )
+
+
+class Outliers(_Vectors):
+    """``thanosql_outliers(number, vector, neighbours)``: [number, score], the most unlike first."""
+
+    def finalize(self) -> str:
+        """Return what was found, as JSON."""
+        from ...training.neighbours import outlier_scores
+
+        if len(self.blobs) < 2:
+            return json.dumps([[number, None] for number in self.numbers])
+        scores = outlier_scores(self.array(), int(self.option))
+        order = (-scores).argsort(kind="stable").tolist()
+        return json.dumps([[self.numbers[row], float(scores[row])] for row in order])
+
+
+def register(connection: sqlite3.Connection, failed: Callable[[BaseException], None]) -> None:
+    """Give a connection the aggregates.
+
+    Args:
+        connection: The connection.
+        failed: Gets the exception of one that fails: SQLite keeps no message.
+    """
+    for name, count, kind in (
+        ("vector_mean", 1, VectorMean),
+        ("thanosql_duplicates", 3, Duplicates),
+        ("thanosql_outliers", 3, Outliers),
+    ):
+        connection.create_aggregate(name, count, _guarded(kind, failed))
+
+
+def _guarded(kind: type[Any], failed: Callable[[BaseException], None]) -> type[Any]:
+    class Guarded(kind):  # type: ignore[misc]
+        def step(self, *arguments: Any) -> None:
+            try:
+                super().step(*arguments)
+            except BaseException as error:
+                failed(error)
+                raise
+
+        def finalize(self) -> Any:
+            try:
+                return super().finalize()
+            except BaseException as error:
+                failed(error)
+                raise
+
+    return Guarded
