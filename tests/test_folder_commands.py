@@ -204,6 +204,8 @@ def test_pictures_like_a_picture(program: Program, pictures: Path, tmp_path: Pat
     shutil.copy(pictures / "more" / "black.png", outside)
     done = program("search", "pictures", "--image", "outside.png", "-n", "1")
     assert done.lines == ["1.0000  pictures/more/black.png"]
+    done = program("search", "pictures", "0*a cat", "--image", "outside.png", "-n", "1")
+    assert done.lines == ["1.0000  pictures/more/black.png"]
     done = program("search", "pictures", "--image", "nowhere.png")
     assert (done.status, done.out) == (2, "")
     assert "the picture 'nowhere.png' cannot be read: No such file" in done.err

@@ -32,7 +32,7 @@ class Question:
 
     Attributes:
         texts: Texts that the pictures are to be like.
-        images: Pictures, each as the bytes of its file or as a URL, that they are to be like.
+        images: Pictures that they are to be like, each an absolute path or a URL.
         unlike: Texts that they are to be unlike.
         since: The least time, as much of ISO 8601 as is meant; ``""`` for all.
         where: A condition in SQL on the table's columns; ``""`` for none.
@@ -40,7 +40,7 @@ class Question:
     """
 
     texts: tuple[str, ...] = ()
-    images: tuple[str | bytes, ...] = ()
+    images: tuple[str, ...] = ()
     unlike: tuple[str, ...] = ()
     since: str = ""
     where: str = ""

@@ -103,6 +103,7 @@ def _of_folders(command: _Command) -> _Command:
     default=None,
     help="show the pictures in the terminal; default: where it can",
 )
+@connect_options("allowed_hosts")
 @_of_folders
 def search(
     words: tuple[str, ...],
@@ -129,7 +130,7 @@ def search(
 
     DIR is the current folder unless it is given. Its database is made at the first search and
     brought in step with it at each: new pictures are embedded, moved ones keep their vectors.
-    Several texts and pictures are added up.
+    Several texts and pictures are added up; then a text may begin with a weight: "2*snow".
     """
     from .album import Question
 
@@ -144,8 +145,11 @@ def search(
         where=(where or "").strip(),
         count=count,
     )
-    if any(isinstance(image, str) for image in question.images):
-        options["network"] = True  # the address was typed, no row has it
+    # What was typed may be read and fetched.
+    options["network"] = any(map(is_url, question.images)) or None
+    options["allowed_directories"] = [
+        str(Path(image).parent) for image in question.images if not is_url(image)
+    ]
     terminal = _terminal()
     with closing(_album(folder, terminal, options)) as album, brief_warnings(terminal.warn):
         outcome = _answer(album, question, options)
@@ -290,20 +294,18 @@ def _texts(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def _image(name: str) -> str | bytes:
-    """Return the bytes of a picture's file; a URL as it is.
-
-    Read here: that a user names a picture is no reason to let statements read its folder.
-    """
+def _image(name: str) -> str:
+    """Return the absolute path of a picture's file; a URL as it is."""
     if is_url(name):
         return name
-    path = Path(with_home(name))
+    path = Path(with_home(name)).resolve()
     try:
-        return path.read_bytes()
+        path.open("rb").close()
     except OSError as error:
         raise click.UsageError(
             f"the picture {name!r} cannot be read: {error.strerror or error}"
         ) from error
+    return str(path)
 
 
 def _date(text: str | None) -> str:
