@@ -259,10 +259,12 @@ def _embed(yard: Yard, path: str) -> object:
 
 
 def _search(yard: Yard, path: str) -> object:
-    return yard.connection.execute(
-        f"SELECT * FROM (SEARCH IMAGE image={text(path)} USING {MODEL} AS SELECT"
-        f" embed_image('{MODEL}', 'images/green.png') AS {MODEL}_clipen)"
-    ).fetchall()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the first image that is no drawing
+        return yard.connection.execute(
+            f"SELECT * FROM (SEARCH IMAGE image={text(path)} USING {MODEL} AS SELECT"
+            f" embed_image('{MODEL}', 'images/green.png') AS {MODEL}_clipen)"
+        ).fetchall()
 
 
 def _convert(yard: Yard, path: str) -> object:

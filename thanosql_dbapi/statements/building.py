@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Union
 
 import numpy as np
 
@@ -30,10 +30,11 @@ from ..stores.sqlite.registry import Model
 from ..training.classifier import Classifier, Label, ordered, write_classifier
 from ..training.linear import Floats, fit, refit
 from .context import Context
+from .examples import labelled_rows, shown
 from .labelling import base_model, classifier_of
 from .models import check_name, install_made
 from .resolve import Resolver, resolve
-from .row_vectors import RowVectors, find_vectors, read_vectors, require_column
+from .row_vectors import RowVectors, find_vectors
 from .tables import require_tables
 
 if TYPE_CHECKING:
@@ -45,7 +46,6 @@ NETWORKS = ("ConvNeXt_Tiny", "ConvNeXt_Base", "EfficientNetV2S", "EfficientNetV2
 """Networks of the manuals, in whose place a classifier on vectors is trained."""
 LEAST_ROWS = 2
 """Rows a label, on average, below which a column is not taken for one of labels."""
-SHOWN_LABELS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,37 +136,6 @@ def fit_model(context: Context, arguments: Arguments, statement: FitModel) -> No
         before.seed,
     )
     _install(context, arguments, statement, base, classifier)
-
-
-def shown(labels: Sequence[Label]) -> str:
-    """Return the first labels for a message."""
-    first = ", ".join(clip(label) for label in labels[:SHOWN_LABELS])
-    more = len(labels) - SHOWN_LABELS
-    return f"{first} and {more:,} more" if more > 0 else first
-
-
-def labelled_rows(
-    resolver: Resolver, source: RowVectors, label_col: str
-) -> tuple[list[Any], NDArray[np.float32]]:
-    """Return the labels and vectors of a query's rows, those without either left out.
-
-    A warning says how many were left out, and why.
-    """
-    require_column(source.names, label_col, source.label, "the labels", "label_col")
-    values, vectors, without = read_vectors(resolver, source, label_col)
-    labels = [label for (label,) in values]
-    known = np.fromiter((label is not None for label in labels), bool, len(labels))
-    missing = len(labels) - int(known.sum())
-    left_out = [
-        f"{count:,} rows have {what}"
-        for count, what in ((missing, f"NULL as {clip(label_col)}"), (without, "no vector"))
-        if count
-    ]
-    if left_out:
-        warn_user(f"{source.label}: {' and '.join(left_out)}, and are left out", ModelWarning)
-    if missing:
-        labels, vectors = [label for label in labels if label is not None], vectors[known]
-    return labels, vectors
 
 
 def _begin(context: Context, arguments: Arguments, statement: Training) -> Resolver:

@@ -23,7 +23,7 @@ from ..training.metrics import (
     classification,
     retrieval,
 )
-from .building import labelled_rows, shown
+from .examples import labelled_rows, shown
 from .labelling import Labeller, LabelSource, find_labels, labeller
 from .resolve import Resolver
 from .row_vectors import RowVectors, find_vectors, read_vectors, require_column

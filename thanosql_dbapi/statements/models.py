@@ -15,7 +15,6 @@ from ..models.provenance import read_receipt
 from ..planning.arguments import Arguments
 from ..settings import Settings
 from ..sources.catalog import NAME_LIMIT_BYTES, Entry
-from ..sources.fetch import prepare_made, prepare_model
 from ..sources.installation import Installation, exists, settle_all
 from ..stores.sqlite.registry import Model, committed_fingerprint
 from ..stores.sqlite.state import State
@@ -136,6 +135,8 @@ def install(
         # Another database of this workspace has fetched the very same.
         facts = inspect_folder(context.workspace.locate(own))
     else:
+        from ..sources.fetch import prepare_model  # it brings asyncio and what downloads
+
         folder = context.workspace.place(own)
         goes = any(work.removes and work.destination == folder for work in context.state.unsettled)
         work, facts = prepare_model(
@@ -183,6 +184,8 @@ def install_made(
         return fingerprint, fingerprint
 
     goes = any(work.removes and work.destination == folder for work in context.state.unsettled)
+    from ..sources.fetch import prepare_made
+
     work, fingerprint = prepare_made(
         Entry(name=model.name, source=model.source),
         folder,

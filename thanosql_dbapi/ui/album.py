@@ -161,8 +161,8 @@ class Album:
     def find(self, question: Question, model: str) -> Outcome:
         """Return the pictures that answer best: their ``image_path`` and ``similarity``.
 
-        Several texts and pictures are added up, those that the answer is to be unlike are
-        subtracted, and pictures are compared with the sum.
+        Several texts and pictures are one question, the sum of their vectors; those that the
+        answer is to be unlike are subtracted.
 
         Raises:
             OperationalError: The table has no vectors of the model, or ``where`` is no condition.
@@ -178,13 +178,19 @@ class Album:
         if question.where:
             self._check_condition(question.where)
             conditions.append(f"({question.where}\n)")
-        values.update(vector=self._vector(question, model), count=question.count)
+        texts = [*question.texts, *(f"-{text}" for text in question.unlike)]
+        asked = {"texts": texts, "images": list(question.images)}
+        given = {name: each for name, each in asked.items() if each}
+        is_sum = len(texts) + len(question.images) > 1 or question.unlike
+        one = "combine=True, " if is_sum else ""
         return run(
             self.connection,
-            f"SELECT image_path, cosine_similarity({quote_name(column)}, :vector) AS similarity"
-            f" FROM {TABLE} WHERE {' AND '.join(conditions)}"
+            "SELECT image_path, similarity FROM (SEARCH IMAGE"
+            f" {' '.join(f'{name}=:{name}' for name in given)} USING {quote_name(model)}"
+            f" OPTIONS ({one}emb_col=:column, result_col='similarity')"
+            f" AS SELECT * FROM {TABLE} WHERE {' AND '.join(conditions)})"
             " ORDER BY similarity DESC LIMIT :count",
-            values,
+            {**values, **given, "column": column, "count": question.count},
         )
 
     def count(self, model: str) -> str:
@@ -273,22 +279,3 @@ class Album:
             raise OperationalError(
                 f"--where {where!r} is no condition on the columns of {TABLE}: {error}"
             ) from error
-
-    def _vector(self, question: Question, model: str) -> bytes:
-        """Return the vector that pictures are compared with."""
-        parts = [
-            *((1.0, "text", text) for text in question.texts),
-            *((1.0, "image", image) for image in question.images),
-            *((-1.0, "text", text) for text in question.unlike),
-        ]
-        found: list[tuple[float, bytes]] = []
-        for sign, kind, value in parts:
-            values = {"model": model, "value": value}
-            ((vector,),) = run(self.connection, f"SELECT embed_{kind}(:model, :value)", values).rows
-            found.append((sign, vector))
-        if len(found) == 1 and found[0][0] > 0:
-            return found[0][1]
-        import numpy as np
-
-        total = sum(sign * np.frombuffer(vector, "<f4") for sign, vector in found)
-        return np.asarray(total, "<f4").tobytes()

@@ -64,7 +64,9 @@ def register_routes() -> list[tuple[str, Callable[..., Any]]]:
 @hookimpl  # type: ignore[untyped-decorator]
 def skip_csrf(scope: Any) -> bool:
     """Have our page check its forms itself, with a picture in them and without."""
-    return _SEARCH.fullmatch(scope["path"]) is not None
+    # The path as it was sent, by which Datasette finds the page too.
+    path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
+    return _SEARCH.fullmatch(path) is not None
 
 
 @hookimpl  # type: ignore[untyped-decorator]

@@ -52,8 +52,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "next": ("Next", "다음"),
     "searching": ("Searching …", "검색하는 중 …"),
     "first_search": (
-        "Searching … The first search loads the model, which takes some seconds.",
-        "검색하는 중 … 첫 검색은 모델을 불러오느라 몇 초 걸립니다.",
+        "Searching … The first one takes some seconds.",
+        "검색하는 중 … 처음에는 몇 초 걸립니다.",
     ),
     "failed": (
         "The server did not answer. Is it still running?",
