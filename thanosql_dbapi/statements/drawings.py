@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, BinaryIO
 from ..errors import Error, ModelWarning, clip, warn_user
 from ..language.names import quote_name
 from ..openfile import OpenFile
-from ..sources.catalog import BUILT_IN_MODEL
 from ..stores.sqlite.registry import Model, VectorColumn
 from .context import Context
 
 if TYPE_CHECKING:
     from .embedding_plan import EmbeddingPlan
 
+SOURCE = "builtin:storybook_clip"
 _DATASETS = "storybook"
 _SIZE_PX = (320, 240)
 """Of the drawings, wherever they were copied to."""
@@ -24,7 +24,7 @@ _LOOKED_AT = 3
 
 def is_of_concern(context: Context, model: Model) -> bool:
     """Return whether a model knows drawings only, and nothing was said of it yet."""
-    return model.source == BUILT_IN_MODEL and not context.state.is_told_of_drawings
+    return model.source == SOURCE and not context.state.is_told_of_drawings
 
 
 def looked_at(
