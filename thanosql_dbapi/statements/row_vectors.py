@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 HIDDEN = "thanosql_vector"
 """The column of a staging table that holds vectors which the query has not."""
 _IMAGE_COLUMNS = ("image_path", "image")
-_READ_ROWS = 4096
+_READ_BYTES = 8 << 20  # smaller blocks would have the threads of BLAS wait for one another
 _SHORTEST = 1e-12
 
 
@@ -95,10 +95,11 @@ class OpenRows:
     is_copy: bool = False
 
     def blocks(self, *columns: str) -> Iterator[Block]:
-        """Yield the rows, some thousand at a time."""
+        """Yield the rows, some hundred at a time."""
         names = ", ".join(quote_name(name) for name in (f"{KEY}0", self.column, *columns))
         sql = f"SELECT {names} FROM ({self.compiled.sql}\n)"
-        for rows in self.database.chunks(sql, self.compiled.parameters, _READ_ROWS):
+        count = max(64, _READ_BYTES // (4 * self.dimension))
+        for rows in self.database.chunks(sql, self.compiled.parameters, count):
             yield _block(rows, self.dimension)
 
 

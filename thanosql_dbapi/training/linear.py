@@ -33,7 +33,7 @@ FOLDED = 2000
 """Rows up to which the penalty is chosen by :data:`FOLDS`; beyond, one tenth is held out."""
 MOST_STEPS = 200
 FOLDS = 3
-_SMALL = 1 << 26  # products of a step that one core does in some milliseconds
+_SMALL = 1 << 32  # products of a step that one core does in some tenths of a second
 _MEMORY = 10  # pairs of gradients that L-BFGS keeps
 
 
