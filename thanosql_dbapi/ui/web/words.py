@@ -36,7 +36,6 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "any": ("any", "전체"),
     "contains": ("contains", "포함"),
     "table": ("Table", "테이블"),
-    "vectors_of": ("{table} · {model}", "{table} · {model}"),
     "rows_link": ("All rows", "모든 행"),
     "sql_link": ("This search in SQL", "이 검색을 SQL로"),
     "row_link": ("The row", "행 보기"),
@@ -50,7 +49,6 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "close": ("Close", "닫기"),
     "previous": ("Previous", "이전"),
     "next": ("Next", "다음"),
-    "searching": ("Searching …", "검색하는 중 …"),
     "first_search": (
         "Searching … The first one takes some seconds.",
         "검색하는 중 … 처음에는 몇 초 걸립니다.",
@@ -69,7 +67,6 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Take a filter away, or choose wider dates.",
         "조건을 줄이거나 기간을 넓혀 보세요.",
     ),
-    "no_rows": ("The table is empty.", "테이블이 비어 있습니다."),
     "nothing_left": ("There are no more pictures.", "더 이상 사진이 없습니다."),
     "no_vectors": (
         "There is nothing to search yet: no table of this database has vectors of its pictures.",
