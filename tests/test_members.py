@@ -200,6 +200,29 @@ def test_a_table_follows_an_archive(db: thanosql.Connection, root: Path) -> None
     assert copied(db, "moving.zip", "if_exists='sync', allow_empty=True").removed == 3
 
 
+@pytest.mark.parametrize("damage", ["in its content", "in its header", "between two", "header"])
+def test_rows_of_a_part_of_an_archive_that_cannot_be_read_stay(
+    db: thanosql.Connection, root: Path, damage: str
+) -> None:
+    content = tarred({f"{number}.jpg": jpeg("red") + bytes([number]) for number in range(6)})
+    at = content.index(b"3.jpg")  # where the header of the fourth begins
+    left = {
+        "in its content": content[: at + 700],
+        "in its header": content[: at + 100],
+        "between two": content[:at],
+        "header": content[:at] + b"?" * 20 + content[at + 20 :],
+    }[damage]
+    archive = root / "part.tar"
+    archive.write_bytes(content)
+    assert copied(db, "part.tar").added == 6
+    archive.write_bytes(left)
+    with pytest.warns(thanosql.MediaWarning, match="the archive is .*cut short after [34] members"):
+        assert copied(db, "part.tar", "if_exists='sync'").removed == 0
+    assert len(paths(db)) == 6
+    archive.write_bytes(content)
+    assert copied(db, "part.tar", "if_exists='sync'").unchanged == 6
+
+
 def test_search_and_print_take_members(db: thanosql.Connection) -> None:
     copied(db, "album.zip")
     converted(db)

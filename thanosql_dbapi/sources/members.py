@@ -187,6 +187,10 @@ class _Tar:
                     )
                 if not member.isdir():
                     self._members[member.name.removeprefix("./")] = member
+            # tarfile stops at a header that it cannot read as at the end, and says nothing.
+            stream.seek(archive.offset)
+            if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                self.problem = f"damaged or cut short after {len(self._members):,} members"
 
     def members(self) -> Iterator[Member]:
         for name, member in self._members.items():

@@ -246,6 +246,8 @@ class Elsewhere:
 
     def gone(self, files: Iterable[File]) -> Test:  # noqa: D102
         there = set() if self._entries is None else self._entries.paths
+        if self._entries is not None and self._reader.problem(self._place):
+            return lambda _path: False  # it may be in the part that cannot be read
         return lambda path: path not in there
 
     def digest(self, file: File) -> bytes | None:  # noqa: D102
