@@ -315,7 +315,11 @@ BAD: dict[str, tuple[str, Callable[[], bytes], str]] = {
         lambda: encrypted(zipped(GOOD)),
         "protected with a password",
     ),
-    "cut.zip": ("zip://good.jpg", lambda: zipped(GOOD)[:-30], "'cut.zip' is neither a zip nor a"),
+    "cut.zip": (
+        "zip://good.jpg",
+        lambda: zipped(GOOD)[:-30],
+        "'cut.zip' is damaged or cut short: it begi",
+    ),
     "noise.zip": (
         "zip://good.jpg",
         lambda: random.Random(1).randbytes(5000),
@@ -391,6 +395,7 @@ def message_of(reasons: Mapping[str, str], source: str) -> str:
         ("zip://*.jpg::../outside.zip", "lies outside the workspace"),
         ("noise.zip", "archive 'noise.zip' is neither a zip nor a tar archive"),
         ("zip://no/::album.zip", "expected pictures, audio or video files, got none; it is empty"),
+        ("zip://2024/red.jpg::album.zip", "a single picture is stored with INSERT"),
         ("zip://::zip://a::b.zip", "in an archive that is in an archive"),
         ("nested.zip", r"got none; it has 1 \.zip"),
         ("zip://album.zip", "names no archive; expected zip://MEMBER::ARCHIVE"),
