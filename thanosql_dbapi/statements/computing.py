@@ -110,6 +110,7 @@ def resolve_mean(resolver: Resolver, statement: Function) -> MeanPlan:
     label = f"{grammar.FUNCTION} {statement.name}"
     require_column(rows[1], group, label, "the labels", "label_col")
     result = resolver.arguments.option(statement, training_options.MEAN_COL)
+    _refuse_taken(label, (group,), result)
     return MeanPlan(statement, *rows, result, group)
 
 
