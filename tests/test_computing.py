@@ -197,7 +197,7 @@ def test_views_and_unions(rows: Connection, function: str) -> None:
         ),
         (
             "similarity OPTIONS (src_table='t', src_label_col='tag') AS SELECT * FROM t",
-            r"src_table 't': the query has no column 'tag' \(it has id, label, convert_result\)",
+            r"src_table 't': the table has no column 'tag' \(it has id, label, convert_result\)",
         ),
         (
             "duplicates OPTIONS (emb_col='v') AS SELECT * FROM t",

@@ -323,6 +323,10 @@ def test_it_reads_what_the_transaction_has_written(judged: Connection) -> None:
             r"option 'interval' must be between 0 and 1, e\.g\. 0\.95, got 95",
         ),
         (
+            "EVALUATE USING c OPTIONS (by_label=True, interval=0.9) AS SELECT * FROM test",
+            r"rows of by_label have no interval; leave interval or by_label out",
+        ),
+        (
             "EVALUATE USING m OPTIONS (text_col='label', by_label=True) AS SELECT * FROM test",
             r"a retrieval has no labels; leave by_label out",
         ),
