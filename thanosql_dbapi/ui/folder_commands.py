@@ -360,9 +360,8 @@ def _print_rows(
 
         shown = pictures(album.connection, outcome)
     for path, similarity in rows:
-        print(
-            f"{similarity:.{_DECIMALS}f}  {cell(path)}", flush=True
-        )  # one line, whatever its name
+        # A line feed in a name would make one row look like two.
+        print(f"{similarity:.{_DECIMALS}f}  {cell(path)}", flush=True)
         if (picture := next(shown, None)) is not None:
             terminal.show_picture(picture)
     if not rows:
