@@ -332,3 +332,48 @@ def test_the_demo(program: Program, tmp_path: Path) -> None:
     connection.close()
     assert len(rows) == 5
     assert rows[0][-1] >= rows[4][-1]
+
+
+# Bytes and streams that are not as usual
+
+
+@pytest.mark.parametrize("arguments", [(), ("--csv",)])
+def test_a_script_that_is_not_utf_8(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    done = _started("photos.db", *arguments, folder=tmp_path, piped=b"SELECT '\xe9';\n")
+    assert done.returncode == 1
+    assert "what was typed or piped in is not UTF-8 at" in done.stderr.decode()
+    assert "SELECT" in done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_statement_that_is_not_utf_8(program: Program, photos: str) -> None:
+    done = program(photos, f"SELECT {os.fsdecode(b'1 AS caf%s' % bytes([0xE9]))}")
+    assert (done.status, done.out) == (1, "")
+    assert "what was typed or piped in is not UTF-8 at" in done.err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the streams are closed by a shell")
+def test_started_without_streams(tmp_path: Path) -> None:
+    """What is printed reaches no file that happens to have the stream's number."""
+    command = [sys.executable, "-m", "thanosql", "photos.db", "CREATE TABLE t AS SELECT 1 AS n"]
+    closed = ["sh", "-c", '"$@" <&- >&- 2>&-', "sh", *command]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    assert subprocess.run(closed, cwd=tmp_path, env=environment).returncode == 0
+    with thanosql.connect(tmp_path / "photos.db") as connection:
+        assert connection.execute("SELECT n FROM t").fetchall() == [(1,)]
+    connection.close()
+    closed[2] = '"$@" <&-'
+    closed[-1:] = []
+    done = subprocess.run(closed, cwd=tmp_path, env=environment, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def _started(*arguments: str, folder: Path, piped: bytes) -> subprocess.CompletedProcess[bytes]:
+    """Run the program as a process of its own, whose standard input is real."""
+    return subprocess.run(
+        [sys.executable, "-m", "thanosql", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        input=piped,
+        capture_output=True,
+    )

@@ -234,7 +234,11 @@ def test_since_and_where(program: Program, pictures: Path) -> None:
         (("pictures", "a", "--since", "20x"), 2, "--since takes a date, such as 2024"),
         (("pictures", "a", "--since", "2024-13"), 2, "--since takes a date, such as 2024"),
         (("pictures", "a", "--where", "nope = 1"), 1, "--where 'nope = 1' is no condition"),
-        (("pictures", "a", "--where", "1) OR (1"), 0, ""),
+        (("pictures", "a", "--where", "1) OR (1"), 1, "--where '1) OR (1' is no condition"),
+        (("pictures", "a", "--where", "width = ?"), 1, "--where 'width = ?' has a placeholder"),
+        (("pictures", "a", "--where", "width = :w"), 1, "write the value itself"),
+        (("pictures", "a", "--since", "2024-05-06T99:00"), 2, "--since takes a date"),
+        (("pictures", "a", "-n", str(10**30)), 0, ""),
         (("pictures", "a", "--json", "-0"), 2, "--json and -0 are two formats"),
         (("pictures", "a", "-n", "0"), 2, "0 is not in the range"),
         (("pictures", "a", "--model", "clp"), 1, "no model named 'clp' in the catalog; did you"),
@@ -320,6 +324,28 @@ def test_a_database_that_may_not_be_written_is_searched_as_it_is(
 # How it is printed
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_folder_whose_name_is_not_utf_8(
+    program: Program, tmp_path: Path, clip_folder: Path
+) -> None:
+    folder = tmp_path / os.fsdecode(b"ol\xe9")
+    folder.mkdir()
+    shutil.copytree(clip_folder, tmp_path / "tiny_clip")
+    Image.new("RGB", (8, 8), "pink").save(folder / "a.png")
+    with_model(folder / "photos.db", tmp_path)
+    done = program("search", str(folder), "a cat", "--json")
+    assert done.status == 0, done.err
+    assert [each["path"] for each in json.loads(done.out)] == [str(folder / "a.png")]
+
+
+@pytest.mark.parametrize("command", ["index", "serve"])
+def test_no_other_command_is_recommended(command: str, program: Program) -> None:
+    done = program(command, "nowhere")
+    assert done.status == 2
+    assert "the folder 'nowhere' does not exist" in done.err
+    assert "thanosql search" not in done.err
+
+
 def test_paths_for_other_programs(program: Program, pictures: Path) -> None:
     odd = "two\nlines \x1b[2J.png"
     Image.new("RGB", (8, 8), "pink").save(pictures / odd)
@@ -330,7 +356,8 @@ def test_paths_for_other_programs(program: Program, pictures: Path) -> None:
     assert f"pictures/{odd}" in paths
     assert all(Path(path).is_file() for path in paths[:-1])
     shown = program("search", "pictures", "a cat")
-    assert r"pictures/two\nlines \x1b[2J.png".replace(r"\n", "\n") in shown.out
+    assert r"pictures/two\nlines \x1b[2J.png" in shown.out
+    assert len(shown.lines) == 7
     assert "\x1b" not in shown.out
     assert {each["path"] for each in json.loads(program("search", "pictures", "a", "--json").out)}
 

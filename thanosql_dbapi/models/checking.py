@@ -64,7 +64,10 @@ def _check_words(folder: Path, vocabulary: int) -> None:
         from tokenizers import Tokenizer
 
         try:
-            numbers = list(Tokenizer.from_file(str(file)).get_vocab(True).values())
+            # Not by its path, which the library takes in UTF-8 only.
+            with open_file(folder, file.name) as opened:
+                tokenizer = Tokenizer.from_str(opened.read().decode())
+            numbers = list(tokenizer.get_vocab(True).values())
         except Exception as exc:  # the library raises Exception itself
             raise ModelError(
                 f"model folder {str(folder)!r}: its tokenizer {file.name} cannot be read:"

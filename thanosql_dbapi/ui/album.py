@@ -12,7 +12,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from ..errors import ModelError, OperationalError, SourceError
+from ..errors import ModelError, OperationalError, ProgrammingError, SourceError
 from ..language.names import quote_name
 from ..opening import open_database
 from . import seen
@@ -273,8 +273,20 @@ class Album:
         )
 
     def _check_condition(self, where: str) -> None:
+        """Check that a text is one condition: without brackets as within them.
+
+        ``1) OR (1`` is one within them alone, and would reach the rows of other folders.
+
+        Raises:
+            OperationalError: It is not.
+        """
         try:
-            run(self.connection, f"SELECT 1 FROM {TABLE} WHERE ({where}\n) LIMIT 0")
+            for condition in (f"({where}\n)", f"{where}\n"):
+                run(self.connection, f"SELECT 1 FROM {TABLE} WHERE {condition} LIMIT 0")
+        except ProgrammingError as error:  # a placeholder, for which there is no value
+            raise OperationalError(
+                f"--where {where!r} has a placeholder, such as ? or :name; write the value itself"
+            ) from error
         except OperationalError as error:
             raise OperationalError(
                 f"--where {where!r} is no condition on the columns of {TABLE}: {error}"

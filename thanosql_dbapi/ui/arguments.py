@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ..errors import ModelError
+from ..errors import ModelError, ProgrammingError, clip
 from ..opening import is_url
 from ..option import Option, OptionError
 from ..places import is_elsewhere
@@ -51,13 +51,14 @@ class Program(click.Group):
             # more when it flushes at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
+        except (UnicodeEncodeError, UnicodeDecodeError) as error:
+            # SQLite takes text alone. Bytes that are none come from the arguments or from a pipe.
+            where = clip(error.object[max(0, error.start - 20) : error.end])
+            return _failed(
+                ProgrammingError(f"what was typed or piped in is not UTF-8 at {where}; convert it")
+            )
         except (sqlite3.Error, sqlite3.Warning, OSError, MemoryError, KeyboardInterrupt) as error:
-            if is_interrupted(error):
-                return INTERRUPTED
-            from .terminal import Terminal
-
-            Terminal().error(error)
-            return 1
+            return INTERRUPTED if is_interrupted(error) else _failed(error)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write both forms of a call."""
@@ -258,3 +259,11 @@ def _is_statement(text: str) -> bool:
     from .completion import words
 
     return text.split(None, 1)[0].upper() in words()
+
+
+def _failed(error: BaseException) -> int:
+    """Say what went wrong, and return the exit status."""
+    from .terminal import Terminal
+
+    Terminal().error(error)
+    return 1

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import click
@@ -55,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, 1 for a statement that failed or a problem that ``doctor`` found, 2 for
         arguments that make no sense, 130 after Ctrl-C.
     """
+    _open_closed_streams()
     try:
         status: int = program.main(
             None if arguments is None else list(arguments),
@@ -171,6 +174,17 @@ def doctor(online: bool, device: str | None) -> int:
             mark = "!" if finding.is_problem else " "
             print(f"{mark} {visible(finding.what)}: {visible(finding.text)}", flush=True)
     return int(not is_well)
+
+
+def _open_closed_streams() -> None:
+    """Give the program the streams it was started without, as by ``>&-``.
+
+    Python has None for them. Their numbers would go to the next files that are opened, and what
+    is printed would be written into these.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))
 
 
 def _terminal() -> Any:

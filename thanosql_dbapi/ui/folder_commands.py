@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +15,7 @@ import click
 from ..opening import is_url
 from ..workspace import with_home
 from .arguments import OptionalFile, check_device, connect_options
-from .display import visible
+from .display import cell, visible
 from .session import brief_warnings
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 GALLERY = "gallery.html"
 _SINCE = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d)?)?)?)?")
 _DECIMALS = 4
+# SQLite's largest number: whoever asks for more pictures gets all, as with any large number.
+_MOST = 2**63 - 1
 
 
 def _of_folders(command: _Command) -> _Command:
@@ -143,7 +145,7 @@ def search(
         unlike=_texts(unlike),
         since=_date(since),
         where=(where or "").strip(),
-        count=count,
+        count=min(count, _MOST),
     )
     # What was typed may be read and fetched.
     options["network"] = any(map(is_url, question.images)) or None
@@ -280,7 +282,7 @@ def _folder(name: str) -> Path:
     folder = Path(with_home(name))
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
-        raise click.UsageError(f"the folder {name!r} {what}; thanosql search DIR TEXT")
+        raise click.UsageError(f"the folder {name!r} {what}")
     return folder
 
 
@@ -313,7 +315,7 @@ def _date(text: str | None) -> str:
         return ""
     filled = f"{text}{'-01-01'[len(text) - 10 :] if len(text) < 10 else ''}"
     try:
-        date.fromisoformat(filled[:10])
+        datetime.fromisoformat(filled)
         is_date = _SINCE.fullmatch(text) is not None
     except ValueError:
         is_date = False
@@ -358,7 +360,8 @@ def _print_rows(
 
         shown = pictures(album.connection, outcome)
     for path, similarity in rows:
-        print(f"{similarity:.{_DECIMALS}f}  {visible(path)}", flush=True)
+        # A line feed in a name would make one row look like two.
+        print(f"{similarity:.{_DECIMALS}f}  {cell(path)}", flush=True)
         if (picture := next(shown, None)) is not None:
             terminal.show_picture(picture)
     if not rows:
