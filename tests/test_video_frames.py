@@ -116,6 +116,15 @@ def test_without_interval_a_folder_of_films_is_a_row_a_film(connection: Connecti
     assert connection.execute("SELECT * FROM films").fetchall() == [(WK[0][0],), (RGB[0][0],)]
 
 
+@pytest.mark.parametrize("if_exists", ["append", "sync"])
+def test_whole_films_are_no_rows_of_frames(connection: Connection, if_exists: str) -> None:
+    connection.execute(FRAMES.format(""))
+    before = connection.execute("SELECT count(*) FROM frames").fetchone()
+    with pytest.raises(thanosql_dbapi.OperationalError, match=r"'frames'.*interval=.*nothing was"):
+        connection.execute(f"COPY frames OPTIONS (if_exists='{if_exists}') FROM 'films/'")
+    assert connection.execute("SELECT count(*) FROM frames").fetchone() == before
+
+
 @pytest.mark.parametrize("more", ["", ", frame_dir='stills'"])
 def test_append_and_sync_follow_the_films(connection: Connection, folder: Path, more: str) -> None:
     def times() -> list[tuple[Any, ...]]:

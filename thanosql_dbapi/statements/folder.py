@@ -39,7 +39,7 @@ from ..stores.sqlite.files import Files
 from .context import Context
 from .folder_messages import nothing_found, nothing_left, warn_of_skipped
 from .folder_rows import PathColumn, PathRows
-from .frames import FILM_COLUMN, FrameOptions, Frames, taking
+from .frames import FILM_COLUMN, TIME_COLUMN, FrameOptions, Frames, taking
 from .origins import Origin
 
 
@@ -228,7 +228,15 @@ def _column(copied: FolderCopy, listing: Listing) -> str:
             f"COPY: table {clip(copied.name)} has no column {clip(wanted or COLUMNS[0])}"
             f" (it has {', '.join(copied.declared)}); nothing was changed"
         )
-    return wanted if wanted in known else known[0]
+    column = wanted if wanted in known else known[0]
+    has_frames = any(same_name(TIME_COLUMN, name) for name in copied.declared)
+    if column == FILM_COLUMN and has_frames and not copied.frames:
+        raise OperationalError(
+            f"COPY: table {clip(copied.name)} has a row for each frame of its films (column"
+            f" {TIME_COLUMN!r}), and whole films are no frames; say OPTIONS (interval=…) with the"
+            " seconds it was made with, or copy into another table; nothing was changed"
+        )
+    return column
 
 
 def _table(copied: FolderCopy, column: str, files: Sequence[File]) -> Table:
