@@ -39,6 +39,16 @@ def test_texts_are_one_question(converted: Connection, spelling: str) -> None:
     assert [row[2] for row in cursor] == pytest.approx(expected.tolist(), abs=1e-5)
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning", "ignore::thanosql_dbapi.ModelWarning")
+@pytest.mark.parametrize("digits", [300, 400])
+def test_weights_that_overflow_are_refused(converted: Connection, digits: int) -> None:
+    texts = [f"{'9' * digits}*a cat", "a dog"]
+    with pytest.raises(thanosql.DataError, match="weights of the combined texts are too large"):
+        converted.execute(
+            f"SEARCH IMAGE text=? USING m OPTIONS (combine=True) AS {PHOTOS}", (texts,)
+        )
+
+
 def test_a_combined_question_names_its_column_as_a_single_one(converted: Connection) -> None:
     sql = (
         "SEARCH IMAGE text=['a', 'b'], image='images/red.png' USING m OPTIONS (combine=True) AS {}"

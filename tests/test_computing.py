@@ -197,7 +197,7 @@ def test_views_and_unions(rows: Connection, function: str) -> None:
         ),
         (
             "similarity OPTIONS (src_table='t', src_label_col='tag') AS SELECT * FROM t",
-            r"src_table 't': the query has no column 'tag' \(it has id, label, convert_result\)",
+            r"src_table 't': the table has no column 'tag' \(it has id, label, convert_result\)",
         ),
         (
             "duplicates OPTIONS (emb_col='v') AS SELECT * FROM t",
@@ -219,3 +219,24 @@ def test_views_and_unions(rows: Connection, function: str) -> None:
 def test_what_cannot_be_computed(rows: Connection, sql: str, message: str) -> None:
     with pytest.raises(sqlite3.Error, match=message):
         rows.execute(f"FUNCTION compute.{sql}").fetchall()
+
+
+@pytest.mark.filterwarnings("error")
+def test_vectors_without_a_length_are_left_out(rows: Connection) -> None:
+    for number, value in enumerate((np.nan, np.inf, 3e38), start=20):
+        vector = np.full(8, value, "f4")
+        rows.execute("INSERT INTO t VALUES (?, 'a', ?)", (number, vector))
+    for function in ("outliers", "duplicates OPTIONS (threshold=-1)"):
+        found = rows.execute(f"SELECT id FROM (FUNCTION compute.{function} AS SELECT * FROM t)")
+        assert sorted(row[0] for row in found) == [*range(12), 13]
+    sql = "FUNCTION compute.groupby_emb_mean AS SELECT * FROM t WHERE label = 'a' AND id < 22"
+    ((_, mean),) = rows.execute(sql)
+    expected = vectors(rows, "label = 'a' AND id < 20").mean(axis=0)
+    assert np.frombuffer(mean, "f4") == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_means_have_a_name_of_their_own(rows: Connection) -> None:
+    with pytest.raises(thanosql.OperationalError, match="have a column 'label' already; name the"):
+        rows.execute(
+            "FUNCTION compute.groupby_emb_mean OPTIONS (result_col='label') AS SELECT * FROM t"
+        )

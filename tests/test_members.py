@@ -200,6 +200,29 @@ def test_a_table_follows_an_archive(db: thanosql.Connection, root: Path) -> None
     assert copied(db, "moving.zip", "if_exists='sync', allow_empty=True").removed == 3
 
 
+@pytest.mark.parametrize("damage", ["in its content", "in its header", "between two", "header"])
+def test_rows_of_a_part_of_an_archive_that_cannot_be_read_stay(
+    db: thanosql.Connection, root: Path, damage: str
+) -> None:
+    content = tarred({f"{number}.jpg": jpeg("red") + bytes([number]) for number in range(6)})
+    at = content.index(b"3.jpg")  # where the header of the fourth begins
+    left = {
+        "in its content": content[: at + 700],
+        "in its header": content[: at + 100],
+        "between two": content[:at],
+        "header": content[:at] + b"?" * 20 + content[at + 20 :],
+    }[damage]
+    archive = root / "part.tar"
+    archive.write_bytes(content)
+    assert copied(db, "part.tar").added == 6
+    archive.write_bytes(left)
+    with pytest.warns(thanosql.MediaWarning, match="the archive is .*cut short after [34] members"):
+        assert copied(db, "part.tar", "if_exists='sync'").removed == 0
+    assert len(paths(db)) == 6
+    archive.write_bytes(content)
+    assert copied(db, "part.tar", "if_exists='sync'").unchanged == 6
+
+
 def test_search_and_print_take_members(db: thanosql.Connection) -> None:
     copied(db, "album.zip")
     converted(db)
@@ -292,7 +315,11 @@ BAD: dict[str, tuple[str, Callable[[], bytes], str]] = {
         lambda: encrypted(zipped(GOOD)),
         "protected with a password",
     ),
-    "cut.zip": ("zip://good.jpg", lambda: zipped(GOOD)[:-30], "'cut.zip' is neither a zip nor a"),
+    "cut.zip": (
+        "zip://good.jpg",
+        lambda: zipped(GOOD)[:-30],
+        "'cut.zip' is damaged or cut short: it begi",
+    ),
     "noise.zip": (
         "zip://good.jpg",
         lambda: random.Random(1).randbytes(5000),
@@ -368,6 +395,7 @@ def message_of(reasons: Mapping[str, str], source: str) -> str:
         ("zip://*.jpg::../outside.zip", "lies outside the workspace"),
         ("noise.zip", "archive 'noise.zip' is neither a zip nor a tar archive"),
         ("zip://no/::album.zip", "expected pictures, audio or video files, got none; it is empty"),
+        ("zip://2024/red.jpg::album.zip", "a single picture is stored with INSERT"),
         ("zip://::zip://a::b.zip", "in an archive that is in an archive"),
         ("nested.zip", r"got none; it has 1 \.zip"),
         ("zip://album.zip", "names no archive; expected zip://MEMBER::ARCHIVE"),

@@ -121,6 +121,17 @@ def test_a_view_predicts_when_it_is_read(judged: Connection) -> None:
         judged.execute("CREATE VIEW w AS PREDICT USING c OPTIONS (top_k=2) AS SELECT * FROM test")
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_vector_without_a_length_has_no_label_in_a_view_either(judged: Connection) -> None:
+    judged.execute("CREATE TEMP VIEW v AS PREDICT USING c AS SELECT id, m_clipen FROM test")
+    for number, value in enumerate((np.nan, np.inf, 3e38), start=1):
+        vector = np.full(24, value, "<f4")
+        judged.execute("UPDATE test SET m_clipen = ? WHERE id = ?", (vector, number))
+    for source in ("v", "(PREDICT USING c AS SELECT id, m_clipen FROM test)"):
+        rows = judged.execute(f"SELECT predict_result FROM {source} WHERE id < 5").fetchall()
+        assert [row[0] is None for row in rows] == [True, True, True, False], source
+
+
 def test_the_best_labels_are_rows_with_probabilities(judged: Connection) -> None:
     rows = judged.execute(
         "SELECT id, tag, p FROM (PREDICT USING c OPTIONS (result_col='tag', score_col='p', top_k=9)"
@@ -259,6 +270,14 @@ def test_it_reads_what_the_transaction_has_written(judged: Connection) -> None:
             r"a template must have '\{\}' once, in the label's place; got 'x'",
         ),
         (
+            "PREDICT USING m OPTIONS (labels=['a', 'b'], templates=[]) AS SELECT * FROM test",
+            r"a template must have '\{\}' once, in the label's place; got \[\]",
+        ),
+        (
+            "PREDICT USING m OPTIONS (label_col='tag', label_table='train') AS SELECT * FROM test",
+            r"table 'train' has no column 'tag' \(it has id, label, m_clipen\); name the column",
+        ),
+        (
             "PREDICT USING c OPTIONS (labels=['a', 'b']) AS SELECT * FROM test",
             r"a classifier has labels of its own; leave option 'labels' out, or use .* m,",
         ),
@@ -302,6 +321,10 @@ def test_it_reads_what_the_transaction_has_written(judged: Connection) -> None:
         (
             "EVALUATE USING c OPTIONS (interval=95) AS SELECT * FROM test",
             r"option 'interval' must be between 0 and 1, e\.g\. 0\.95, got 95",
+        ),
+        (
+            "EVALUATE USING c OPTIONS (by_label=True, interval=0.9) AS SELECT * FROM test",
+            r"rows of by_label have no interval; leave interval or by_label out",
         ),
         (
             "EVALUATE USING m OPTIONS (text_col='label', by_label=True) AS SELECT * FROM test",
@@ -443,6 +466,15 @@ def test_a_bootstrap_interval_holds_the_score_and_is_the_same_for_a_seed(
     share = rows[0][1]
     spread = 1.96 * (share * (1 - share) / 60) ** 0.5
     assert rows[0][3] - rows[0][2] == pytest.approx(2 * spread, rel=0.25)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_measure_that_no_sample_defines_has_no_interval(judged: Connection) -> None:
+    rows = judged.execute(
+        "EVALUATE USING two OPTIONS (interval=0.9) AS SELECT * FROM test WHERE label = 'cat'"
+    ).fetchall()
+    assert rows[1] == ("ROCAUC", None, None, None)
+    assert None not in rows[0]
 
 
 def test_retrieval_is_what_counting_by_hand_gives() -> None:

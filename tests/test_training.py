@@ -278,3 +278,20 @@ def test_a_damaged_classifier_says_so(trained: Connection) -> None:
         pytest.raises(thanosql.ModelError, match=r"model.safetensors' are damaged: .*BUILD"),
     ):
         predicted(other)
+
+
+def test_a_training_that_cannot_commit_leaves_nothing(trained: Connection) -> None:
+    before = predicted(trained)
+    trained.execute("PRAGMA busy_timeout = 0")
+    with closing(thanosql.connect(trained.workspace / "photos.db", progress=False)) as other:
+        reader = other.execute("SELECT id FROM train")
+        reader.fetchone()
+        with pytest.raises(thanosql.OperationalError, match="locked"):
+            trained.execute(
+                "BUILD MODEL c USING clipen OPTIONS (overwrite=True) AS"
+                " SELECT label = 'cat' AS label, m_clipen FROM train"
+            )
+        assert not trained.in_transaction
+        assert predicted(trained) == before
+        reader.close()
+    assert predicted(trained) == before

@@ -78,6 +78,16 @@ def test_a_folder_of_films_gives_a_row_a_frame(connection: Connection) -> None:
     assert connection.report.added == 2
 
 
+@pytest.mark.parametrize("interval", [1e9, 1e308, 10**30])
+def test_an_interval_longer_than_any_film_takes_the_first_frame(
+    connection: Connection, interval: float
+) -> None:
+    connection.execute(
+        "COPY frames OPTIONS (interval=?) FROM ?", (interval, "films/rgb.mp4")
+    ).close()
+    assert found(connection) == RGB[:1]
+
+
 def test_one_film_bound_as_a_path(connection: Connection, folder: Path) -> None:
     sql = "COPY frames OPTIONS (interval=:i, frame_width=:w) FROM :film"
     connection.execute(sql, {"i": 0.75, "w": 32, "film": folder / "films" / "rgb.mp4"})

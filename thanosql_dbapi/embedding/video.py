@@ -38,6 +38,8 @@ SAME_S = 1e-4
 _SEEK_S = 8.0
 # So far before a time it is sought again where what was found comes after it; then from the start.
 _BACK_S = (0.0, 2.0, 10.0, 60.0)
+# Frames that are farther apart than any film is long (31 years); FFmpeg's times have 64 bits.
+_LONGEST_S = 1e9
 # So many packets wait to be decoded at most: there may be no further key frame.
 _WAITING = 2000
 _DECODERS = 4
@@ -140,7 +142,7 @@ class Film:
         """
         reader = FrameReader(self)
         for number in itertools.count():
-            time_s = round(float(number * interval_s), 6)
+            time_s = round(float(number * min(interval_s, _LONGEST_S)), 6)
             frame = reader.at(time_s)
             if frame is None:
                 break

@@ -97,6 +97,12 @@ def open_archive(opened: OpenFile, what: str) -> Archive:
     with _damage(what), opened.reader() as file:
         if zipfile.is_zipfile(file):
             return _Zip(InPieces(opened.reader(), what, _DIRECTORY_BYTES), what, None)
+        file.seek(0)
+        if file.read(4) == b"PK\3\4":  # a member of a zip archive
+            raise SourceError(
+                f"{what} is damaged or cut short: it begins as a zip archive, and the directory at"
+                " its end is missing"
+            )
     if compression_of(opened) is not None:
         opened = _uncompressed(opened, what)
     return _Tar(opened, what)
@@ -187,6 +193,10 @@ class _Tar:
                     )
                 if not member.isdir():
                     self._members[member.name.removeprefix("./")] = member
+            # tarfile stops at a header that it cannot read as at the end, and says nothing.
+            stream.seek(archive.offset)
+            if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                self.problem = f"damaged or cut short after {len(self._members):,} members"
 
     def members(self) -> Iterator[Member]:
         for name, member in self._members.items():

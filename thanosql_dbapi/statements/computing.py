@@ -110,6 +110,7 @@ def resolve_mean(resolver: Resolver, statement: Function) -> MeanPlan:
     label = f"{grammar.FUNCTION} {statement.name}"
     require_column(rows[1], group, label, "the labels", "label_col")
     result = resolver.arguments.option(statement, training_options.MEAN_COL)
+    _refuse_taken(label, (group,), result)
     return MeanPlan(statement, *rows, result, group)
 
 
@@ -129,8 +130,8 @@ def resolve_nearest(resolver: Resolver, statement: Function) -> NearestPlan:
     own_vector = arguments.option(statement, training_options.SRC_EMB_COL, column)
     own_label = arguments.option(statement, training_options.SRC_LABEL_COL)
     where = f"{label}, src_table {clip(name)}"
-    require_column(there, own_vector, where, "the vectors", "src_emb_col")
-    require_column(there, own_label, where, "the labels", "src_label_col")
+    require_column(there, own_vector, where, "the vectors", "src_emb_col", place="table")
+    require_column(there, own_label, where, "the labels", "src_label_col", place="table")
     vector = quote_name(own_vector)
     sample = database.row(
         f"SELECT length({vector}) FROM {quote_name(table.schema, table.name)}"

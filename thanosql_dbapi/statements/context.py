@@ -342,11 +342,14 @@ class Context:
         import numpy as np
 
         total: NDArray[np.float64] | float = 0.0
-        for weight, kind, value in json.loads(parts):
-            blob = self.embed_query(kind, model_name, value)
-            assert blob is not None
-            total = total + weight * np.frombuffer(blob, "<f4").astype(np.float64)
-        length = float(np.linalg.norm(total))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for weight, kind, value in json.loads(parts):
+                blob = self.embed_query(kind, model_name, value)
+                assert blob is not None
+                total = total + weight * np.frombuffer(blob, "<f4").astype(np.float64)
+            length = float(np.linalg.norm(total))
+        if not np.isfinite(length):
+            raise DataError("the weights of the combined texts are too large to be added up")
         if length < 1e-6:
             raise DataError("the combined texts cancel each other out; nothing is left to search")
         return np.asarray(total / length, "<f4").tobytes()

@@ -109,6 +109,12 @@ def resolve_evaluate(resolver: Resolver, statement: Evaluate) -> EvaluatePlan:
         given = statement.option(training_options.BY_LABEL.name)
         assert given is not None
         raise arguments.error(f"{label}: a retrieval has no labels; leave by_label out", given)
+    if is_by_label and interval is not None:
+        given = statement.option(training_options.INTERVAL.name)
+        assert given is not None
+        raise arguments.error(
+            f"{label}: the rows of by_label have no interval; leave interval or by_label out", given
+        )
     return EvaluatePlan(statement, source, labels, column, ks, is_by_label, interval)
 
 

@@ -18,7 +18,7 @@ def nothing_found(origin: Origin, skipped: Sequence[Skipped]) -> SourceError:
     """Return the error for an origin without a media file, which says what there is instead."""
     if not origin.is_there:
         return SourceError(f"{origin.absence}; nothing was changed")
-    found = "; it is empty"
+    found = f"; {origin.emptiness}"
     if skipped:
         each = [f"{skip.count:,} {_label(skip)} ({skip.reason})" for skip in skipped]
         more = f" and {len(each) - _SHOWN:,} kinds more" if len(each) > _SHOWN else ""

@@ -122,12 +122,12 @@ def find_labels(resolver: Resolver, statement: Predict | Evaluate) -> LabelSourc
             " MODEL … makes a classifier",
         )
     shapes = _texts(resolver, statement, training_options.TEMPLATES.name) if templates else ("{}",)
-    for shape in shapes:
+    for shape in shapes or ("",):
         if shape.count("{}") != 1:
             assert templates is not None
             raise arguments.error(
                 f"{verb}: a template must have '{{}}' once, in the label's place; got"
-                f" {clip(shape)}",
+                f" {clip(shape) if shapes else '[]'}",
                 templates,
             )
     return LabelSource(model, model, texts, column, table, tuple(shapes))
@@ -207,6 +207,14 @@ def labels_of_table(context: Context, source: LabelSource) -> list[Any]:
     """
     assert source.table is not None
     assert source.column is not None
+    # SQLite reads a quoted name that is no column as a text.
+    there = context.database.table_columns(source.table.schema, source.table.name)
+    if not any(same_name(source.column, name) for name, _ in there):
+        raise OperationalError(
+            f"table {clip(source.table.name)} has no column {clip(source.column)} (it has"
+            f" {', '.join(name for name, _ in there)}); name the column with the labels with"
+            " OPTIONS (label_col='…')"
+        )
     return different(
         context.database.rows(
             f"SELECT DISTINCT {quote_name(source.column)}"
@@ -272,7 +280,8 @@ def label_in_sql(context: Context, spec: str, vector: Any, *, wants_score: bool)
             f" {clip(vector)}"
         )
     array = to_vector(vector)
-    length = float(np.linalg.norm(array))
+    with np.errstate(over="ignore"):
+        length = float(np.linalg.norm(array))
     if not np.isfinite(length) or length == 0:
         return None
     logits = found.logits((array / length)[None, :].astype(np.float32))

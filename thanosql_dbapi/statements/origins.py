@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
 from ..embedding.formats import header_readers
@@ -54,6 +54,11 @@ class Origin(Protocol):
     @property
     def hint(self) -> str:
         """What may be the matter where nothing is found, with a semicolon after it; or empty."""
+        ...
+
+    @property
+    def emptiness(self) -> str:
+        """What a message says where there is nothing at all in it."""
         ...
 
     def listing(self, rules: Rules) -> Listing:
@@ -111,6 +116,10 @@ class Folder:
     @property
     def hint(self) -> str:  # noqa: D102
         return "if a disk is not plugged in, nothing is lost; "
+
+    @property
+    def emptiness(self) -> str:  # noqa: D102
+        return "it is empty"
 
     def listing(self, rules: Rules) -> Listing:  # noqa: D102
         if not is_folder(self._path):
@@ -214,6 +223,15 @@ class Elsewhere:
     def hint(self) -> str:  # noqa: D102
         return ""
 
+    @property
+    def emptiness(self) -> str:  # noqa: D102
+        if not self._place.pattern and PurePosixPath(self._place.path).suffix:
+            return (
+                "a folder or prefix is expected, and nothing lies below it; the path of a single"
+                " picture is stored with INSERT"
+            )
+        return "it is empty"
+
     def listing(self, rules: Rules) -> Listing:  # noqa: D102
         place = self._place
         entries = Entries(rules, prefix_of(place), place.pattern, lambda name: within(place, name))
@@ -246,6 +264,8 @@ class Elsewhere:
 
     def gone(self, files: Iterable[File]) -> Test:  # noqa: D102
         there = set() if self._entries is None else self._entries.paths
+        if self._entries is not None and self._reader.problem(self._place):
+            return lambda _path: False  # it may be in the part that cannot be read
         return lambda path: path not in there
 
     def digest(self, file: File) -> bytes | None:  # noqa: D102

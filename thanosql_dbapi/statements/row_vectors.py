@@ -162,17 +162,23 @@ def find_vectors(
 
 
 def require_column(
-    names: Sequence[str], column: str, label: str, content: str, option: str
+    names: Sequence[str],
+    column: str,
+    label: str,
+    content: str,
+    option: str,
+    *,
+    place: str = "query",
 ) -> None:
-    """Check that a query has a column.
+    """Check that a query, or a table, has a column.
 
     Raises:
         OperationalError: It has not.
     """
     if not any(same_name(name, column) for name in names):
         raise OperationalError(
-            f"{label}: the query has no column {clip(column)} (it has {', '.join(names)}); name the"
-            f" column with {content} with OPTIONS ({option}='…'); nothing was changed"
+            f"{label}: the {place} has no column {clip(column)} (it has {', '.join(names)});"
+            f" name the column with {content} with OPTIONS ({option}='…'); nothing was changed"
         )
 
 

@@ -147,9 +147,16 @@ def _rows(
             ]
         )
         tail = (1 - interval.share) / 2
-        with np.errstate(invalid="ignore"):
-            columns += [np.nanquantile(samples, share, axis=0) for share in (tail, 1 - tail)]
+        columns += [_quantiles(samples, share) for share in (tail, 1 - tail)]
     return list(zip(names, *(each.tolist() for each in columns), strict=True))
+
+
+def _quantiles(samples: Numbers, share: float) -> Numbers:
+    """Return a quantile of each column's samples that are defined, NaN where none is."""
+    found = np.full(samples.shape[1], np.nan)
+    is_defined = ~np.isnan(samples).all(axis=0)
+    found[is_defined] = np.nanquantile(samples[:, is_defined], share, axis=0)
+    return found
 
 
 def _each(table: Numbers) -> tuple[Numbers, Numbers, Numbers]:

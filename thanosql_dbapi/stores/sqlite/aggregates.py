@@ -37,13 +37,25 @@ class _Vectors:
         self.blobs.append(vector)
 
     def array(self) -> Any:
-        """Return the vectors, float32 (n, dimension), unit length; zero ones stay zero."""
+        """Return the vectors, float32 (n, dimension), unit length; zero ones stay zero.
+
+        Those without a length, as of NaN, are left out, and so are their numbers.
+        """
+        import numpy as np
+
+        found = self.matrix()
+        with np.errstate(over="ignore"):
+            lengths = np.linalg.norm(found, axis=1)
+        is_sound = np.isfinite(lengths)
+        self.numbers = [self.numbers[row] for row in np.flatnonzero(is_sound)]
+        return found[is_sound] / np.maximum(lengths[is_sound, None], np.float32(1e-12))
+
+    def matrix(self) -> Any:
+        """Return the vectors as they are, float32 (n, dimension)."""
         import numpy as np
 
         width = len(self.blobs[0]) // 4 if self.blobs else 1
-        found = np.frombuffer(b"".join(self.blobs), "<f4").reshape(-1, width)
-        lengths = np.linalg.norm(found, axis=1, keepdims=True)
-        return found / np.maximum(lengths, np.float32(1e-12))
+        return np.frombuffer(b"".join(self.blobs), "<f4").reshape(-1, width)
 
 
 class VectorMean(_Vectors):
@@ -57,9 +69,10 @@ class VectorMean(_Vectors):
         """Return the mean."""
         import numpy as np
 
-        if not self.blobs:
+        found = self.matrix()
+        found = found[np.isfinite(found).all(axis=1)]
+        if not len(found):
             return None
-        found = np.frombuffer(b"".join(self.blobs), "<f4").reshape(len(self.blobs), -1)
         mean: bytes = found.mean(axis=0, dtype=np.float64).astype("<f4").tobytes()
         return mean
 
@@ -84,9 +97,10 @@ class Outliers(_Vectors):
         """Return what was found, as JSON."""
         from ...training.neighbours import outlier_scores
 
-        if len(self.blobs) < 2:
+        vectors = self.array()
+        if len(vectors) < 2:
             return json.dumps([[number, None] for number in self.numbers])
-        scores = outlier_scores(self.array(), int(self.option))
+        scores = outlier_scores(vectors, int(self.option))
         order = (-scores).argsort(kind="stable").tolist()
         return json.dumps([[self.numbers[row], float(scores[row])] for row in order])
 

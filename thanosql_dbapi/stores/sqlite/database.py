@@ -124,14 +124,15 @@ class Database:
         self.execute(begin)
         try:
             yield
+            # A COMMIT fails while another connection reads, and leaves the transaction open.
+            for sql in commit:
+                self.execute(sql)
         except BaseException:
             # SQLite itself rolls back on some errors (a full disk); then nothing is left to undo.
             if self.connection.in_transaction:
                 for sql in undo:
                     self.execute(sql)
             raise
-        for sql in commit:
-            self.execute(sql)
 
     def columns(self, sql: str, parameters: Parameters = ()) -> list[str]:
         """Return the names of a query's columns without running it to its rows."""
