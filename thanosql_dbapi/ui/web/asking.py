@@ -22,6 +22,7 @@ from .contents import Contents, Kind, Searchable
 
 PAGE_SIZE = 24
 MOST_PAGES = 50
+_LARGEST = 2**63 - 1
 LONGEST_TEXT = 1000
 _LONGEST_VALUE = 300
 _SIMILARITY = "thanosql_similarity"
@@ -227,6 +228,11 @@ def _conditions(
         conditions, bound = Filters(pairs).build_where_clauses(searchable.table)
     except ValueError as error:  # a list that is no JSON
         raise RefusedError(400, "bad_filter", filter=str(error)) from error
+    # Datasette makes whole numbers of any size, and SQLite has none beyond the largest.
+    bound = {
+        name: min(value, _LARGEST) if isinstance(value, int) else value
+        for name, value in bound.items()
+    }
     return conditions, bound
 
 
