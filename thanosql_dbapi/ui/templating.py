@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @cache
-def environment_of(package: str) -> Environment:
-    """Return a Jinja2 environment over a package's ``templates``.
+def environment_of(package: str, folder: str = "templates") -> Environment:
+    """Return a Jinja2 environment over the templates in a package's folder.
 
     Values are escaped for HTML, and their control characters as in a terminal. A name that the page
     was not given is an error.
@@ -24,7 +24,7 @@ def environment_of(package: str) -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader(package, "templates"),
+        loader=PackageLoader(package, folder),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

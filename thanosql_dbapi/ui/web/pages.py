@@ -44,7 +44,8 @@ _QUERY_WIDTH_PX = 240
 _LANGUAGE_COOKIE = "thanosql_language"
 _STYLE = "pictures.css"
 _STATIC = {_STYLE: "text/css", "pictures.js": "text/javascript"}
-_TEMPLATES = environment_of("thanosql_dbapi.ui.web")
+# Datasette takes a plugin's folder "templates" for pages in place of its own.
+_TEMPLATES = environment_of("thanosql_dbapi.ui.web", "html")
 _PICTURES = Pictures()
 
 View = Callable[[Any, Request], Awaitable[Response]]
