@@ -183,16 +183,7 @@ def _search(compiler: Compiler, plan: SearchPlan) -> str:
         for expression, name in zip(expressions, plan.names, strict=True)
     )
     sql = f"SELECT q.*, {added} FROM ({rows}\n) AS q"
-    if plan.threshold is not None:
-        is_stored = compiler.plan.is_stored
-        least = repr_number(plan.threshold) if is_stored else compiler.bind(plan.threshold)
-        sql += f" WHERE {first} >= {least}"
-    elif plan.is_ranked:
-        sql += f" WHERE {first} IS NOT NULL"
-    if plan.is_ranked:
-        sql += f" ORDER BY {first} DESC"
-    if plan.limit is not None:
-        sql += f" LIMIT {plan.limit}"
+    sql += _kept(compiler, plan, first)
     # As a part of a UNION, a SELECT may have neither ORDER BY nor LIMIT of its own.
     return f"SELECT * FROM ({sql})" if plan.is_ranked or plan.limit is not None else sql
 
@@ -220,6 +211,19 @@ def _scored_search(compiler: Compiler, plan: SearchPlan) -> str:
     )
     first = f"s.{quote_name(plan.names[0])}"
     sql = f"SELECT * FROM (SELECT {own}, {added} FROM ({rows}\n) AS q{order}) AS s"
+    sql += _kept(compiler, plan, first)
+    return f"SELECT * FROM ({sql})"
+
+
+def _kept(compiler: Compiler, plan: SearchPlan, first: str) -> str:
+    """Return the clauses that keep the rows above the threshold, or the best ones.
+
+    Args:
+        compiler: The compiler.
+        plan: The SEARCH.
+        first: The SQL of the first similarity.
+    """
+    sql = ""
     if plan.threshold is not None:
         is_stored = compiler.plan.is_stored
         least = repr_number(plan.threshold) if is_stored else compiler.bind(plan.threshold)
@@ -230,7 +234,7 @@ def _scored_search(compiler: Compiler, plan: SearchPlan) -> str:
         sql += f" ORDER BY {first} DESC"
     if plan.limit is not None:
         sql += f" LIMIT {plan.limit}"
-    return f"SELECT * FROM ({sql})"
+    return sql
 
 
 def _percentile(cosine: str) -> str:
