@@ -23,28 +23,6 @@ from thanosql_dbapi.ui.thumbnails import thumbnail
 VECTOR = np.asarray([0.1, -0.25, 3.0, 1.0], dtype=np.float32)
 
 
-@pytest.fixture
-def conn(tmp_path: Path):
-    """A workspace with two pictures, and a table that names them and others."""
-    Image.new("RGB", (1000, 600), "red").save(tmp_path / "red.png")
-    Image.new("RGB", (100, 200), "blue").save(tmp_path / "blue.jpg")
-    (tmp_path / "broken.jpg").write_bytes(b"not a picture")
-    connection = open_database(str(tmp_path / "t.db"))
-    connection.execute("CREATE TABLE t (image_path, similarity, caption)")
-    rows = [
-        ("red.png", 0.5, "a <red> picture"),
-        ("blue.jpg", 0.25, None),
-        ("broken.jpg", None, None),
-        ("missing.jpg", None, None),
-        (None, None, None),
-        (str(tmp_path.parent / "elsewhere.jpg"), None, None),
-        ("https://example.com/a.jpg", None, None),
-    ]
-    connection.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
-    yield connection
-    connection.close()
-
-
 # Frames
 
 

@@ -16,7 +16,6 @@ from PIL import Image, ImageCms
 import thanosql
 import thanosql_dbapi
 from thanosql_dbapi.errors import OperationalError, ProgrammingError
-from thanosql_dbapi.opening import open_database
 from thanosql_dbapi.ui.contact_sheet import contact_sheet, write_contact_sheet
 from thanosql_dbapi.ui.gallery import gallery_section, write_gallery
 from thanosql_dbapi.ui.session import run
@@ -87,28 +86,6 @@ def picture_of(card: Tag) -> Image.Image:
     image = Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2])))
     image.load()
     return image
-
-
-@pytest.fixture
-def conn(tmp_path: Path):
-    """A workspace with two pictures, and a table that names them and others."""
-    Image.new("RGB", (1000, 600), "red").save(tmp_path / "red.png")
-    Image.new("RGB", (100, 200), "blue").save(tmp_path / "blue.jpg")
-    (tmp_path / "broken.jpg").write_bytes(b"not a picture")
-    connection = open_database(str(tmp_path / "t.db"))
-    connection.execute("CREATE TABLE t (image_path, similarity, caption)")
-    rows = [
-        ("red.png", 0.5, "a <red> picture"),
-        ("blue.jpg", 0.25, None),
-        ("broken.jpg", None, None),
-        ("missing.jpg", None, None),
-        (None, None, None),
-        (str(tmp_path.parent / "elsewhere.jpg"), None, None),
-        ("https://example.com/a.jpg", None, None),
-    ]
-    connection.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
-    yield connection
-    connection.close()
 
 
 def test_a_search_becomes_one_file_with_everything_in_it(converted, tmp_path: Path) -> None:

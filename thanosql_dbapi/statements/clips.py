@@ -10,6 +10,7 @@ from ..errors import MediaError, MediaWarning, WorkspaceError, clip, warn_user
 from ..language import grammar
 from ..language.names import quote_name, same_name
 from ..language.tree import Function
+from ..planning.plans import MadeRows
 from ..sources.new_files import NewFiles, Stems, new_files
 from ..stores.sqlite.compile import Compiled, Compiler, Select
 from .context import Context
@@ -88,18 +89,7 @@ def resolve_clips(resolver: Resolver, statement: Function) -> ClipsPlan:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class ClippedRows:
-    """What the function left: a SELECT of its rows.
-
-    Attributes:
-        sql: The SELECT, without parameters.
-    """
-
-    sql: str
-
-
-def perform_clips(resolver: Resolver, statement: Function, plan: ClipsPlan) -> ClippedRows:
+def perform_clips(resolver: Resolver, statement: Function, plan: ClipsPlan) -> MadeRows:
     """Cut the films.
 
     Raises:
@@ -126,7 +116,7 @@ def perform_clips(resolver: Resolver, statement: Function, plan: ClipsPlan) -> C
         sql = _store(context, plan, staging, cutting.clips)
         files.publish()
     cutting.warn(label, total)
-    return ClippedRows(sql)
+    return MadeRows(sql)
 
 
 class _Cutting:
@@ -241,5 +231,5 @@ def _explained(compiler: Compiler, plan: ClipsPlan) -> str:
     return f"SELECT * FROM ({compiler.parts(plan.node.query.parts)}\n)"
 
 
-SELECTS: dict[type, Select] = {ClipsPlan: _explained, ClippedRows: lambda _, plan: plan.sql}
-"""What compiles the function before it is performed, and after."""
+SELECTS: dict[type, Select] = {ClipsPlan: _explained}
+"""What compiles the function before it is performed."""
