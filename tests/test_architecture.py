@@ -59,6 +59,7 @@ BESIDE = {
     ("thanosql_dbapi.sources", "thanosql_dbapi.models"),
     ("thanosql_dbapi.sources", "thanosql_dbapi.storybook"),
     ("thanosql_dbapi.embedding", "thanosql_dbapi.models"),
+    ("thanosql_dbapi.embedding", "thanosql_dbapi.sources"),
     ("thanosql_dbapi.training", "thanosql_dbapi.models"),
 }
 # Programs that train and measure the built-in model.
