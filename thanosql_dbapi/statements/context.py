@@ -209,9 +209,9 @@ class Context:
     def executor(self) -> Executor:
         """What embeds the rows of this connection's statements."""
         if self.state.executor is None:
-            from ..embedding.executors.local import Local
+            from ..embedding.executors.opening import open_executor
 
-            self.state.executor = Local()
+            self.state.executor = open_executor(self.settings.executor, self.settings.workers)
         return self.state.executor
 
     def task(self, plan: EmbeddingPlan) -> Task:

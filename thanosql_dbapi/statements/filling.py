@@ -73,7 +73,7 @@ def fill(
         rows = _measured(context, plan, rows, tally.too_long)
     elif plan.kind == "image" and drawings.is_of_concern(context, plan.model):
         rows = drawings.looked_at(context, plan, rows, tally.no_drawings)
-    batches = context.executor.embed(context.task(plan), rows, contents)
+    batches = context.executor.embed(context.task(plan), rows, contents, total=total)
     with context.settings.progress.track(plan.label, total, plan.kind) as advance:
         try:
             for batch in batches:

@@ -37,7 +37,7 @@ class Local:
         self._workers = workers
 
     def embed(
-        self, task: Task, rows: Iterable[tuple[K, object]], known: Known
+        self, task: Task, rows: Iterable[tuple[K, object]], known: Known, *, total: int
     ) -> Generator[Batch[K]]:
         """Embed rows, in their order; see ``Executor``."""
         from ...models.encoder import load_encoder

@@ -16,7 +16,7 @@ class Executor(Protocol):
     """Embeds the rows of statements, one statement at a time; kept by a connection."""
 
     def embed(
-        self, task: Task, rows: Iterable[tuple[K, object]], known: Known
+        self, task: Task, rows: Iterable[tuple[K, object]], known: Known, *, total: int
     ) -> Generator[Batch[K]]:
         """Embed rows, in their order.
 
@@ -28,6 +28,7 @@ class Executor(Protocol):
             rows: Pairs of a key and a source; None is no source. Read in the caller's thread.
             known: What is known of sources by their content; may be asked in any thread of this
                 process, and in no other process.
+            total: About how many rows there are, to tell what is worth its start.
 
         Yields:
             A batch for some consecutive rows. Every row is in exactly one batch.
