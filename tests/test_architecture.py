@@ -20,6 +20,7 @@ BASE = (
     *(
         "errors",
         "progress",
+        "cores",
         "openfile",
         "option",
         "places",
