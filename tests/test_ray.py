@@ -7,17 +7,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +20,6 @@ import pytest
 from PIL import Image
 
 import thanosql_dbapi as thanosql
-from thanosql_dbapi import MediaWarning
-from thanosql_dbapi.embedding.executors.on_ray import pool
-from thanosql_dbapi.embedding.executors.on_ray.executor import OnRay
-from thanosql_dbapi.embedding.executors.task import Task
-from thanosql_dbapi.embedding.known import KNOWS_NOTHING
-from thanosql_dbapi.embedding.pictures import Pictures
-from thanosql_dbapi.workspace import Workspace
 
 ray = pytest.importorskip("ray")
 pytest.importorskip("grpc")
@@ -106,7 +93,9 @@ def processes(name: str) -> list[int]:
     for folder in Path("/proc").iterdir():
         try:
             if name in (folder / "cmdline").read_text() and folder.stat().st_uid == os.getuid():
-                found += [int(folder.name)] if "zombie" not in (folder / "status").read_text() else []
+                found += (
+                    [int(folder.name)] if "zombie" not in (folder / "status").read_text() else []
+                )
         except (OSError, ValueError):
             continue
     return [each for each in found if each != os.getpid()]
@@ -147,7 +136,10 @@ def test_the_vectors_failures_and_warnings_are_those_of_this_machine(
     for name, options in (("here", {}), ("there", {"executor": "ray", "workers": 2})):
         connection = connect(name, **options)
         told: list[list[str]] = []
-        for statement in (CONVERT.format(""), CONVERT.format(", convert_type='text', text_col='caption', vector_col='c'")):
+        for statement in (
+            CONVERT.format(""),
+            CONVERT.format(", convert_type='text', text_col='caption', vector_col='c'"),
+        ):
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 connection.execute(statement)

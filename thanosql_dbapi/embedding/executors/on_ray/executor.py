@@ -187,9 +187,7 @@ def _size(part: Part) -> int:
 
 def _settled(batch: Batch[K], known: Known) -> Batch[K]:
     """Leave alone the rows that had the vector of their content already."""
-    had = [
-        key in batch.contents and known.has(key, batch.contents[key]) for key in batch.keys
-    ]
+    had = [key in batch.contents and known.has(key, batch.contents[key]) for key in batch.keys]
     if any(had):
         kept = [place for place, each in enumerate(had) if not each]
         batch.unchanged += [key for key, each in zip(batch.keys, had, strict=True) if each]

@@ -301,7 +301,9 @@ def _share(nodes: list[dict[str, Any]], workers: int | None, device: str | None)
     gpus = int(sum(each.get("GPU", 0) for each in own)) if may_use_gpu else 0
     count = workers or gpus or sum(each > 0 for each in cores) or 1
     fitting = (
-        each for each in range(max(cores, default=1), 1, -1) if sum(n // each for n in cores) >= count
+        each
+        for each in range(max(cores, default=1), 1, -1)
+        if sum(n // each for n in cores) >= count
     )
     return _Share(count, next(fitting, 1), min(1.0, int(100 * gpus / count) / 100))
 
@@ -347,4 +349,3 @@ def _said(error: Exception) -> str:
     """Return the last line of what Ray says, which tells why."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return clip(lines[-1] if lines else type(error).__name__, 300)
-
