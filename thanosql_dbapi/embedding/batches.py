@@ -130,7 +130,9 @@ def embed_rows(
         ModelError: The model is damaged.
     """
     size = checked_size(batch_size, encoder.default_batch_size())
-    decoders: Decoders[K] = Decoders(encoder, read, fetch, is_far, workers or _cores(), known)
+    decoders: Decoders[K] = Decoders(
+        encoder.prepare, read, fetch, is_far, workers or cores(), known, encoder.dimension
+    )
     return _embed_rows(encoder, iter(rows), size, decoders, known)
 
 
@@ -196,20 +198,11 @@ def _finish(encoder: AnyEncoder, pending: _Pending[K], known: Known) -> Batch[K]
     found: dict[int, Read] = {}
     errors: dict[int, ReadError] = {}
     for position, job in pending.jobs.items():
-        try:
-            found[position] = job.result()
-        except (MediaError, WorkspaceError) as exc:
-            require_files(exc)
-            errors[position] = exc
-        except ModelError:
-            raise
-        except Exception as exc:  # whatever a row is, the others are embedded
-            require_files(exc)
-            shown = clip(pending.rows[position][1])
-            why = "not enough memory" if isinstance(exc, MemoryError) else clip(str(exc), 200)
-            error = MediaError(f"image {shown} cannot be read: {type(exc).__name__}: {why}")
-            error.__cause__ = exc
-            errors[position] = error
+        read = reading(job, pending.rows[position][1])
+        if isinstance(read, Read):
+            found[position] = read
+        else:
+            errors[position] = read
     batch: Batch[K] = Batch([], np.empty((0, encoder.dimension), np.float32))
     vectors = _vectors(encoder, found, batch)
     picked: list[int] = []  # the position of each key's vector
@@ -233,6 +226,28 @@ def _finish(encoder: AnyEncoder, pending: _Pending[K], known: Known) -> Batch[K]
     if picked:
         batch.vectors = np.stack([vectors[origin] for origin in picked])
     return batch
+
+
+def reading(job: Future[Read], source: object) -> Read | ReadError:
+    """Wait for the reading of a source; return what it gave, or why it cannot be read.
+
+    Raises:
+        ModelError: The model is damaged.
+        OperationalError: Too many files are open.
+    """
+    try:
+        return job.result()
+    except (MediaError, WorkspaceError) as exc:
+        require_files(exc)
+        return exc
+    except ModelError:
+        raise
+    except Exception as exc:  # whatever a row is, the others are read
+        require_files(exc)
+        why = "not enough memory" if isinstance(exc, MemoryError) else clip(str(exc), 200)
+        error = MediaError(f"image {clip(source)} cannot be read: {type(exc).__name__}: {why}")
+        error.__cause__ = exc
+        return error
 
 
 def require_files(error: BaseException) -> None:
@@ -352,7 +367,8 @@ def checked_size(batch_size: object, default: int) -> int:
     return batch_size
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Return how many threads decode: one a core, 16 at most."""
     try:
         count = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS, Windows

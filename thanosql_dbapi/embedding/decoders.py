@@ -8,8 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..models.protocol import AnyEncoder, Pixels
-from .known import Known
+from ..models.protocol import Pixels
+from .known import KNOWS_NOTHING, Known
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,24 +35,27 @@ class Decoders(Generic[K]):
     Those wait most of the time, and hold one source each; as many as there are cores decode.
 
     Args:
-        encoder: Prepares images.
+        prepare: Brings an image to the model's size.
         read: Gives the RGB image of a source.
         fetch: Gives what ``known`` and ``read`` take for a source; None is the source itself.
         is_far: Whether fetching a source waits for a network.
         workers: Threads that decode.
         known: What is known of sources by their content; what it knows is not decoded.
+        dimension: Length of the vectors that it knows.
     """
 
     def __init__(
         self,
-        encoder: AnyEncoder,
+        prepare: Callable[[Image], Pixels],
         read: Callable[[Any], Image],
         fetch: Callable[[Any], Any] | None,
         is_far: Callable[[Any], bool],
         workers: int,
-        known: Known,
+        known: Known = KNOWS_NOTHING,
+        dimension: int = 0,
     ) -> None:
-        self._encoder, self._read, self._known = encoder, read, known
+        self._prepare, self._read, self._known = prepare, read, known
+        self._vector_bytes = 4 * dimension
         self._fetch, self._is_far = fetch, is_far
         self._decoding = threading.BoundedSemaphore(workers)
         self._near = ThreadPoolExecutor(workers, thread_name_prefix="thanosql-decode")
@@ -83,15 +86,15 @@ class Decoders(Generic[K]):
         return self._look_at(source if isinstance(fetched, (str, bytes)) else fetched, keys)
 
     def _look_at(self, source: object, keys: list[K]) -> Read:
-        encoder, known = self._encoder, self._known
+        known = self._known
         content = known.content(source)
         if content is None:
-            return Read(pixels=encoder.prepare(self._read(source)))
+            return Read(pixels=self._prepare(self._read(source)))
         if all(known.has(key, content.key) for key in keys):
             return Read(content.key)
         vector = known.vector(content.key)
-        if vector is not None and len(vector) == 4 * encoder.dimension:
+        if vector is not None and len(vector) == self._vector_bytes:
             return Read(content.key, vector)
-        pixels = encoder.prepare(self._read(source))
+        pixels = self._prepare(self._read(source))
         # A file that was written meanwhile may have given other pixels.
         return Read(content.key if known.is_still(source, content) else None, pixels=pixels)

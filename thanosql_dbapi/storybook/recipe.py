@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..training.contrastive.checkpoint import Checkpoint
 from ..training.contrastive.learner import Batch, Learner, Losses, Rates
 from ..training.contrastive.towers import ClipTowers
+from ..training.contrastive.work import Work
 from . import captions, chatter
 from .korean import say_korean
 from .meanings import SUBJECTS, Meaning, codes
@@ -223,8 +223,8 @@ class Trainer:
         if state := self._kept().load(self.device):
             self.learner.load_state_dict(state)
 
-    def _kept(self) -> Checkpoint:
-        return Checkpoint(self.work / "checkpoint", repr(self.plan))
+    def _kept(self) -> Work:
+        return Work(self.work / "checkpoint", repr(self.plan))
 
 
 def _make_values(width: int) -> Any:

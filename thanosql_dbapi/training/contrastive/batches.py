@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Tokenize = Callable[[Sequence[str]], Mapping[str, "torch.Tensor"]]
 
-_WHOLE = 0.3  # share of the captions that are read whole
+_WHOLE = 0.2  # share of the captions that are read whole
 
 
 class Sampler:

@@ -10,14 +10,15 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
+from ...errors import OperationalError, clip
 from .batches import Sampler, in_range
-from .checkpoint import Checkpoint
 from .learner import Batch, Learner
 from .pairs import Pairs, Places
+from .work import Work
 
 if TYPE_CHECKING:
     import torch
@@ -99,8 +100,8 @@ class Outcome:
 class Tell(Protocol):
     """Hears of each step."""
 
-    def __call__(self, step: int, loss: float, recall: Recall | None) -> None:
-        """Take the steps done, the running loss, and the recall at the last look."""
+    def __call__(self, step: int, seconds: float, loss: float, recall: Recall | None) -> None:
+        """Take the steps done, the seconds, the running loss, and the recall at the last look."""
 
 
 class Judge:
@@ -168,9 +169,9 @@ def train(
     judge: Callable[[Learner], Recall | None],
     plan: Plan,
     *,
-    checkpoint: Checkpoint | None = None,
+    work: Work | None = None,
     device: str = "cpu",
-    tell: Tell = lambda step, loss, recall: None,
+    tell: Tell = lambda step, seconds, loss, recall: None,
     clock: Callable[[], float] = time.monotonic,
     began: float | None = None,
 ) -> Outcome:
@@ -184,8 +185,7 @@ def train(
         batch: Returns the batch of a step; called in another thread, one step ahead.
         judge: Returns how good the model is; the best is kept.
         plan: How long.
-        checkpoint: Where the state is kept now and then; what is there is gone on from. None
-            keeps nothing.
+        work: Keeps the state now and then; what it has is gone on from. None keeps nothing.
         device: Where the model is.
         tell: Hears of each step.
         clock: Seconds that pass.
@@ -196,7 +196,7 @@ def train(
         KeyboardInterrupt: It was interrupted before the first look at what was held out. Later
             the best weights are kept, and the outcome says so.
     """
-    run = _Run(learner, judge, plan, checkpoint, device, clock, clock() if began is None else began)
+    run = _Run(learner, judge, plan, work, device, clock, clock() if began is None else began)
     run.resume()
     stopped = "steps"
     with ThreadPoolExecutor(1, thread_name_prefix="thanosql-batches") as ahead:
@@ -206,7 +206,7 @@ def train(
                 now = waiting.result()
                 waiting = ahead.submit(batch, learner.steps + 1)
                 run.step(now)
-                tell(learner.steps, run.loss, run.recall)
+                tell(learner.steps, run.seconds(), run.loss, run.recall)
                 if run.is_late():
                     stopped = "time"
                     break
@@ -232,13 +232,13 @@ class _Run:
         learner: Learner,
         judge: Callable[[Learner], Recall | None],
         plan: Plan,
-        checkpoint: Checkpoint | None,
+        work: Work | None,
         device: str,
         clock: Callable[[], float],
         began: float,
     ) -> None:
         self.learner, self.judge, self.plan = learner, judge, plan
-        self.checkpoint, self.device, self.clock = checkpoint, device, clock
+        self.work, self.device, self.clock = work, device, clock
         self.before, self.began = 0.0, began  # seconds of earlier tries, and when this one began
         self.loss = 0.0
         self.recall: Recall | None = None
@@ -277,15 +277,15 @@ class _Run:
     def save_in_time(self) -> None:
         started = self.clock()
         wait_s = max(_SAVE_S, _SAVE_TIMES * self.save_s)
-        if self.checkpoint is None or started - self.saved < wait_s:
+        if self.work is None or started - self.saved < wait_s:
             return
         self.save()
         self.saved = self.clock()
         self.save_s = self.saved - started
 
     def save(self) -> None:
-        assert self.checkpoint is not None
-        self.checkpoint.save(
+        assert self.work is not None
+        self.work.save(
             {
                 "learner": self.learner.state_dict(),
                 "seconds": self.seconds(),
@@ -299,9 +299,19 @@ class _Run:
         )
 
     def resume(self) -> None:
-        state = self.checkpoint.load(self.device) if self.checkpoint else None
+        state = self.work.load(self.device) if self.work else None
         if not state:
             return
+        try:
+            self._take(state)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            assert self.work is not None
+            raise OperationalError(
+                f"the training in {str(self.work.folder)!r} cannot be gone on with"
+                f" ({clip(str(error))}); remove that folder, and run the statement again"
+            ) from error
+
+    def _take(self, state: dict[str, Any]) -> None:
         self.learner.load_state_dict(state["learner"])
         self.before, self.loss = state["seconds"], state["loss"]
         self.recall, self.best_recall = (

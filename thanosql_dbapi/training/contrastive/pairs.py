@@ -85,9 +85,9 @@ def some_words(text: str, rng: random.Random) -> str:
     "two black cats in the forest". ("Not" and "no" are lost now and then.)
     """
     pieces = list(re.finditer(r"\S+", text))
-    length = rng.randint(1, len(pieces)) if pieces else 0
-    if not length:
+    if not pieces:
         return text
+    length = 1 + int(len(pieces) * rng.random() ** 2)  # a few words more often than many
     start = rng.randint(0, len(pieces) - length)
     part = text[pieces[start].start() : pieces[start + length - 1].end()].strip(" ,;:")
     return part if words_of(part) else text

@@ -173,8 +173,14 @@ def save_clip(model: Any, tokenizer: Any, preparation: Preparation, folder: Path
         preparation: What it sees of an image: a square, whatever the image's shape.
         folder: An empty folder, or none.
     """
-    model.save_pretrained(folder)
-    (folder / WEIGHTS).chmod(0o644)
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    # Not the model's own save_pretrained, which shows a bar of its own.
+    model.config.architectures = [type(model).__name__]
+    model.config.save_pretrained(folder)
+    weights = {name: each.detach().cpu().contiguous() for name, each in model.state_dict().items()}
+    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
     tokenizer.backend_tokenizer.no_truncation()  # calls leave their settings behind
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.save_pretrained(folder)
