@@ -5,64 +5,54 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
-from ..models.protocol import AnyEncoder, Pixels
-from .known import Known
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-K = TypeVar("K")
+from .batches import Read
+from .known import Lookup
 
 FAR_WORKERS = 32
 """Most images that are fetched at a time; each is in memory until it is decoded."""
 
 
-@dataclass
-class Read:
-    """What reading a source gave: pixels, unless all of its rows can do without."""
+class Reads(Protocol):
+    """Reads sources, in several threads at once; ``executors.task.PictureReader`` does."""
 
-    content: bytes | None = None
-    vector: bytes | None = None
-    pixels: Pixels | None = None
+    def is_far(self, source: object) -> bool:
+        """Return whether reading a source waits for a network."""
+        ...
+
+    def read(
+        self,
+        source: object,
+        knows: Callable[[bytes], bool],
+        turn: AbstractContextManager[Any] | None = None,
+    ) -> Read:
+        """Read a source; ``turn`` is entered when it has been fetched."""
+        ...
 
 
-class Decoders(Generic[K]):
+class Decoders:
     """The threads that read sources: one a core, and more for what a network brings.
 
     Those wait most of the time, and hold one source each; as many as there are cores decode.
 
     Args:
-        encoder: Prepares images.
-        read: Gives the RGB image of a source.
-        fetch: Gives what ``known`` and ``read`` take for a source; None is the source itself.
-        is_far: Whether fetching a source waits for a network.
+        reader: Reads sources.
         workers: Threads that decode.
-        known: What is known of sources by their content; what it knows is not decoded.
     """
 
-    def __init__(
-        self,
-        encoder: AnyEncoder,
-        read: Callable[[Any], Image],
-        fetch: Callable[[Any], Any] | None,
-        is_far: Callable[[Any], bool],
-        workers: int,
-        known: Known,
-    ) -> None:
-        self._encoder, self._read, self._known = encoder, read, known
-        self._fetch, self._is_far = fetch, is_far
+    def __init__(self, reader: Reads, workers: int) -> None:
+        self._reader = reader
         self._decoding = threading.BoundedSemaphore(workers)
         self._near = ThreadPoolExecutor(workers, thread_name_prefix="thanosql-decode")
         self._far = ThreadPoolExecutor(FAR_WORKERS, thread_name_prefix="thanosql-fetch")
 
-    def submit(self, source: object, keys: list[K]) -> Future[Read]:
+    def submit(self, source: object, lookup: Lookup) -> Future[Read]:
         """Start the reading of a source for its rows."""
-        if self._fetch is not None and self._is_far(source):
-            return self._far.submit(self._look_far, source, keys)
-        return self._near.submit(self._look, source, keys)
+        if self._reader.is_far(source):
+            return self._far.submit(self._read, source, lookup, self._decoding)
+        return self._near.submit(self._read, source, lookup, None)
 
     def close(self) -> None:
         """Cancel what waits, and end the threads."""
@@ -71,27 +61,9 @@ class Decoders(Generic[K]):
         for pool in (self._near, self._far):
             pool.shutdown(wait=True)
 
-    def _look_far(self, source: object, keys: list[K]) -> Read:
-        assert self._fetch is not None
-        fetched = self._fetch(source)
-        with self._decoding:
-            return self._look_at(fetched, keys)
-
-    def _look(self, source: object, keys: list[K]) -> Read:
-        # A path stays as its row has it: ``known`` and ``read`` find the file.
-        fetched = source if self._fetch is None else self._fetch(source)
-        return self._look_at(source if isinstance(fetched, (str, bytes)) else fetched, keys)
-
-    def _look_at(self, source: object, keys: list[K]) -> Read:
-        encoder, known = self._encoder, self._known
-        content = known.content(source)
-        if content is None:
-            return Read(pixels=encoder.prepare(self._read(source)))
-        if all(known.has(key, content.key) for key in keys):
-            return Read(content.key)
-        vector = known.vector(content.key)
-        if vector is not None and len(vector) == 4 * encoder.dimension:
-            return Read(content.key, vector)
-        pixels = encoder.prepare(self._read(source))
-        # A file that was written meanwhile may have given other pixels.
-        return Read(content.key if known.is_still(source, content) else None, pixels=pixels)
+    def _read(
+        self, source: object, lookup: Lookup, turn: AbstractContextManager[Any] | None
+    ) -> Read:
+        read = self._reader.read(source, lookup, turn)
+        read.vector = lookup.vector
+        return read

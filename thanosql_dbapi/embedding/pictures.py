@@ -1,10 +1,12 @@
-"""Opens the picture that a row or a query names, wherever it lies.
+"""Opens the picture or film that a row or a query names, wherever it lies.
 
 Another process can be sent it: it holds what says how pictures are read, and no open file.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MediaError, NotSupportedError, SourceError, clip
@@ -16,6 +18,8 @@ from ..sources.reader import Reader
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from .video import Film
 
 
 class Pictures:
@@ -60,7 +64,7 @@ class Pictures:
         """
         if not isinstance(source, str) or not is_elsewhere(source):
             return source
-        from ..embedding.images import Fetched
+        from .images import Fetched
 
         shown = without_secrets(source)
         try:
@@ -82,11 +86,31 @@ class Pictures:
             MediaError: It cannot be read.
             WorkspaceError: It lies where statements may not read.
         """
-        from ..embedding.images import open_image
+        from .images import open_image
 
         return open_image(
             self.fetch(source),
             locate=self._reader.policy.workspace.locate,
             max_pixels=self._max_pixels,
             **how,
+        )
+
+    def open_film(self, source: Any, remark: Callable[[str], None]) -> AbstractContextManager[Film]:
+        """Open the film that a path means.
+
+        Args:
+            source: The path.
+            remark: Gets what is to be said of a film that is there in part.
+
+        Raises:
+            MediaError: It cannot be read.
+            WorkspaceError: It lies where statements may not read.
+        """
+        from .video import open_film
+
+        return open_film(
+            source,
+            locate=self._reader.policy.workspace.locate,
+            max_pixels=self._max_pixels,
+            remark=remark,
         )
