@@ -12,10 +12,10 @@ from ..language.names import quote_name, same_name
 from ..language.tree import Function
 from ..planning.plans import MadeRows
 from ..sources.new_files import NewFiles, Stems, new_files
-from ..stores.sqlite.compile import Compiled, Compiler, Select
+from ..stores.sqlite.compile import Compiled, Compiler
 from .context import Context
 from .filling import SHOWN_FAILURES
-from .resolve import Resolver
+from .resolve import Handler, Resolver
 from .staging import Staging, new_table
 from .tables import require_tables
 
@@ -231,5 +231,4 @@ def _explained(compiler: Compiler, plan: ClipsPlan) -> str:
     return f"SELECT * FROM ({compiler.parts(plan.node.query.parts)}\n)"
 
 
-SELECTS: dict[type, Select] = {ClipsPlan: _explained}
-"""What compiles the function before it is performed."""
+HANDLER = Handler(resolve_clips, perform_clips, selects={ClipsPlan: _explained})
