@@ -75,6 +75,7 @@ ROWS = (
     Row("top5", "rows:top5", 20, cores=(1, 2, 16)),
     Row("first", "rows:first_search", 15),
     Row("gpu-top5", "rows:top5_gpu", 20),
+    Row("decoding", "decoding:ready_path", 25),
     Row("decode-bound", "rows:decode_bound", 45),
     Row("model-bound", "rows:model_bound", 45),
     Row("gpu-convert", "rows:convert_gpu", 60),
