@@ -48,7 +48,7 @@ class OnRay:
         self._is_joined = False
 
     def embed(
-        self, task: Task, rows: Iterable[tuple[K, object]], known: Known
+        self, task: Task, rows: Iterable[tuple[K, object]], known: Known, *, total: int
     ) -> Generator[Batch[K]]:
         """Embed rows, in their order; see ``Executor``.
 
@@ -61,7 +61,7 @@ class OnRay:
         self._is_joined = True
         done = 0
         try:
-            with Pool(ray, task, self._workers, repr(self._address)) as pool:
+            with Pool(ray, task, self._workers, total, repr(self._address)) as pool:
                 for batch in _Stream(pool, task, rows).batches():
                     yield _settled(batch, known)
                     done += len(batch)
@@ -187,9 +187,7 @@ def _size(part: Part) -> int:
 
 def _settled(batch: Batch[K], known: Known) -> Batch[K]:
     """Leave alone the rows that had the vector of their content already."""
-    had = [
-        key in batch.contents and known.has(key, batch.contents[key]) for key in batch.keys
-    ]
+    had = [key in batch.contents and known.has(key, batch.contents[key]) for key in batch.keys]
     if any(had):
         kept = [place for place, each in enumerate(had) if not each]
         batch.unchanged += [key for key, each in zip(batch.keys, had, strict=True) if each]

@@ -147,7 +147,7 @@ class Worker:
         assert self._task is not None
         executor = self._executors.get()
         try:
-            batches = list(executor.embed(self._task, rows, KNOWS_NOTHING))
+            batches = list(executor.embed(self._task, rows, KNOWS_NOTHING, total=len(rows)))
         finally:
             self._executors.put(executor)
         return [(batch, [_cause(each.error) for each in batch.failures]) for batch in batches]
