@@ -18,7 +18,7 @@ _TRUE = ("true", "yes", "on", "y", "t", "1")
 _FALSE = ("false", "no", "off", "n", "f", "0")
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
 
-EXECUTORS = ("threads", "ray")
+EXECUTORS = ("threads", "processes", "ray")
 EXECUTOR_NAMES = f"{', '.join(EXECUTORS)} or ray://host:10001"
 _CLUSTER = re.compile(r"ray://([^\s/@:?#\[\]]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})/?")
 

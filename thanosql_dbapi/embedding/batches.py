@@ -8,9 +8,11 @@ is asked of ``Known``, where the statement runs.
 from __future__ import annotations
 
 import errno
+import pickle
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from itertools import pairwise
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -26,8 +28,34 @@ BATCH_BYTES = 64 << 20
 ReadError = MediaError | WorkspaceError
 
 
+class _KeepsCauses:
+    """Pickles ``error`` with its causes, which exceptions lose."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "error": _chain(self.__dict__["error"])}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        chain = state["error"]
+        for error, cause in pairwise(chain):
+            error.__cause__ = cause
+        self.__dict__.update(state, error=chain[0] if chain else None)
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    """Return an error and its causes, up to one that cannot be pickled."""
+    chain: list[BaseException] = []
+    while error is not None:
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:
+            break
+        chain.append(error)
+        error = error.__cause__
+    return chain
+
+
 @dataclass(frozen=True)
-class Failure(Generic[K]):
+class Failure(_KeepsCauses, Generic[K]):
     """A row whose source could not be read.
 
     Attributes:
@@ -42,7 +70,7 @@ class Failure(Generic[K]):
 
 
 @dataclass
-class Read:
+class Read(_KeepsCauses):
     """What reading a source gave; one of ``pixels``, ``vector`` and ``error``, or none of them.
 
     None of them is for a source whose rows have their vector already.

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from ..models.encoder import Encoder
     from ..models.protocol import Pixels
     from ..sources.catalog import Catalog
-    from ..stores.sqlite.topk.quantized import Products
+    from ..stores.sqlite.topk.blocks import PossibleRows
+    from ..stores.sqlite.topk.quantized import Quantized
     from .embedding_plan import EmbeddingPlan
 
 QueryValue = Union[str, bytes, bytearray, memoryview]
@@ -379,7 +380,7 @@ class Context:
             warn_user(warning, ModelWarning)
 
 
-def _on_device(device: str | None, codes: NDArray[np.int8]) -> Products | None:
-    from ..stores.sqlite.topk.gpu import gpu_products
+def _on_device(device: str | None, vectors: Quantized) -> PossibleRows | None:
+    from ..stores.sqlite.topk.gpu import gpu_search
 
-    return gpu_products(codes, device)
+    return gpu_search(vectors, device)

@@ -20,4 +20,4 @@ def open_executor(name: str | None, workers: int | None) -> Executor:
         return OnRay(name, workers)
     from .local import Local
 
-    return Local(workers)
+    return Local(name, workers)

@@ -12,8 +12,9 @@ from typing import Any
 
 from ...._version import __version__
 from ....errors import ModelError, OperationalError, clip
+from ...batches import Batch
 from ..task import Task
-from .worker import Facts, Result, Rows, worker_class
+from .worker import Facts, Rows, worker_class
 
 SLOTS = 2
 """Parts that a worker has at a time: one is decoded while another is embedded."""
@@ -55,7 +56,7 @@ class Part:
     rows: Rows
     is_alone: bool = False
     losses: int = 0
-    result: Result | None = None
+    result: list[Batch[Any]] | None = None
     node: str = ""
 
 
@@ -152,7 +153,7 @@ class Pool:
         worker = min(able, key=lambda each: len(each.parts))
         worker.parts.append(part)
 
-        def done(worker: Worker, result: Result) -> None:
+        def done(worker: Worker, result: list[Batch[Any]]) -> None:
             part.result, part.node = result, worker.node
             worker.parts.remove(part)
             self._losses = 0
