@@ -171,7 +171,7 @@ def warm() -> None:
     import transformers
     from PIL import Image
 
-    import thanosql_dbapi.embedding.batches
+    import thanosql_dbapi.embedding.executors.local
     import thanosql_dbapi.models.encoder
     import thanosql_dbapi.models.preprocessing
     import thanosql_dbapi.sources.fetch  # noqa: F401

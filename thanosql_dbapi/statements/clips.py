@@ -158,7 +158,7 @@ class _Cutting:
             return file
 
         try:
-            with self._context.open_video(source, self._remarks.append) as film:
+            with self._context.pictures.open_film(source, self._remarks.append) as film:
                 from ..embedding.clips import cut
 
                 clips = list(cut(film, self._plan.interval_s, create))

@@ -15,6 +15,7 @@ from ..errors import OperationalError, clip
 from ..language import grammar, training_options
 from ..language.names import quote_name, same_name
 from ..language.tree import Function, Part, TableName
+from ..progress import silent
 from ..stores.sqlite.compile import Compiled, Compiler, repr_number
 from ..stores.sqlite.similarity import similarity
 from .labelling import find_table
@@ -272,7 +273,7 @@ def _loaded(resolver: Resolver, statement: Function) -> str:
     columns = list(source.columns)
     with context.database.atomic():
         context.database.execute(f"CREATE TABLE {table} ({', '.join(map(quote_name, columns))})")
-        insert_rows(context.database, table, columns, source.rows(), lambda n: None, CHUNK)
+        insert_rows(context.database, table, columns, source.rows(), silent, CHUNK)
     return f"SELECT * FROM {table}"
 
 

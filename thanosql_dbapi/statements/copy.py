@@ -212,7 +212,7 @@ def _open(
     if is_folder(path) or (is_sync and _is_missing(path) and not archive_scheme(path.name)):
         return Folder(path, context.workspace)
     if is_film:
-        return Film(path, context.workspace, context.open_video)
+        return Film(path, context.workspace, context.pictures.open_film)
     if scheme := archive_scheme(path.name):
         return _open_elsewhere(context, parse(f"{scheme}://::{path}"))
     return open_table(path)

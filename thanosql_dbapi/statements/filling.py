@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import MediaWarning, ModelWarning, clip, warn_user
 from ..language.names import same_name
@@ -21,7 +20,6 @@ from .grouping import Batch, Grouping, Write
 
 if TYPE_CHECKING:
     from ..embedding.batches import Failure
-    from ..models.encoder import Encoder
 
 SHOWN_FAILURES = 5
 
@@ -66,13 +64,12 @@ def fill(
     if not first:
         return Tally(total=total)  # the model is not needed, which may take seconds to load
     rows = chain(first, rows)
-    encoder = context.encoder(plan.model)
-    tally = Tally(total=total, device=encoder.device, dtype=encoder.dtype)
+    tally = Tally(total=total)
     if plan.kind == "text":
         rows = _measured(context, plan, rows, tally.too_long)
     elif plan.kind == "image" and drawings.is_of_concern(context, plan.model):
         rows = drawings.looked_at(context, plan, rows, tally.no_drawings)
-    batches = _batches(context, plan, encoder, rows, contents, tally.remarks)
+    batches = context.executor.embed(context.task(plan), rows, contents, total=total)
     with (
         context.settings.progress.track(plan.label, total, plan.kind) as advance,
         Grouping(context, write, contents) as group,
@@ -82,6 +79,8 @@ def fill(
             if batch.failures and plan.stops_on_error:
                 raise batch.failures[0].error
             failed = [_failed(each, contents) for each in batch.failures]
+            tally.device, tally.dtype = batch.device, batch.dtype
+            tally.remarks += batch.remarks
             tally.failures += failed
             tally.embedded += len(batch.keys) - batch.reused
             tally.reused += batch.reused
@@ -94,7 +93,7 @@ def fill(
             ]
             blobs += [(None, each.row_id) for each in failed if not each.stays]
             blobs += [(None, key) for key in batch.empty]
-            group.add(blobs, batch.unchanged, batch.made)
+            group.add(blobs, batch.unchanged, batch.made, batch.files)
             advance(len(batch))
     return tally
 
@@ -106,43 +105,6 @@ def _remarks(plan: EmbeddingPlan, remarks: list[str], total: int) -> str:
         f"{plan.label}: {len(remarks):,} of {total:,} {plan.kind}s are there in part,"
         f" and have the vector of that part:{shown}"
         + (f"\n  and {more:,} more" if more > 0 else "")
-    )
-
-
-def _batches(
-    context: Context,
-    plan: EmbeddingPlan,
-    encoder: Encoder,
-    rows: Iterable[tuple[int, object]],
-    contents: Contents,
-    remarks: list[str],
-) -> Any:
-    from ..embedding.batches import embed_rows, embed_texts_rows
-
-    if plan.kind == "text":
-        return embed_texts_rows(encoder, rows, batch_size=plan.batch_size, known=contents)
-    least_side_px = encoder.preparation.least_side_px
-    if plan.kind == "video":
-        from ..embedding.pooling import embed_film_rows
-
-        return embed_film_rows(
-            encoder,
-            rows,
-            open_film=lambda source: context.open_video(plan.place(source), remarks.append),
-            interval_s=plan.interval_s,
-            least_side_px=least_side_px,
-            batch_size=plan.batch_size,
-            known=contents,
-        )
-    read = partial(context.pictures.open, least_side_px=least_side_px, remark=remarks.append)
-    return embed_rows(
-        encoder,
-        rows,
-        read=lambda source: read(plan.place(source)),
-        fetch=lambda source: context.pictures.fetch(plan.place(source)),
-        is_far=lambda source: context.pictures.is_far(plan.place(source)),
-        batch_size=plan.batch_size,
-        known=contents,
     )
 
 

@@ -20,6 +20,8 @@ from .context import Context
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from ..embedding.known import FileFacts
+
 Batch = list[tuple[Union[bytes, None], int]]
 """Vector BLOB or None, and row id in the staging table."""
 Write = Callable[[Batch, list[int]], None]
@@ -49,6 +51,7 @@ class Grouping:
         self._blobs: Batch = []
         self._unchanged: list[int] = []
         self._made: list[tuple[bytes, bytes]] = []
+        self._files: list[FileFacts] = []
         self._due_s = time.monotonic() + SECONDS
 
     def __enter__(self) -> Self:
@@ -59,17 +62,25 @@ class Grouping:
         with suppress(*([sqlite3.Error] if kind else [])):
             self._flush()
 
-    def add(self, blobs: Batch, unchanged: list[int], made: Iterable[tuple[bytes, bytes]]) -> None:
+    def add(
+        self,
+        blobs: Batch,
+        unchanged: list[int],
+        made: Iterable[tuple[bytes, bytes]],
+        files: Iterable[FileFacts],
+    ) -> None:
         """Take a batch.
 
         Args:
             blobs: The vectors of rows, None for those that have none.
             unchanged: The rows that have the vector of their content already.
             made: Contents, and the vectors that the model made of them.
+            files: What was learnt of the files that were read.
         """
         self._blobs += blobs
         self._unchanged += unchanged
         self._made += made
+        self._files += files
         if time.monotonic() >= self._due_s or len(self._blobs) + len(self._unchanged) >= _MOST_ROWS:
             self._flush()
 
@@ -77,7 +88,7 @@ class Grouping:
         blobs, unchanged, made = self._blobs, self._unchanged, self._made
         self._blobs, self._unchanged, self._made = [], [], []
         begin_s = time.monotonic()
-        digests = self._contents.take_digests()
+        digests, self._files = self._contents.spelled(self._files), []
         if blobs or unchanged or digests:
             with self._database.atomic():
                 self._write(blobs, unchanged)
