@@ -290,9 +290,10 @@ class _Run:
                 "learner": self.learner.state_dict(),
                 "seconds": self.seconds(),
                 "loss": self.loss,
-                "recall": self.recall,
+                # Plain values: a state is read without running code.
+                "recall": None if self.recall is None else tuple(self.recall),
                 "best": self.best,
-                "best_recall": self.best_recall,
+                "best_recall": None if self.best_recall is None else tuple(self.best_recall),
                 "best_step": self.best_step,
                 "looked_at": self.looked_at,
             }
