@@ -50,11 +50,20 @@ class Plan:
     looks_first: bool = False
 
     @classmethod
-    def of(cls, epochs: int, steps_per_epoch: int, max_seconds: float | None = None) -> Plan:
+    def of(
+        cls,
+        epochs: int,
+        steps_per_epoch: int,
+        max_seconds: float | None = None,
+        *,
+        looks_first: bool = False,
+    ) -> Plan:
         """Return the plan of so many epochs."""
         least, most = _LOOKS
+        if looks_first:  # what was trained before may be at its best after few steps
+            least = 1
         look = min(most, max(least, steps_per_epoch))
-        return cls(epochs * steps_per_epoch, look, max_seconds)
+        return cls(epochs * steps_per_epoch, look, max_seconds, looks_first)
 
     def pace(self, step: int, seconds: float) -> float:
         """Return a step's share of the peak learning rates: warm up, hold, and come down to 0."""
@@ -88,6 +97,7 @@ class Outcome:
         loss: The running mean of the contrastive loss at the end.
         recall: The best weights' recall, or None where nothing was held out.
         first_recall: The recall before the first step, where there was a look at it.
+        last_recall: The recall at the last look.
         best_step: The step after which they were reached.
         seconds: Seconds it took, earlier tries included.
         stopped: Why it ended: ``"steps"``, ``"time"`` or ``"interrupt"``.
@@ -97,6 +107,7 @@ class Outcome:
     loss: float
     recall: Recall | None
     first_recall: Recall | None
+    last_recall: Recall | None
     best_step: int
     seconds: float
     stopped: str
@@ -340,6 +351,7 @@ class _Run:
             self.loss,
             self.best_recall,
             self.first_recall,
+            self.recall,
             self.best_step,
             self.seconds(),
             stopped,
