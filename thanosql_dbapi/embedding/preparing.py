@@ -1,23 +1,20 @@
 """Many rows brought to a model's size, without the model: what a training reads.
 
-Images are decoded in threads, as for ``batches``; they come back in the order they went in, and few
-are on their way, so memory does not grow with the number of rows.
+Images are decoded in threads, as for ``executors``; they come back in the order they went in, and
+few are on their way, so memory does not grow with the number of rows.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TypeVar
 
-from ..models.preprocessing import Preparation
 from ..models.protocol import Pixels
-from .batches import Failure, cores, reading
-from .decoders import Decoders, Read
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from .batches import Failure, Read
+from .decoders import Decoders, Reads
+from .known import KNOWS_NOTHING, Lookup
 
 K = TypeVar("K")
 
@@ -25,33 +22,27 @@ _AHEAD = 64  # images on their way
 
 
 def prepare_rows(
-    preparation: Preparation,
-    rows: Iterable[tuple[K, object]],
-    *,
-    read: Callable[[Any], Image],
-    fetch: Callable[[Any], Any] | None = None,
-    is_far: Callable[[Any], bool] = lambda source: False,
-) -> Generator[tuple[K, Pixels] | Failure[K], None, None]:
+    reader: Reads, rows: Iterable[tuple[K, object]], *, workers: int
+) -> Generator[tuple[K, Pixels] | Failure[K]]:
     """Bring the images that rows name to a model's size, in the rows' order.
 
     Closing the generator, or an exception in it (Ctrl-C too), cancels what waits; no thread is
     left behind.
 
     Args:
-        preparation: What the model sees of an image.
+        reader: Makes pixels of a source; used by several threads at once.
         rows: Pairs of a key and an image's source.
-        read: Gives the RGB image of a source; runs in several threads at once.
-        fetch: Gives what ``read`` takes for a source; runs in several threads at once.
-        is_far: Whether fetching a source waits for a network.
+        workers: Decoding threads.
 
     Yields:
         The key and a uint8 array (height, width, 3), or why there is none.
     """
-    decoders: Decoders[K] = Decoders(preparation.pixels, read, fetch, is_far, cores())
+    decoders = Decoders(reader, workers)
     ahead: deque[tuple[K, object, Future[Read]]] = deque()
     try:
         for key, source in rows:
-            ahead.append((key, source, decoders.submit(source, [key])))
+            lookup = Lookup(KNOWS_NOTHING, [key], 0)
+            ahead.append((key, source, decoders.submit(source, lookup)))
             if len(ahead) > _AHEAD:
                 yield _done(*ahead.popleft())
         while ahead:
@@ -61,8 +52,8 @@ def prepare_rows(
 
 
 def _done(key: K, source: object, job: Future[Read]) -> tuple[K, Pixels] | Failure[K]:
-    found = reading(job, source)
-    if isinstance(found, Read):
-        assert found.pixels is not None
-        return key, found.pixels
-    return Failure(key, source, found)
+    read = job.result()
+    if read.error is not None:
+        return Failure(key, source, read.error)
+    assert read.pixels is not None
+    return key, read.pixels

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..embedding.batches import Failure
+from ..embedding.executors.local import cores
+from ..embedding.executors.task import PictureReader
 from ..embedding.preparing import prepare_rows
 from ..errors import MediaWarning, ModelWarning, OperationalError, clip, warn_user
 from ..language import grammar, training_options
@@ -147,14 +148,8 @@ class CaptionedRows:
         context, plan = self._context, self._plan
         firsts = set(self._firsts)
         rows = (row for row in self._staging.sources(plan.source) if row[0] in firsts)
-        read = partial(context.pictures.open, least_side_px=preparation.least_side_px)
-        prepared = prepare_rows(
-            preparation,
-            rows,
-            read=lambda source: read(plan.place(source)),
-            fetch=lambda source: context.pictures.fetch(plan.place(source)),
-            is_far=lambda source: context.pictures.is_far(plan.place(source)),
-        )
+        reader = PictureReader(context.pictures, plan.digests(context.workspace), preparation)
+        prepared = prepare_rows(reader, rows, workers=cores())
         what = f"{self._label}: pictures"
         with context.settings.progress.track(what, len(firsts), "image") as advance:
             for found in prepared:

@@ -16,10 +16,10 @@ from ..language import grammar, training_options
 from ..language.names import quote_name, same_name
 from ..language.tree import Function, Part, TableName
 from ..progress import silent
-from ..stores.sqlite.compile import Compiled, Compiler, Select, repr_number
+from ..stores.sqlite.compile import Compiled, Compiler, repr_number
 from ..stores.sqlite.similarity import similarity
 from .labelling import find_table
-from .resolve import Resolver, does_work
+from .resolve import Handler, Resolver, does_work
 from .row_vectors import require_column
 from .staging import new_table
 from .tables import require_tables
@@ -349,10 +349,7 @@ def _numbered(rows: str) -> str:
     return f"(SELECT row_number() OVER () AS {NUMBER}, q.* FROM {rows} AS q)"
 
 
-SELECTS: dict[type, Select] = {
-    MeanPlan: _mean,
-    NearestPlan: _nearest,
-    DuplicatesPlan: _duplicates,
-    OutliersPlan: _outliers,
-}
-"""What compiles the functions."""
+MEAN = Handler(resolve_mean, selects={MeanPlan: _mean})
+NEAREST = Handler(resolve_nearest, selects={NearestPlan: _nearest})
+DUPLICATES = Handler(resolve_duplicates, selects={DuplicatesPlan: _duplicates})
+OUTLIERS = Handler(resolve_outliers, selects={OutliersPlan: _outliers})

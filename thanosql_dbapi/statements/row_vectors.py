@@ -22,7 +22,8 @@ from ..stores.sqlite.database import Database
 from ..stores.sqlite.registry import Model
 from .contents import Contents, open_store
 from .embedding_plan import EmbeddingPlan
-from .filling import Batch, fill, warn_of
+from .filling import fill, warn_of
+from .grouping import Batch
 from .resolve import Resolver, does_work
 from .staging import KEY, Staging
 from .tables import require_tables
