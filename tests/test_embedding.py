@@ -14,6 +14,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -102,18 +103,29 @@ class Opens:
     def fetch(self, source: object) -> object:
         return source
 
-    def open(self, source: object, **how: object) -> Image.Image:
+    def opened(self, source: object) -> Any:
+        return nullcontext(source)
+
+    def decode(self, source: object, *how: object) -> Image.Image:
         return self.read(source)
 
     def pixels(self, image: Image.Image) -> np.ndarray:
         return np.full((1, 1, 3), image.getpixel((0, 0))[0], np.uint8)
 
 
+class ContentsUnknown(Digests):
+    """Tells nothing by its content."""
+
+    def __init__(self) -> None:
+        super().__init__(Workspace("/nowhere"), b"", "image")
+
+    def of_picture(self, picture: object) -> None:
+        return None
+
+
 def reader(read: Callable[[Any], Image.Image], preparation: Any = None) -> PictureReader:
     opens: Any = Opens(read)
-    # Nothing is known by its content: a number has none, a path lies in no workspace.
-    digests = Digests(Workspace("/nowhere"), b"", "image")
-    return PictureReader(opens, digests, preparation or opens)
+    return PictureReader(opens, ContentsUnknown(), preparation or opens)
 
 
 def decode_threads() -> list[str]:

@@ -57,7 +57,7 @@ WRONG = [
     ("device", "gpu", "takes cpu, cuda, cuda:1 or mps; got 'gpu'"),
     ("cache_bytes", "4GB", "takes a number of bytes; got '4GB'"),
     ("cache_bytes", "-1", "takes 0 or more bytes; got '-1'"),
-    ("executor", "clouds", "takes threads; got 'clouds'"),
+    ("executor", "clouds", "takes threads or processes; got 'clouds'"),
     ("workers", "0", "takes 1 or more workers; got '0'"),
     ("max_image_pixels", "0", "takes 1 or more pixels; got '0'"),
     ("max_image_pixels", "-1", "takes 1 or more pixels; got '-1'"),

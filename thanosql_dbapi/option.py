@@ -18,7 +18,7 @@ _TRUE = ("true", "yes", "on", "y", "t", "1")
 _FALSE = ("false", "no", "off", "n", "f", "0")
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
 
-EXECUTORS = ("threads",)
+EXECUTORS = ("threads", "processes")
 EXECUTOR_NAMES = " or ".join(EXECUTORS)
 
 STORE_OPTIONS: Mapping[str, Mapping[str, type]] = {

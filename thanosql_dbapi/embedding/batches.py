@@ -8,9 +8,11 @@ is asked of ``Known``, where the statement runs.
 from __future__ import annotations
 
 import errno
+import pickle
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from itertools import pairwise
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -62,6 +64,29 @@ class Read:
     is_made: bool = False
     remarks: list[str] = field(default_factory=list)
     error: ReadError | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle with the causes of the error, which exceptions lose."""
+        return {**self.__dict__, "error": _chain(self.error)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        chain = state["error"]
+        for error, cause in pairwise(chain):
+            error.__cause__ = cause
+        self.__dict__.update(state, error=chain[0] if chain else None)
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    """Return an error and its causes, up to one that cannot be pickled."""
+    chain: list[BaseException] = []
+    while error is not None:
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:
+            break
+        chain.append(error)
+        error = error.__cause__
+    return chain
 
 
 @dataclass

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import WorkspaceError
 from ..openfile import OpenFile
 from ..places import join
-from ..sources.folder.digest import content_digest
+from ..sources.digest import content_digest
 from ..workspace import Workspace
 from .known import Content, FileFacts
+
+if TYPE_CHECKING:
+    from .images import OpenPicture
 
 VERSION = 1
 """Part of every content: another number forgets all of them, e.g. when images are prepared
 otherwise."""
 
-# A larger file is no picture; it is read by the decoder alone, which looks at its first bytes.
+# A larger film is not read for a digest.
 _MOST_BYTES = 1 << 31
 
 
@@ -41,29 +44,36 @@ class Digests:
         """Return where a source is: a path with its folder before it, any other as it is."""
         return placed(source, self.kind, self.base_dir)
 
-    def content(self, source: Any) -> Content | None:
-        """Return what a source holds; None for what cannot be read."""
-        source = getattr(source, "content", source)  # what was fetched
-        if isinstance(source, bytes):
-            return Content(self.key(hashlib.sha256(source).digest()))
-        if not isinstance(source, str):
-            return None
-        if self.kind == "text":
-            return Content(self.key(hashlib.sha256(source.encode()).digest()))
+    def of_picture(self, picture: OpenPicture) -> Content | None:
+        """Return what the file of a picture holds; None where it cannot be read."""
+        digest = picture.digest()
+        return None if digest is None else self._content(digest, picture.opened)
+
+    def of_text(self, text: str) -> Content:
+        """Return what a text holds."""
+        return self._content(hashlib.sha256(text.encode()).digest(), None)
+
+    def of_file(self, source: Any) -> Content | None:
+        """Return what the file of a row holds; None for what is no file, or cannot be read."""
         place = self.place(source)
         if not isinstance(place, str) or place[:5].lower() == "file:":
             return None
         try:
-            path = self.workspace.locate(place)
-            with OpenFile(path) as opened:
-                status = opened.status
-                if not opened.is_file or not 0 < status.st_size <= _MOST_BYTES:
+            with self.workspace.open(place) as opened:
+                if not opened.is_file or not 0 < opened.status.st_size <= _MOST_BYTES:
                     return None
-                digest = content_digest(opened)
+                return self._content(content_digest(opened), opened)
         except (OSError, ValueError, WorkspaceError):
             return None  # the decoder says why
-        facts = FileFacts(str(path), status.st_size, status.st_mtime_ns, status.st_ino, digest)
-        return Content(self.key(digest), facts)
+
+    def _content(self, digest: bytes, opened: OpenFile | None) -> Content:
+        key = hashlib.sha256(self.head + b"\0" + digest).digest()
+        if opened is None:
+            return Content(key)
+        at = opened.status
+        return Content(
+            key, FileFacts(str(opened.path), at.st_size, at.st_mtime_ns, at.st_ino, digest)
+        )
 
     def is_still(self, source: Any, content: Content) -> bool:
         """Return whether the file of a source has the size and time that it had."""
@@ -74,10 +84,6 @@ class Digests:
         except (OSError, ValueError, WorkspaceError):
             return False
         return (status.st_size, status.st_mtime_ns, status.st_ino) == content.file[1:4]
-
-    def key(self, digest: bytes) -> bytes:
-        """Return the content's key for a SHA-256 of its bytes."""
-        return hashlib.sha256(self.head + b"\0" + digest).digest()
 
 
 def placed(source: Any, kind: str, base_dir: str | None) -> Any:

@@ -126,7 +126,7 @@ class FilmEmbedder:
 
     def _read(self, source: object, knows: Callable[[bytes], bool]) -> Read:
         digests = self._task.digests
-        content = digests.content(source)
+        content = digests.of_file(source)
         if content is not None and knows(content.key):
             return Read(content)
         remarks: list[str] = []

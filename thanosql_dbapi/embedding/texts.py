@@ -69,7 +69,7 @@ def _embed_texts_rows(
             if problem:
                 batch.failures.append(Failure(key, value, MediaError(problem)))
                 continue
-            told = None if digests is None else digests.content(text)
+            told = None if digests is None else digests.of_text(text)
             content = None if told is None else told.key
             if content is not None:
                 batch.contents[key] = content

@@ -11,9 +11,11 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import (
+    DatabaseError,
     Error,
     InternalError,
     NotSupportedError,
@@ -46,6 +48,7 @@ from ..planning.arguments import Arguments
 from ..planning.plans import SearchPlan
 from ..stores.sqlite.compile import Compiled, compile_plan
 from ..stores.sqlite.database import NOT_TAKEN, refused
+from ..stores.sqlite.location import require_database
 from .context import Context
 from .resolve import Handler, does_work, is_repeatable, load, register, resolve
 from .search import with_column_hint
@@ -124,7 +127,7 @@ def run(
         except NOT_TAKEN as error:
             raise refused(error, text, values) from error
 
-    with only_pep249(tree):
+    with only_pep249(context, tree):
         _run(context, execute_taken, sql, tree, parameters)
 
 
@@ -186,7 +189,7 @@ def run_many(
         return
 
     def compile_set(parameters: Parameters) -> Compiled:
-        with only_pep249(tree):
+        with only_pep249(context, tree):
             context.begin()
             arguments = Arguments(sql, tree, parameters)
             return compile_plan(resolve(context, arguments, tree), arguments)
@@ -210,7 +213,7 @@ def run_many(
 
 
 @contextmanager
-def only_pep249(tree: Tree) -> Iterator[None]:
+def only_pep249(context: Context, tree: Tree) -> Iterator[None]:
     """Let PEP 249's exceptions through, and warnings that the user wants as errors.
 
     Each kind of error is turned into one of ours where it arises, with its value in the message.
@@ -218,11 +221,16 @@ def only_pep249(tree: Tree) -> Iterator[None]:
     ``sqlite3.Error``.
 
     Raises:
+        DatabaseError: The file is no database.
         OperationalError: The operating system refused something.
         InternalError: Any other exception.
     """
     try:
         yield
+    except DatabaseError as error:
+        if str(error) == "file is not a database" and (file := context.database.file()):
+            require_database(Path(file))
+        raise
     except (Error, Warning, builtins.Warning, MemoryError):
         raise
     except OSError as error:

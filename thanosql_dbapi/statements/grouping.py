@@ -1,7 +1,8 @@
 """Batches of a CONVERT on their way into the database: one transaction a second, not one a batch.
 
 A COMMIT waits for the disk, and costs more than the sixteen vectors of a batch take to compute with
-a small model. So what is embedded is collected for a second. That is also all that a kill loses.
+a small model. So what is embedded is collected for a second, or up to ten where the disk is slow.
+That is also all that a kill loses.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ Write = Callable[[Batch, list[int]], None]
 
 SECONDS = 1.0
 """A batch that ends so long after the last transaction is written with all before it."""
+_LONGEST = 10
+"""How many times that is waited at most for a transaction to be a twentieth of the time."""
+_SHARE = 1 / 20
 _MOST_ROWS = 4096
 
 
@@ -48,7 +52,7 @@ class Grouping:
         self._unchanged: list[int] = []
         self._made: list[tuple[bytes, bytes]] = []
         self._files: list[FileFacts] = []
-        self._written_s = time.monotonic()
+        self._due_s = time.monotonic() + SECONDS
 
     def __enter__(self) -> Self:
         return self
@@ -77,13 +81,13 @@ class Grouping:
         self._unchanged += unchanged
         self._made += made
         self._files += files
-        is_due = time.monotonic() - self._written_s >= SECONDS
-        if is_due or len(self._blobs) + len(self._unchanged) >= _MOST_ROWS:
+        if time.monotonic() >= self._due_s or len(self._blobs) + len(self._unchanged) >= _MOST_ROWS:
             self._flush()
 
     def _flush(self) -> None:
         blobs, unchanged, made = self._blobs, self._unchanged, self._made
         self._blobs, self._unchanged, self._made = [], [], []
+        begin_s = time.monotonic()
         digests, self._files = self._contents.spelled(self._files), []
         if blobs or unchanged or digests:
             with self._database.atomic():
@@ -91,4 +95,5 @@ class Grouping:
                 # So COPY recognises a file that is moved later without reading it again.
                 Files(self._database).add_digests(digests)
             self._contents.keep(made)
-        self._written_s = time.monotonic()
+        now_s = time.monotonic()
+        self._due_s = now_s + SECONDS * min(_LONGEST, max(1.0, (now_s - begin_s) / _SHARE))

@@ -14,4 +14,4 @@ def open_executor(name: str | None, workers: int | None) -> Executor:
     """
     from .local import Local
 
-    return Local(workers)
+    return Local(name, workers)

@@ -110,20 +110,20 @@ class PictureReader:
             return Read(error=unreadable("image", source, error))
 
     def _read(self, source: Any, knows: Knows) -> Read:
-        content = self.digests.content(source)
-        if content is not None and knows(content.key):
-            return Read(content)
-        remarks: list[str] = []
-        image = self.pictures.open(
-            self.digests.place(source),
-            least_side_px=self.preparation.least_side_px,
-            remark=remarks.append,
-        )
-        pixels = self.preparation.pixels(image)
-        # A file that was written meanwhile may have given other pixels.
-        if content is not None and not self.digests.is_still(source, content):
-            content = None
-        return Read(content, pixels, remarks=remarks)
+        preparation, place = self.preparation, self.digests.place(source)
+        with self.pictures.opened(place) as picture:
+            # A file's URL is no path that COPY writes: it is read whenever it is asked for.
+            is_url = isinstance(place, str) and place[:5].lower() == "file:"
+            content = None if is_url else self.digests.of_picture(picture)
+            if content is not None and knows(content.key):
+                return Read(content)
+            remarks: list[str] = []
+            image = self.pictures.decode(picture, preparation.least_side_px, remarks.append)
+            pixels = preparation.pixels(image)
+            # A file that was written meanwhile may have given other pixels.
+            if content is not None and not picture.is_still():
+                content = None
+            return Read(content, pixels, remarks=remarks)
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class Sampler:
         seed: Decides what is drawn.
         device: Where batches go.
         shortens: Whether some captions are read in part.
+        mirrors: Whether half of the pictures are mirrored, but those whose captions name a side.
         words: The words that an aid hears of; none are no aid.
     """
 
@@ -49,10 +50,12 @@ class Sampler:
         seed: int,
         device: str,
         shortens: bool = True,
+        mirrors: bool = True,
         words: Sequence[str] = (),
     ) -> None:
         self.pairs, self.preparation, self._tokenize = pairs, preparation, tokenize
-        self.seed, self.device, self.shortens = seed, device, shortens
+        self.seed, self.device = seed, device
+        self.shortens, self.mirrors = shortens, mirrors
         self._places = places
         self._size = min(batch_size, len(places))
         self._width = len(words)
@@ -70,16 +73,28 @@ class Sampler:
         whole = [self.pairs.captions[rng.choice(self.pairs.of_picture[p])] for p in pictures]
         said = [self._said(caption, rng) for caption in whole]
         fits = fitting(said, whole, [self.pairs.words[picture] for picture in pictures])
-        pixels = self.pairs.pixels[pictures]
-        for row, picture in enumerate(pictures):
-            if rng.random() < 0.5 and not self.pairs.sided[picture]:
-                pixels[row] = pixels[row, :, ::-1].copy()
+        mirrored = [
+            self.mirrors and rng.random() < 0.5 and not self.pairs.sided[picture]
+            for picture in pictures
+        ]
         return Batch(
-            in_range(pixels, self.preparation, self.device),
+            self.pictures(pictures, mirrored),
             self.tokens(said),
             _on(fits, self.device),
             _on(self._named(pictures), self.device) if self._told else None,
         )
+
+    def pictures(self, pictures: Places, mirrored: Sequence[bool] = ()) -> torch.Tensor:
+        """Return what the image tower takes of pictures, on the device.
+
+        Args:
+            pictures: Their places.
+            mirrored: Whether each is mirrored; empty mirrors none.
+        """
+        pixels = self.pairs.pixels[pictures]
+        for row in np.flatnonzero(mirrored):
+            pixels[row] = pixels[row, :, ::-1].copy()
+        return in_range(pixels, self.preparation, self.device)
 
     def tokens(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
         """Return what the text tower takes of texts, on the device."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from ...errors import OperationalError, clip
-from .batches import Sampler, in_range
+from .batches import Sampler
 from .learner import Batch, Learner
 from .pairs import Pairs, Places
 from .work import Work
@@ -40,11 +40,14 @@ class Plan:
         steps: Most steps.
         look: Steps from one look at what was held out to the next.
         max_seconds: Ends the training, the seconds of earlier tries included; None is no end.
+        looks_first: Whether there is a look before the first step. What was there then is kept
+            unless a later look finds better.
     """
 
     steps: int
     look: int
     max_seconds: float | None = None
+    looks_first: bool = False
 
     @classmethod
     def of(cls, epochs: int, steps_per_epoch: int, max_seconds: float | None = None) -> Plan:
@@ -84,6 +87,7 @@ class Outcome:
         steps: Steps that were taken.
         loss: The running mean of the contrastive loss at the end.
         recall: The best weights' recall, or None where nothing was held out.
+        first_recall: The recall before the first step, where there was a look at it.
         best_step: The step after which they were reached.
         seconds: Seconds it took, earlier tries included.
         stopped: Why it ended: ``"steps"``, ``"time"`` or ``"interrupt"``.
@@ -92,6 +96,7 @@ class Outcome:
     steps: int
     loss: float
     recall: Recall | None
+    first_recall: Recall | None
     best_step: int
     seconds: float
     stopped: str
@@ -110,7 +115,7 @@ class Judge:
     Args:
         pairs: The pictures and captions.
         places: The pictures held out; of many, every nth is taken.
-        sampler: Has what tokenises texts, the preparation and the device.
+        sampler: Makes of pictures and captions what the towers take.
     """
 
     def __init__(self, pairs: Pairs, places: Places, sampler: Sampler) -> None:
@@ -128,16 +133,7 @@ class Judge:
         parts = [slice(at, at + _EMBEDDED) for at in range(0, len(self._texts), _EMBEDDED)]
         with torch.no_grad(), learner.precision():
             images = torch.cat(
-                [
-                    towers.images(
-                        in_range(
-                            self._pairs.pixels[self._places[part]],
-                            sampler.preparation,
-                            sampler.device,
-                        )
-                    )[1].float()
-                    for part in parts
-                ]
+                [towers.images(sampler.pictures(self._places[part]))[1].float() for part in parts]
             )
             texts = torch.cat(
                 [towers.texts(sampler.tokens(self._texts[part])).float() for part in parts]
@@ -193,8 +189,8 @@ def train(
 
     Raises:
         OperationalError: The loss is not finite, or the device has no memory.
-        KeyboardInterrupt: It was interrupted before the first look at what was held out. Later
-            the best weights are kept, and the outcome says so.
+        KeyboardInterrupt: It was interrupted before a look found what it has learnt to be of use.
+            Later the best weights are kept, and the outcome says so.
     """
     run = _Run(learner, judge, plan, work, device, clock, clock() if began is None else began)
     run.resume()
@@ -202,6 +198,9 @@ def train(
     with ThreadPoolExecutor(1, thread_name_prefix="thanosql-batches") as ahead:
         waiting = ahead.submit(batch, learner.steps)
         try:
+            if plan.looks_first and run.best is None:
+                run.look()
+                run.first_recall = run.recall
             while learner.steps < plan.steps:
                 now = waiting.result()
                 waiting = ahead.submit(batch, learner.steps + 1)
@@ -216,7 +215,7 @@ def train(
             if run.looked_at != learner.steps:
                 run.look()
         except KeyboardInterrupt:
-            if run.best is None:
+            if run.best is None or not run.best_step:
                 raise
             stopped = "interrupt"
         finally:
@@ -242,6 +241,7 @@ class _Run:
         self.before, self.began = 0.0, began  # seconds of earlier tries, and when this one began
         self.loss = 0.0
         self.recall: Recall | None = None
+        self.first_recall: Recall | None = None
         self.best: dict[str, torch.Tensor] | None = None
         self.best_recall: Recall | None = None
         self.best_step = self.looked_at = 0
@@ -268,11 +268,17 @@ class _Run:
         with self.learner.averaged():
             self.recall = self.judge(self.learner)
         self.looked_at = self.learner.steps
-        best, now = self.best_recall, self.recall
-        if best is None or now is None or sum(now) >= sum(best):
+        if self._is_best(self.recall):
             self.best = {name: value.clone() for name, value in self.learner.mean.items()}
             self.best_recall, self.best_step = self.recall, self.learner.steps
         self.look_s = self.clock() - started
+
+    def _is_best(self, now: Recall | None) -> bool:
+        best = self.best_recall
+        if best is None or now is None:
+            return True
+        # Of two that are as good, the later has learnt more; but learning must have been of use.
+        return sum(now) > sum(best) or (sum(now) == sum(best) and self.best_step > 0)
 
     def save_in_time(self) -> None:
         started = self.clock()
@@ -291,6 +297,7 @@ class _Run:
                 "seconds": self.seconds(),
                 "loss": self.loss,
                 "recall": self.recall,
+                "first_recall": self.first_recall,
                 "best": self.best,
                 "best_recall": self.best_recall,
                 "best_step": self.best_step,
@@ -314,9 +321,9 @@ class _Run:
     def _take(self, state: dict[str, Any]) -> None:
         self.learner.load_state_dict(state["learner"])
         self.before, self.loss = state["seconds"], state["loss"]
-        self.recall, self.best_recall = (
+        self.recall, self.first_recall, self.best_recall = (
             None if state[name] is None else Recall(*state[name])
-            for name in ("recall", "best_recall")
+            for name in ("recall", "first_recall", "best_recall")
         )
         self.best, self.best_step = state["best"], state["best_step"]
         self.looked_at = state["looked_at"]
@@ -332,6 +339,7 @@ class _Run:
             self.learner.steps,
             self.loss,
             self.best_recall,
+            self.first_recall,
             self.best_step,
             self.seconds(),
             stopped,

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ...errors import OperationalError
-from .loss import contrast
 from .muon import Muon
 
 if TYPE_CHECKING:
@@ -43,8 +42,13 @@ class Towers(Protocol):
     def texts(self, tokens: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Embed texts that were tokenised, each tensor (n, tokens); vectors (n, dimension)."""
 
-    def scale(self) -> torch.Tensor:
-        """Return what cosines are multiplied with, a scalar: 1 over the temperature."""
+    def loss(self, cosines: torch.Tensor, fits: torch.Tensor) -> torch.Tensor:
+        """Return the loss of a batch, a scalar.
+
+        Args:
+            cosines: Float tensor (captions, pictures).
+            fits: Tensor of the same shape, 1 where a caption is true of a picture, else 0.
+        """
 
     def bound(self) -> None:
         """Keep the scale in its range; called after each step."""
@@ -256,7 +260,7 @@ class Learner:
         from torch.nn.functional import normalize
 
         a, b = normalize(images.float(), dim=-1), normalize(texts.float(), dim=-1)
-        return contrast(b @ a.T * self.towers.scale(), fits)
+        return self.towers.loss(b @ a.T, fits)
 
     def _aided(self, seen: torch.Tensor, told: torch.Tensor | None, count: int) -> torch.Tensor:
         """Return a chunk's share of the aid's mean loss over a batch of so many pictures."""

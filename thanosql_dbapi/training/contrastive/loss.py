@@ -1,4 +1,4 @@
-"""The contrastive loss, for batches in which a caption may be true of several pictures."""
+"""Contrastive losses, for batches in which a caption may be true of several pictures."""
 
 from __future__ import annotations
 
@@ -28,3 +28,18 @@ def contrast(logits: torch.Tensor, fits: torch.Tensor) -> torch.Tensor:
     spoken_of = fits.sum(0).clamp(min=1)
     by_picture = -(fits / spoken_of * log_softmax(logits, 0)).sum(0).mean()
     return (by_text + by_picture) / 2
+
+
+def pairwise(logits: torch.Tensor, fits: torch.Tensor) -> torch.Tensor:
+    """Return SigLIP's loss, which asks of each pair by itself whether it fits.
+
+    Args:
+        logits: Float tensor (captions, pictures), the bias added.
+        fits: Tensor of the same shape, 1 where the caption is true of the picture, else 0.
+
+    Returns:
+        The log loss of all pairs by the number of captions, a scalar.
+    """
+    from torch.nn.functional import binary_cross_entropy_with_logits
+
+    return binary_cross_entropy_with_logits(logits, fits, reduction="sum") / len(fits)

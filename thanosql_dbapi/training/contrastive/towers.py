@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...models.files import PREPROCESSOR, WEIGHTS
 from ...models.preprocessing import Preparation
+from .loss import contrast
 
 if TYPE_CHECKING:
     import torch
@@ -154,10 +155,9 @@ class ClipTowers:
         vectors: torch.Tensor = self._model.text_projection(read)
         return vectors
 
-    def scale(self) -> torch.Tensor:
-        """Return what cosines are multiplied with."""
-        scale: torch.Tensor = self._model.logit_scale.exp()
-        return scale
+    def loss(self, cosines: torch.Tensor, fits: torch.Tensor) -> torch.Tensor:
+        """Return the contrastive loss; see ``learner.Towers``."""
+        return contrast(cosines * self._model.logit_scale.exp(), fits)
 
     def bound(self) -> None:
         """Keep the scale at its bound."""
