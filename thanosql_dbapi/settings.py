@@ -171,9 +171,11 @@ OPTIONS: Mapping[str, Option] = {
             read_executor,
             lambda value: isinstance(value, str),
             None,
-            "what decodes the pictures of many rows: threads or processes; default: processes"
-            " where there are enough pictures and cores",
+            "what reads and embeds the pictures of many rows: threads, processes, or the machines"
+            " of a Ray cluster: ray, that of this machine, or its address, ray://host:10001;"
+            " default: threads, and processes where they pay",
             "--executor",
+            environment="THANOSQL_EXECUTOR",
             metavar="NAME",
         ),
         Option(
@@ -182,7 +184,8 @@ OPTIONS: Mapping[str, Option] = {
             read_count(1, "workers"),
             lambda value: type(value) is int,
             None,
-            "how many threads or processes decode pictures; default: one a core",
+            "how many threads or processes decode pictures at most, or how many workers a cluster"
+            " gets; default: one a core, or one a GPU or machine",
             "--workers",
             metavar="N",
         ),
@@ -228,7 +231,7 @@ class Settings:
         cache_bytes: Most bytes of memory for the vectors of one column.
         max_image_pixels: Most pixels of an image to decode.
         executor: What embeds the rows of statements, or None for the best there is.
-        workers: How many threads or processes decode pictures, or None for one a core.
+        workers: How many decode pictures at most, or None for one a core.
         confine_attach: Whether ATTACH and VACUUM INTO are kept inside the workspace.
         mode: How the file is opened, as in SQLite's URIs, or None.
         is_read_only: Whether nothing may be written: not the database, and nothing beside it.
