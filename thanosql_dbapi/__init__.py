@@ -92,6 +92,8 @@ def connect(
     storage_options: Mapping[str, Mapping[str, Any]] | None = None,
     cache_bytes: int | None = None,
     max_image_pixels: int | None = None,
+    executor: str | None = None,
+    workers: int | None = None,
     confine_attach: bool | None = None,
     mode: str | None = None,
     **sqlite3_options: Any,
@@ -124,6 +126,11 @@ def connect(
             4 GiB; 0 keeps none.
         max_image_pixels: Most pixels of an image to decode; a JPEG of more is read at a half, a
             quarter or an eighth of its size, other images are not read. Default: 178,956,970.
+        executor: What reads and embeds the pictures of many rows: ``"threads"``, ``"processes"``,
+            or the machines of a Ray cluster: ``"ray"``, that of this machine, started if there is
+            none, or ``"ray://host:10001"``. Default: threads, and processes where they pay.
+        workers: How many threads or processes decode pictures at most, or how many workers a
+            cluster gets. Default: one a core, or one a GPU or machine.
         confine_attach: Refuse ``ATTACH`` and ``VACUUM INTO`` of files outside the workspace.
         mode: ``"ro"`` writes nothing, neither the database nor anything beside it; ``"rw"`` creates
             no file; ``"rwc"`` is the default.

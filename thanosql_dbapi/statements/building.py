@@ -1,5 +1,7 @@
 """BUILD MODEL and FIT MODEL: a classifier on the vectors of a registered model.
 
+(With ``text_col``, they train a CLIP: ``clip_building``, ``clip_fitting``.)
+
 Everything is read and trained before a file is written. The folder is published by the database's
 commit, as those of GET and UPLOAD are.
 """
@@ -9,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import (
     ModelError,
     ModelWarning,
-    NotSupportedError,
     OperationalError,
     clip,
     warn_user,
@@ -32,15 +33,14 @@ from ..training.linear import Floats, fit, refit
 from .context import Context
 from .examples import labelled_rows, shown
 from .labelling import base_model, classifier_of
-from .models import check_name, install_made
-from .resolve import Resolver, resolve
+from .models import install_made
+from .new_model import Training, begin, label
+from .resolve import Resolver
 from .row_vectors import RowVectors, find_vectors
 from .tables import require_tables
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-Training = Union[BuildModel, FitModel]
 
 NETWORKS = ("ConvNeXt_Tiny", "ConvNeXt_Base", "EfficientNetV2S", "EfficientNetV2M")
 """Networks of the manuals, in whose place a classifier on vectors is trained."""
@@ -62,21 +62,25 @@ class Examples:
 
 
 def build_model(context: Context, arguments: Arguments, statement: BuildModel) -> None:
-    """Train a classifier and register it.
+    """Train a classifier, or with ``text_col`` a CLIP, and register it.
 
     Raises:
         ModelError: The name is taken, or it is not certain which model makes the vectors.
         OperationalError: The rows have no vectors and no images, or their labels cannot be learnt.
-        NotSupportedError: A CLIP is to be trained.
     """
-    resolver = _begin(context, arguments, statement)
+    if arguments.option(statement, training_options.TRAINED_TEXT_COL) is not None:
+        from .clip_building import build_clip
+
+        build_clip(context, arguments, statement)
+        return
+    resolver = begin(context, arguments, statement, "classifier")
     base = _base(resolver, statement)
-    source = find_vectors(resolver, statement, statement.query, base, _label(statement))
+    source = find_vectors(resolver, statement, statement.query, base, label(statement))
     examples = _examples(resolver, statement, source)
     labels = ordered(examples.labels)
     _check_labels(statement, labels, len(examples.labels))
     seed = arguments.option(statement, training_options.TRAINING_SEED)
-    with context.settings.progress.track(_label(statement), None, "step") as advance:
+    with context.settings.progress.track(label(statement), None, "step") as advance:
         found = fit(
             examples.vectors,
             _codes(examples.labels, labels),
@@ -93,31 +97,35 @@ def build_model(context: Context, arguments: Arguments, statement: BuildModel) -
 
 
 def fit_model(context: Context, arguments: Arguments, statement: FitModel) -> None:
-    """Go on with a classifier on more rows of its labels, and register the new one.
+    """Go on with a classifier on more rows of its labels, or with ``text_col`` with a CLIP.
 
     Raises:
-        ModelError: The name is taken, or there is no such classifier.
+        ModelError: The name is taken, or there is no such model.
         OperationalError: The rows have other labels, which are listed, or nothing to learn from.
-        NotSupportedError: A CLIP is to be trained.
+        StatementError: The model is of the other kind than what it is to learn from.
     """
     old = context.registry.any_model(statement.model)
+    _check_kind(arguments, statement, old)
     if old.kind != "classifier":
-        raise _only_classifiers(statement)
-    resolver = _begin(context, arguments, statement)
+        from .clip_fitting import fit_clip
+
+        fit_clip(context, arguments, statement, old)
+        return
+    resolver = begin(context, arguments, statement, "classifier")
     base = base_model(context, old)
     before = classifier_of(context, old)
-    source = find_vectors(resolver, statement, statement.query, base, _label(statement))
+    source = find_vectors(resolver, statement, statement.query, base, label(statement))
     examples = _examples(resolver, statement, source)
     if not examples.labels:
-        raise OperationalError(f"{_label(statement)}: no row has a label; nothing was changed")
+        raise OperationalError(f"{label(statement)}: no row has a label; nothing was changed")
     others = ordered([label for label in examples.labels if label not in before.labels])
     if others:
         raise OperationalError(
-            f"{_label(statement)}: the rows have labels that {clip(old.name)} was not trained on:"
+            f"{label(statement)}: the rows have labels that {clip(old.name)} was not trained on:"
             f" {shown(others)}; it has {shown(before.labels)}; leave those rows out, or BUILD MODEL"
             " with all rows; nothing was changed"
         )
-    with context.settings.progress.track(_label(statement), None, "step") as advance:
+    with context.settings.progress.track(label(statement), None, "step") as advance:
         found = refit(
             before.linear,
             before.rows,
@@ -136,27 +144,6 @@ def fit_model(context: Context, arguments: Arguments, statement: FitModel) -> No
         before.seed,
     )
     _install(context, arguments, statement, base, classifier)
-
-
-def _begin(context: Context, arguments: Arguments, statement: Training) -> Resolver:
-    """Check what needs no row, and return the query, resolved."""
-    if arguments.option(statement, training_options.TRAINED_TEXT_COL) is not None:
-        raise _only_classifiers(statement)
-    overwrite = arguments.option(statement, grammar.OVERWRITE)
-    context.require_writable(_verb(statement))
-    check_name(arguments, statement, statement.name)
-    there = context.registry.find_model(statement.name)
-    if there is not None and there.kind != "classifier":
-        raise ModelError(
-            f"{_verb(statement)}: {clip(there.name)} is a model that makes vectors; choose another"
-            " name; nothing was changed"
-        )
-    if there is not None and not overwrite:
-        raise ModelError(
-            f"{_verb(statement)}: model {clip(there.name)} is in this database already; say"
-            " OPTIONS (overwrite=True) to replace it; nothing was changed"
-        )
-    return Resolver(context, arguments, resolve(context, arguments, statement.query))
 
 
 def _base(resolver: Resolver, statement: BuildModel) -> Model:
@@ -239,7 +226,7 @@ def _check_labels(statement: Training, labels: Sequence[Label], rows: int) -> No
             " label; name the column of labels with OPTIONS (label_col='…'), or add rows"
         )
     if problem:
-        raise OperationalError(f"{_label(statement)}: {problem}; nothing was changed")
+        raise OperationalError(f"{label(statement)}: {problem}; nothing was changed")
 
 
 def _codes(labels: Sequence[Label], known: Sequence[Label]) -> NDArray[np.int64]:
@@ -269,20 +256,26 @@ def _install(
     install_made(context, model, write, overwrite=arguments.option(statement, grammar.OVERWRITE))
 
 
-def _only_classifiers(statement: Training) -> NotSupportedError:
-    what = "FIT MODEL of a model that makes vectors"
-    if isinstance(statement, BuildModel):
-        what = "BUILD MODEL with text_col, which would train a CLIP,"
-    return NotSupportedError(
-        f"{what} is not supported yet; supported are classifiers, BUILD MODEL … USING … OPTIONS"
-        " (image_col=…, label_col=…) and FIT MODEL … USING a classifier; GET THANOSQL MODEL gets a"
-        " trained CLIP, UPLOAD MODEL registers a folder of yours"
-    )
+def _check_kind(arguments: Arguments, statement: FitModel, old: Model) -> None:
+    """Check that a FIT of a classifier has labels, and that of a CLIP captions.
 
-
-def _verb(statement: Training) -> str:
-    return "BUILD MODEL" if isinstance(statement, BuildModel) else "FIT MODEL"
-
-
-def _label(statement: Training) -> str:
-    return f"{_verb(statement)} {statement.name}"
+    Raises:
+        StatementError: It has not.
+    """
+    text = statement.option(training_options.TRAINED_TEXT_COL.name)
+    for_clips = text or statement.option(training_options.METHOD.name)
+    if old.kind == "classifier" and for_clips is not None:
+        raise arguments.error(
+            f"{label(statement)}: {clip(old.name)} is a classifier, which learns from labels; leave"
+            f" {for_clips.name} out, or name a model that makes vectors after USING; nothing was"
+            " changed",
+            for_clips,
+        )
+    if old.kind != "classifier" and text is None:
+        raise arguments.error(
+            f"{label(statement)}: {clip(old.name)} is a model that makes vectors, which learns from"
+            " captions: name their column with OPTIONS (text_col='…'); nothing was changed",
+            statement,
+            f"a classifier on labels is BUILD MODEL {statement.name} USING {old.name} OPTIONS"
+            " (label_col='…')",
+        )

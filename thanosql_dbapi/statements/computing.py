@@ -15,10 +15,11 @@ from ..errors import OperationalError, clip
 from ..language import grammar, training_options
 from ..language.names import quote_name, same_name
 from ..language.tree import Function, Part, TableName
-from ..stores.sqlite.compile import Compiled, Compiler, Select, repr_number
+from ..progress import silent
+from ..stores.sqlite.compile import Compiled, Compiler, repr_number
 from ..stores.sqlite.similarity import similarity
 from .labelling import find_table
-from .resolve import Resolver, does_work
+from .resolve import Handler, Resolver, does_work
 from .row_vectors import require_column
 from .staging import new_table
 from .tables import require_tables
@@ -272,7 +273,7 @@ def _loaded(resolver: Resolver, statement: Function) -> str:
     columns = list(source.columns)
     with context.database.atomic():
         context.database.execute(f"CREATE TABLE {table} ({', '.join(map(quote_name, columns))})")
-        insert_rows(context.database, table, columns, source.rows(), lambda n: None, CHUNK)
+        insert_rows(context.database, table, columns, source.rows(), silent, CHUNK)
     return f"SELECT * FROM {table}"
 
 
@@ -348,10 +349,7 @@ def _numbered(rows: str) -> str:
     return f"(SELECT row_number() OVER () AS {NUMBER}, q.* FROM {rows} AS q)"
 
 
-SELECTS: dict[type, Select] = {
-    MeanPlan: _mean,
-    NearestPlan: _nearest,
-    DuplicatesPlan: _duplicates,
-    OutliersPlan: _outliers,
-}
-"""What compiles the functions."""
+MEAN = Handler(resolve_mean, selects={MeanPlan: _mean})
+NEAREST = Handler(resolve_nearest, selects={NearestPlan: _nearest})
+DUPLICATES = Handler(resolve_duplicates, selects={DuplicatesPlan: _duplicates})
+OUTLIERS = Handler(resolve_outliers, selects={OutliersPlan: _outliers})

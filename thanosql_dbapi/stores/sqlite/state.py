@@ -14,6 +14,7 @@ from ...planning.report import Report
 from .memory import Memory
 
 if TYPE_CHECKING:
+    from ...embedding.executors.protocol import Executor
     from ...models.provenance import KnownFolder
     from ...planning.plans import SearchPlan
     from ...sources.installation import Installation
@@ -62,6 +63,7 @@ class State:
         is_told_of_drawings: Whether a warning has said that the model knows drawings only.
         known_drawings: The columns of vectors that were asked for it.
         labellers: What labels the vectors of views, by what a view keeps of it.
+        executor: What embeds the rows of statements; made by the first that has some.
     """
 
     temporary: list[str] = field(default_factory=list)
@@ -83,3 +85,4 @@ class State:
     is_told_of_drawings: bool = False
     known_drawings: set[tuple[str, str, str]] = field(default_factory=set)
     labellers: dict[str, Any] = field(default_factory=dict)
+    executor: Executor | None = None
