@@ -321,10 +321,11 @@ class _Run:
                 "learner": self.learner.state_dict(),
                 "seconds": self.seconds(),
                 "loss": self.loss,
-                "recall": self.recall,
-                "first_recall": self.first_recall,
+                # Plain values: a state is read without running code.
+                "recall": None if self.recall is None else tuple(self.recall),
+                "first_recall": None if self.first_recall is None else tuple(self.first_recall),
                 "best": self.best,
-                "best_recall": self.best_recall,
+                "best_recall": None if self.best_recall is None else tuple(self.best_recall),
                 "best_step": self.best_step,
                 "looked_at": self.looked_at,
             }
