@@ -19,6 +19,7 @@ import dataclasses
 import json
 import os
 import platform
+import re
 import shutil
 import signal
 import sqlite3
@@ -37,6 +38,7 @@ from .measure import Figure, cores
 SECONDS = 540
 """Of the whole run: under ten minutes."""
 _VERSIONS = ("numpy", "torch", "transformers", "pillow", "numkong", "sqlite-vec", "ray")
+_ERROR = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b.*", re.MULTILINE)
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -75,10 +77,13 @@ ROWS = (
     Row("top5", "rows:top5", 20, cores=(1, 2, 16)),
     Row("first", "rows:first_search", 15),
     Row("gpu-top5", "rows:top5_gpu", 20),
+    Row("texts", "rows:many_texts", 15),
+    Row("join", "rows:join", 45),
     Row("decode-bound", "rows:decode_bound", 45),
     Row("model-bound", "rows:model_bound", 45),
     Row("gpu-convert", "rows:convert_gpu", 60),
     Row("writes", "rows:writes", 15),
+    Row("ray", "rows:on_ray", 40),
     Row("csv", "rows:copy_csv", 15),
     Row("folder", "rows:copy_folder", 15),
 )
@@ -107,8 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(rows: Sequence[Row], folder: Path, seconds: float, report: Path | None = None) -> int:
     """Measure rows and print their table; return how many failed, at most 1."""
-    begin = time.monotonic()
     here = about(folder)
+    begin = time.monotonic()
     for name, value in here.items():
         print(f"- {name}: {value}")
     print("\n| | measured | beside it | ratio | bar | |\n|---|---:|---|---:|---:|---|", flush=True)
@@ -126,7 +131,7 @@ def run(rows: Sequence[Row], folder: Path, seconds: float, report: Path | None =
                 found, error = _child(row, count, folder, share, min(left, 3 * share + 30))
             if error:
                 failed = True
-                found.append(Figure(row.name, None, note=f"failed: {error}"))
+                found.append(Figure(row.name, None, note=error, is_failed=True))
             for figure in found:
                 print(line(figure), flush=True)
             figures += found
@@ -141,7 +146,8 @@ def run(rows: Sequence[Row], folder: Path, seconds: float, report: Path | None =
 def line(figure: Figure) -> str:
     """Return a figure as a line of the table."""
     if figure.value is None:
-        return f"| {figure.what} | not here | | | | {figure.note} |"
+        why = "failed" if figure.is_failed else "not here"
+        return f"| {figure.what} | {why} | | | | {figure.note} |"
     beside = f"{figure.beside}: {figure.shown(figure.other)}" if figure.beside else ""
     ratio = f"{figure.ratio:.2f}" if figure.ratio is not None else ""
     bar = ""
@@ -197,8 +203,9 @@ def _child(
             error = _wait(process, limit)
         found = [Figure(**json.loads(text)) for text in results.read_text().splitlines()]
         if process.returncode and not error:
-            told = log.read_text(errors="replace").strip().splitlines() or ["no message"]
-            error = told[-1].replace("|", "/")[:200]
+            told = log.read_text(errors="replace").strip() or f"exit status {process.returncode}"
+            errors = _ERROR.findall(told) or told.splitlines()
+            error = errors[-1].replace("|", "/")[:200]
     return found, error
 
 

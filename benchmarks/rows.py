@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,43 @@ def first_search(share: Share) -> Iterator[Figure]:
             bar=0.3 if made.rows > FEW_ROWS else None,
             note="files in the page cache",
         )
+
+
+def many_texts(share: Share) -> Iterator[Figure]:
+    """A hundred texts in one SEARCH of all rows, beside one."""
+    made = collection(FEW_ROWS, folder=share.folder)
+    with closing(made.connect()) as connection:
+
+        def search(texts: Sequence[str]) -> None:
+            best_of_each = ", ".join(f"max(s{number + 1})" for number in range(len(texts)))
+            sql = f"SELECT {best_of_each} FROM (SEARCH IMAGE texts=? USING m"
+            sql += " OPTIONS (result_col='s') AS SELECT m_clipen FROM photos)"
+            connection.execute(
+                sql if len(texts) > 1 else sql.replace("s1", "s"), (texts,)
+            ).fetchall()
+
+        many = [f"a photograph of thing {number}" for number in range(100)]
+        what = f"100 texts in one SEARCH, the best of {made.rows:,} rows for each"
+        ways = {"one text": partial(search, many[:1]), "100": partial(search, many)}
+        medians = compare(what, ways, runs=3)
+    yield Figure(what, medians["100"], "s", "one text", medians["one text"], 10)
+
+
+def join(share: Share) -> Iterator[Figure]:
+    """For each row of a table the five most similar of another."""
+    made = collection(FEW_ROWS, folder=share.folder)
+    sql = (
+        "SELECT count(*) FROM (FUNCTION compute.nearest"
+        " OPTIONS (src_table='photos', emb_col='m_clipen', top_k=5)"
+        " AS SELECT photo_id, m_clipen FROM photos)"
+    )
+    with closing(made.connect()) as connection:
+        begin = time.perf_counter()
+        (pairs,) = connection.execute(sql).fetchone()
+        seconds = time.perf_counter() - begin
+    assert pairs == 5 * made.rows, f"{pairs:,} pairs"
+    what = f"the 5 nearest to each, {made.rows:,} × {made.rows:,} rows of 512"
+    yield Figure(what, seconds, bar=30 if cores() <= 2 else None)
 
 
 def top5_gpu(share: Share) -> Iterator[Figure]:
@@ -214,6 +252,28 @@ def convert_gpu(share: Share) -> Iterator[Figure]:
         yield Figure(what, seconds, bar=4.0)
 
 
+def on_ray(share: Share) -> Iterator[Figure]:
+    """CONVERT on a Ray cluster of two workers on this machine, beside CONVERT without Ray."""
+    what = "CONVERT on a local Ray cluster of 2 workers"
+    if not find_spec("ray"):
+        yield Figure(what, None, note="ray is not installed (extra ray)")
+        return
+    from thanosql_dbapi.storybook import MODEL_FOLDER
+
+    files = photographs(share.folder, 400)
+    vectors, seconds = {}, {}
+    for name, options in (("here", {}), ("ray", {"executor": "ray", "workers": 2})):
+        folder = share.folder / f"convert-{name}"
+        with closing(_opened(folder, MODEL_FOLDER, files, "cpu", **options)) as connection:
+            seconds[name] = _median_seconds(partial(_convert_once, connection), runs=2)
+            rows = connection.execute("SELECT image_path, m_clipen FROM photos")
+            vectors[name] = {path: vector.tobytes() for path, vector in rows}
+    same = "the same vectors" if vectors["here"] == vectors["ray"] else "OTHER VECTORS"
+    what += f", {len(files)} JPEGs of 640×480, storybook_clip"
+    rates = {name: len(files) / each for name, each in seconds.items()}
+    yield Figure(what, rates["ray"], "images/s", "CONVERT without Ray", rates["here"], note=same)
+
+
 def writes(share: Share) -> Iterator[Figure]:
     """The share of CONVERT's time that the caller's thread spends in calls of sqlite3."""
     from thanosql_dbapi.storybook import MODEL_FOLDER
@@ -236,7 +296,7 @@ def writes(share: Share) -> Iterator[Figure]:
 
 def copy_csv(share: Share) -> Iterator[Figure]:
     """COPY of a CSV file, beside pandas."""
-    rows = 200_000
+    rows = int(200_000 * min(share.seconds / 15, 1))
     file = share.folder / f"mixed-{rows}.csv"
     if not file.exists():
         csv.write_csv(file, "mixed", rows)
@@ -260,8 +320,8 @@ def copy_csv(share: Share) -> Iterator[Figure]:
 
 def copy_folder(share: Share) -> Iterator[Figure]:
     """COPY of a folder, beside a walk of pathlib through it."""
-    count = 20_000
-    photos = share.folder / "many"
+    count = int(20_000 * min(share.seconds / 15, 1))
+    photos = share.folder / f"many-{count}"
     if not photos.is_dir():
         write_photos(share.folder / "unfinished", count, 0)
         (share.folder / "unfinished").rename(photos)
@@ -270,7 +330,7 @@ def copy_folder(share: Share) -> Iterator[Figure]:
     def copy() -> None:
         database.unlink(missing_ok=True)
         with closing(thanosql.connect(database, progress=False)) as connection:
-            connection.execute("COPY t FROM 'many/'")
+            connection.execute(f"COPY t FROM 'many-{count}/'")
 
     def walk() -> None:
         for path in photos.rglob("*"):
@@ -384,7 +444,9 @@ def _convert(share: Share, model: Path, files: Sequence[Path], device: str, runs
         return _median_seconds(lambda: _convert_once(connection), runs)
 
 
-def _opened(folder: Path, model: Path, files: Sequence[Path], device: str) -> thanosql.Connection:
+def _opened(
+    folder: Path, model: Path, files: Sequence[Path], device: str, **options: Any
+) -> thanosql.Connection:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     connection = thanosql.connect(
@@ -392,6 +454,7 @@ def _opened(folder: Path, model: Path, files: Sequence[Path], device: str) -> th
         allowed_directories=[model, files[0].parent],
         device=device,
         progress=False,
+        **options,
     )
     connection.execute("UPLOAD MODEL m FROM ?", (str(model),))
     connection.execute("CREATE TABLE files (image_path TEXT)")
