@@ -30,6 +30,7 @@ from .measure import Figure, compare, cores
 from .peers import numpy_product
 from .photographs import LARGE, SMALL, photographs
 from .search import SQL, best, driver
+from .tiny_clip import make_model
 
 FEW_ROWS, MANY_ROWS, FEWER_ROWS = 25_000, 1_000_000, 250_000
 _GPU_PHOTOS = 25_000
@@ -176,23 +177,31 @@ def _torch_top5(on_device: Any, query: Any) -> list[int]:
 
 
 def decode_bound(share: Share) -> Iterator[Figure]:
-    """CONVERT with a small model: the cores decode, and the model takes what it needs of them."""
+    """CONVERT with small models: the cores decode, and the model takes what it needs of them."""
     from thanosql_dbapi.storybook import MODEL_FOLDER
 
-    side = 96
-    for size, what in ((SMALL, "640×480"), (LARGE, "12 MP")):
+    tiny = share.folder / "tiny_clip"
+    if not tiny.is_dir():
+        make_model(tiny)
+    for size, model, side in (
+        (SMALL, tiny, 32),
+        (SMALL, MODEL_FOLDER, 96),
+        (LARGE, MODEL_FOLDER, 96),
+    ):
         few = photographs(share.folder, 6 * cores() if size == LARGE else 64, size)
-        decoding = _median_seconds(lambda few=few: _pixels(few, side)) / len(few)
-        model = _one_core_forward(MODEL_FOLDER, few, side) / len(few)
-        best_rate = cores() / (decoding + model)
+        decoding = _median_seconds(lambda few=few, side=side: _pixels(few, side)) / len(few)
+        forward = _one_core_forward(model, few, side) / len(few)
+        best_rate = cores() / (decoding + forward)
         most = 4_000 if size == SMALL else 8 * cores()
-        count = int(min(max(best_rate * share.seconds / 16, 64), most))
+        count = int(min(max(best_rate * share.seconds / 20, 64), most))
         files = photographs(share.folder, max(count, len(few)), size)
-        seconds = _convert(share, MODEL_FOLDER, files, "cpu", runs=3)
-        told = f"a core decodes {1 / decoding:,.0f}/s, embeds {1 / model:,.0f}/s"
+        seconds = _convert(share, model, files, "cpu", runs=3)
+        name = "a model of 32 pixels and 2 layers" if model == tiny else "storybook_clip"
+        what = "640×480" if size == SMALL else "12 MP"
+        told = f"a core decodes {1 / decoding:,.0f}/s, embeds {1 / forward:,.0f}/s"
         beside = f"{cores()} × one core decoding and embedding by Pillow and transformers"
         yield Figure(
-            f"CONVERT, {len(files):,} JPEGs of {what}, storybook_clip, CPU",
+            f"CONVERT, {len(files):,} JPEGs of {what}, {name}, CPU",
             len(files) / seconds,
             "images/s",
             beside,
