@@ -120,20 +120,20 @@ class CaptionedRows:
         self._require(len(known))
         return total.hexdigest()
 
-    def pairs(self, preparation: Preparation, side_px: int, work: Work) -> Pairs:
+    def pairs(self, preparation: Preparation, work: Work) -> Pairs:
         """Read the pictures, and return them with their captions.
 
         Args:
-            preparation: What the model sees of an image.
-            side_px: Width and height of that.
+            preparation: What the model sees of an image, all in one size.
             work: Keeps the pictures; what it has is not read again.
 
         Raises:
             OperationalError: Too few can be read.
         """
         failures: list[Failure[int]] = []
+        assert preparation.seen_px is not None
         pixels, places = work.pictures(
-            (side_px, side_px, 3), lambda: self._prepared(preparation, failures)
+            (*preparation.seen_px, 3), lambda: self._prepared(preparation, failures)
         )
         self._warn(failures)
         self._require(len(pixels))

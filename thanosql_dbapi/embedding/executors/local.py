@@ -144,11 +144,11 @@ class _Decoders:
             self._pool = self._local.pool()
             if not threads.count:  # asked for from the first image on
                 self._pool.wait()
-        if not self._pool.is_ready:
-            return
         note, self._pool.note = self._pool.note, ""
         if note:
             warn_user(f"CONVERT: {note}", RuntimeWarning)
+        if not self._pool.is_ready:
+            return
         self._chunks = ChunkDecoders(
             self._reader,
             self._pool,

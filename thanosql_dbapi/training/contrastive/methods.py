@@ -45,6 +45,19 @@ METHODS: Mapping[str, Method] = {
 """The methods by name; the first is the default."""
 
 
+def require(method: str) -> None:
+    """Check that what a method needs is installed.
+
+    Raises:
+        ModelError: It is not.
+    """
+    if method == LORA and find_spec("peft") is None:
+        raise ModelError(
+            f"method='lora' needs the package peft: {INSTALL_LORA}; method='head' and"
+            " method='full' need nothing more; nothing was changed"
+        )
+
+
 def begin(model: torch.nn.Module, family: Family, method: str) -> None:
     """Let the weights of a method learn, and no others.
 
@@ -53,12 +66,12 @@ def begin(model: torch.nn.Module, family: Family, method: str) -> None:
     always learns.
 
     Args:
-        model: See ``tuning.load_model``; changed in place.
+        model: See ``trained.load_model``; changed in place.
         family: Its family.
         method: One of :data:`METHODS`.
 
     Raises:
-        ModelError: The family has no head that is known, or the package for LoRA is missing.
+        ModelError: The family has no head that is known.
     """
     model.requires_grad_(method == FULL)
     if method == LORA:
@@ -99,11 +112,6 @@ def _towers(model: torch.nn.Module) -> list[Any]:
 
 
 def _inject(model: torch.nn.Module) -> None:
-    if find_spec("peft") is None:
-        raise ModelError(
-            f"method='lora' needs the package peft: {INSTALL_LORA}; method='head' and"
-            " method='full' need nothing more"
-        )
     from peft import LoraConfig, inject_adapter_in_model
     from torch import nn
 
