@@ -50,13 +50,15 @@ from .asking import is_diverse, perform_search
 from .clips import SELECTS as CLIP_SELECTS
 from .clips import perform_clips, resolve_clips
 from .computing import SELECTS as COMPUTING_SELECTS
-from .computing import resolve_duplicates, resolve_mean, resolve_nearest, resolve_outliers
+from .computing import resolve_duplicates, resolve_mean, resolve_outliers, resolve_similarity
 from .context import Context
 from .convert import SELECTS as CONVERT_SELECTS
 from .convert import perform_convert, resolve_convert
 from .evaluate import SELECTS as EVALUATE_SELECTS
 from .evaluate import perform_evaluate, resolve_evaluate
 from .listing import resolve_list
+from .nearest import SELECTS as NEAREST_SELECTS
+from .nearest import resolve_nearest
 from .predict import SELECTS as PREDICT_SELECTS
 from .predict import perform_predict, resolve_predict
 from .resolve import does_work, is_repeatable, register, resolve
@@ -85,7 +87,8 @@ register(Predict, resolve_predict, perform_predict, PREDICT_SELECTS, is_repeatab
 register(Evaluate, resolve_evaluate, perform_evaluate, EVALUATE_SELECTS, is_repeatable=True)
 register(List, resolve_list)
 register("compute.groupby_emb_mean", resolve_mean, selects=COMPUTING_SELECTS)
-register("compute.similarity", resolve_nearest)
+register("compute.similarity", resolve_similarity)
+register("compute.nearest", resolve_nearest, selects=NEAREST_SELECTS)
 register("compute.duplicates", resolve_duplicates)
 register("compute.outliers", resolve_outliers)
 register("preprocess.video_to_df", resolve_clips, perform_clips, CLIP_SELECTS)

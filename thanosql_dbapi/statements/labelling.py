@@ -315,7 +315,7 @@ def _texts(resolver: Resolver, statement: Predict | Evaluate, name: str) -> list
     return list(dict.fromkeys(values))
 
 
-def find_table(context: Context, name: str, option: str) -> TableName:
+def find_table(context: Context, name: str, option: str, content: str = "labels") -> TableName:
     """Return the table that an option names, ``table`` or ``schema.table``.
 
     Raises:
@@ -326,5 +326,5 @@ def find_table(context: Context, name: str, option: str) -> TableName:
     if found is None and dot:
         found = context.database.find_table(schema, rest)
     if found is None:
-        raise OperationalError(f"no such table: {name}; option {option} names one with labels")
+        raise OperationalError(f"no such table: {name}; option {option} names one with {content}")
     return TableName(found[1], found[0])

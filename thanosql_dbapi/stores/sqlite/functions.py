@@ -17,9 +17,9 @@ import struct
 from collections.abc import Callable
 from typing import Any, Union
 
-from ...errors import DataError, Error, InternalError, ProgrammingError, clip
-from ...vectors import to_vector
-from . import aggregates
+from ...errors import Error, InternalError, ProgrammingError, clip
+from . import aggregates, nearest
+from .similarity import cosine_similarity
 
 Embed = Callable[[str, str, Any, Union[str, None]], Any]
 Predict = Callable[[str, Any, bool], Any]
@@ -92,11 +92,13 @@ def register(
         (predict_label, 2),
         (predict_score, 2),
         (thanosql_real, 1),
+        (thanosql_integer, 1),
         (thanosql_probability, -1),
         (cosine_similarity, 2),
     ):
         connection.create_function(function.__name__, arity, guarded(function), deterministic=True)
     aggregates.register(connection, failed)
+    nearest.register(connection, failed)
 
 
 def thanosql_real(blob: Any) -> float | None:
@@ -108,6 +110,11 @@ def thanosql_real(blob: Any) -> float | None:
         return None
     (number,) = struct.unpack("<d", blob)
     return None if math.isnan(number) else float(number)
+
+
+def thanosql_integer(blob: Any) -> int | None:
+    """Return the whole number in a BLOB of 8 bytes, little-endian; None where there is none."""
+    return int.from_bytes(blob, "little", signed=True) if isinstance(blob, bytes) else None
 
 
 def thanosql_probability(scale: float, bias: float, cosine: Any, *others: Any) -> float | None:
@@ -127,39 +134,3 @@ def thanosql_probability(scale: float, bias: float, cosine: Any, *others: Any) -
     # Both sides divided by the largest term, so that exp cannot overflow.
     total = math.exp(-largest) + sum(math.exp(each - largest) for each in differences)
     return math.exp(-largest) / total
-
-
-def cosine_similarity(one: Any, other: Any) -> float | None:
-    """Return the cosine of the angle between two vectors, -1 to 1.
-
-    Args:
-        one: float32 BLOB, or None.
-        other: float32 BLOB of the same length, or None.
-
-    Returns:
-        The similarity; None where a vector is None or has no direction (all zeros, or not finite).
-
-    Raises:
-        DataError: An argument is not a vector, or the dimensions differ.
-
-    Example:
-        >>> import numpy as np
-        >>> cosine_similarity(np.float32([1, 0]).tobytes(), np.float32([3, 4]).tobytes())
-        0.6
-    """
-    if one is None or other is None:
-        return None
-    import numpy as np
-
-    for value in (one, other):
-        if not isinstance(value, bytes):
-            raise DataError(f"cosine_similarity: expected vectors as BLOBs, got {clip(value)}")
-    a, b = to_vector(one).astype(np.float64), to_vector(other).astype(np.float64)
-    if len(a) != len(b):
-        raise DataError(
-            f"cosine_similarity: vectors of {len(a)} and {len(b)} dimensions; they come from"
-            " different models"
-        )
-    with np.errstate(invalid="ignore"):
-        cosine = float(a.dot(b)) / (float(np.sqrt(a.dot(a) * b.dot(b))) or math.nan)
-    return None if math.isnan(cosine) else max(-1.0, min(1.0, round(cosine, 9)))
