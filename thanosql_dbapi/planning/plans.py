@@ -58,6 +58,7 @@ class SearchPlan:
         background: Of a probability, what each picture could show instead; None where each text
             has a probability of its own.
         diversity: How much rows that are like better ones lose, 0 to 1; None where they do not.
+        many: What the vectors are known by, where all of them are compared with a row at once.
     """
 
     node: Search
@@ -77,6 +78,7 @@ class SearchPlan:
     bias: float = 0.0
     background: QueryVector | None = None
     diversity: float | None = None
+    many: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

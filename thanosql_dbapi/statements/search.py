@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from ..errors import OperationalError, clip
@@ -9,10 +10,12 @@ from ..language import grammar
 from ..language.names import same_name
 from ..language.narrowing import narrowing
 from ..language.outline import tables_read
+from ..language.select import has_condition
 from ..language.tree import Search, Value
 from ..planning.plans import NamedPlan, Plan, QueryVector, SearchPlan
 from ..stores.sqlite.compile import Compiled, compile_plan
 from ..stores.sqlite.registry import Model, VectorColumn
+from ..stores.sqlite.similarity import COMPARING
 from . import drawings
 from .asking import combined, wanted_diversity, with_probability
 from .resolve import Resolver, does_work
@@ -21,6 +24,10 @@ from .vector_columns import check_model, check_sample
 
 MOST_VALUES = 2000
 """SQLite's limit of columns (https://www.sqlite.org/limits.html); nothing is embedded beyond it."""
+
+FEWEST_MANY = 16
+"""Query values from which on a row is compared with all of them at once: about as quick for so
+many (benchmarks.many_texts)."""
 
 _NO_COLUMN = "no such column: "
 
@@ -63,13 +70,15 @@ def resolve_search(resolver: Resolver, statement: Search) -> SearchPlan:
         )
     can_narrow = score == "cosine" and diversity is None and not does_work(statement.query)
     vectors = tuple(_embed(resolver, statement, model, *each) for each in values)
+    if is_one:
+        vectors = (combined(resolver, statement, model, vectors),)
     plan = SearchPlan(
         node=statement,
         model=model.name,
         fingerprint=model.fingerprint,
         dimension=model.dimension,
         column=column,
-        vectors=(combined(resolver, statement, model, vectors),) if is_one else vectors,
+        vectors=vectors,
         names=names,
         threshold=threshold,
         limit=limit,
@@ -78,6 +87,7 @@ def resolve_search(resolver: Resolver, statement: Search) -> SearchPlan:
         columns=columns,
         score=score,
         diversity=diversity,
+        many=_many(resolver, vectors) if score == "cosine" and columns is not None else None,
     )
     return with_probability(resolver, model, plan) if score == "probability" else plan
 
@@ -155,6 +165,34 @@ def _embed(
         if drawings.is_no_drawing(resolver.context, image):
             drawings.tell(resolver.context, f"SEARCH USING {model.name}", image)
     return QueryVector(kind, value, isinstance(written, str), vector)
+
+
+def _many(resolver: Resolver, vectors: tuple[QueryVector, ...]) -> str | None:
+    """Return what the vectors are known by, where rows are compared with all of them at once.
+
+    Where the SQL around has a condition, SQLite may use it to find a few rows by an index, which
+    it cannot look for behind a function that is called once a row.
+    """
+    state = resolver.context.state
+    if (
+        len(vectors) < FEWEST_MANY
+        or resolver.plan.is_stored
+        or not state.own_functions.isdisjoint(COMPARING)
+        or has_condition(resolver.plan.query)
+    ):
+        return None
+    import numpy as np
+
+    from ..stores.sqlite.arithmetic import Wanted, is_exact
+
+    blob = b"".join(vector.vector for vector in vectors)
+    key = hashlib.sha256(blob).hexdigest()
+    if key not in state.wanted:
+        wanted = Wanted.of(np.frombuffer(blob, "<f4").reshape(len(vectors), -1))
+        if wanted is None or not is_exact(resolver.context.database):
+            return None
+        state.keep_wanted(key, wanted)
+    return key
 
 
 # -- the columns of the rows --------------------------------------------------------------------

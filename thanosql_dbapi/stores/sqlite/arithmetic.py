@@ -62,18 +62,22 @@ class Wanted:
         """Return the distance of one row to each vector.
 
         Args:
-            vector: float32 BLOB of the dimension.
+            vector: The row's BLOB.
 
         Returns:
-            float32 BLOB of n numbers, 0 to 2; None where the row is too short or too long.
+            float32 BLOB of n numbers, 0 to 2; None for a row of another dimension, or one that is
+            too short or too long.
         """
-        row = np.frombuffer(vector, "<f4")
-        # Of all the ways that numpy has, this one adds dimension after dimension.
-        products = np.einsum("ij,i->j", self.columns, row)
-        length = float(np.add.accumulate(row * row)[-1]) ** 0.5
-        if not SHORTEST < length < LONGEST:
+        if len(vector) != 4 * len(self.columns):
             return None
-        found = (1.0 - products / (length * self.lengths)).astype("<f4")
+        row = np.frombuffer(vector, "<f4")
+        with np.errstate(all="ignore"):
+            length = float(np.add.accumulate(row * row)[-1]) ** 0.5
+            if not SHORTEST < length < LONGEST:
+                return None
+            # Of all the ways that numpy has, this one adds dimension after dimension.
+            products = np.einsum("ij,i->j", self.columns, row)
+            found = (1.0 - products / (length * self.lengths)).astype("<f4")
         clipped: Floats = np.minimum(np.maximum(found, np.float32(0)), np.float32(2))
         return clipped.tobytes()
 

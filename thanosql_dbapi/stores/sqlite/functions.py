@@ -23,11 +23,16 @@ from .similarity import cosine_similarity
 
 Embed = Callable[[str, str, Any, Union[str, None]], Any]
 Predict = Callable[[str, Any, bool], Any]
+Distances = Callable[[bytes, str], Union[bytes, None]]
 Failed = Callable[[BaseException], None]
 
 
 def register(
-    connection: sqlite3.Connection, embed: Embed, predict: Predict, failed: Failed
+    connection: sqlite3.Connection,
+    embed: Embed,
+    predict: Predict,
+    distances: Distances,
+    failed: Failed,
 ) -> None:
     """Give a connection the functions.
 
@@ -37,6 +42,8 @@ def register(
             image, fingerprint that of the model which is expected, or None.
         predict: ``predict(spec, vector, wants_score)`` returns the label of a vector, or its
             probability; spec is what a view over a PREDICT keeps.
+        distances: ``distances(vector, key)`` returns the distances of a row to many vectors, which
+            are known by the key; None where ``similarity`` is to be asked one by one.
         failed: Gets the exception of a function that fails: SQLite keeps no message.
     """
 
@@ -78,6 +85,9 @@ def register(
     def predict_score(spec: Any, vector: Any) -> Any:
         return predict(named("predict_score", spec), vector, True)
 
+    def thanosql_distances(vector: Any, key: str) -> bytes | None:
+        return distances(vector, key) if isinstance(vector, bytes) else None
+
     def named(function: str, model: Any) -> str:
         if not isinstance(model, str):
             raise ProgrammingError(f"{function}: expected a model's name, got {clip(model)}")
@@ -91,6 +101,7 @@ def register(
         (embed_combined, 3),
         (predict_label, 2),
         (predict_score, 2),
+        (thanosql_distances, 2),
         (thanosql_real, 1),
         (thanosql_integer, 1),
         (thanosql_probability, -1),

@@ -13,7 +13,7 @@ SHORTEST, LONGEST = 1e-12, 1e12
 
 COMPARING = frozenset(
     {"cosine_similarity", "vec_distance_cosine", "vec_distance_l2"}
-    | {"length", "max", "min", "typeof", "zeroblob"}
+    | {"length", "max", "min", "substr", "typeof", "vec_distance_l1", "zeroblob"}
 )
 """Lower-case names of the SQL functions of the expression, which a program may have replaced."""
 
@@ -38,6 +38,19 @@ def similarity(column: str, dimension: int, query_vector: str) -> str:
         f" THEN max(-1.0, min(1.0, 1.0 - vec_distance_cosine({column}, {query_vector})))"
         f" ELSE cosine_similarity({column}, {query_vector}) END"
     )
+
+
+def similarity_of_many(found: str, place: int, alone: str) -> str:
+    """Return the SQL expression of a row's similarity to one of many query vectors.
+
+    Args:
+        found: The distances to all of them, a float32 BLOB; NULL where there are none.
+        place: Which one, from 0.
+        alone: The expression of :func:`similarity`, which has the same value.
+    """
+    # In C, a number is taken out of a BLOB in a third of the time that a function in Python takes.
+    distance = f"vec_distance_L1(substr({found}, {4 * place + 1}, 4), zeroblob(4))"
+    return f"CASE WHEN {found} IS NOT NULL THEN 1.0 - {distance} ELSE {alone} END"
 
 
 def cosine_similarity(one: Any, other: Any) -> float | None:
