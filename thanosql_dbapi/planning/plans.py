@@ -10,11 +10,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Union
+from typing import Any, NamedTuple, Union
 
 from ..language.narrowing import Narrowing
 from ..language.topk import FunctionTopK, SearchTopK
 from ..language.tree import Query, Search
+
+
+class QueryValue(NamedTuple):
+    """One value that a SEARCH looks for; see :class:`QueryVector`."""
+
+    kind: str
+    value: Any
+    is_written: bool
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..language import grammar
 from ..language.names import quote_name, quote_text
 from ..language.tree import Search
 from ..models.temperature import read_temperature
-from ..planning.plans import MadeRows, QueryVector, SearchPlan
+from ..planning.plans import MadeRows, QueryValue, QueryVector, SearchPlan
 from ..stores.sqlite.compile import Compiled, Compiler
 from ..stores.sqlite.registry import Model
 from ..training.variety import most_varied
@@ -31,7 +32,7 @@ _WEIGHTED = re.compile(r"\s*([+-]?)\s*(?:(\d+(?:\.\d*)?|\.\d+)\s*\*)?\s*(.*)", r
 
 
 def combined(
-    resolver: Resolver, statement: Search, model: Model, vectors: tuple[QueryVector, ...]
+    resolver: Resolver, statement: Search, model: Model, values: Sequence[QueryValue]
 ) -> QueryVector:
     """Return one question of several: ``'a cat'``, ``'-a dog'``, ``'0.5*night'``.
 
@@ -39,23 +40,23 @@ def combined(
         StatementError: A text has a weight and no words, or an image is bytes in a view.
     """
     parts = []
-    for vector in vectors:
-        weight, value = 1.0, vector.value
-        if vector.kind == "text":
+    for each in values:
+        weight, value = 1.0, each.value
+        if each.kind == "text":
             weight, value = _weighted(value)
             if not value:
                 raise resolver.arguments.error(
-                    f"SEARCH: the text {clip(vector.value)} has a weight and no words", statement
+                    f"SEARCH: the text {clip(each.value)} has a weight and no words", statement
                 )
         elif not isinstance(value, str):
             raise resolver.arguments.error(
                 "SEARCH: with combine=True an image is a path or a URL, got bytes", statement
             )
-        parts.append((weight, vector.kind, value))
+        parts.append((weight, each.kind, value))
     value = json.dumps(parts, ensure_ascii=False)
     blob = resolver.context.embed_query("combined", model.name, value)
     assert blob is not None
-    return QueryVector("combined", value, all(each.is_written for each in vectors), blob)
+    return QueryVector("combined", value, all(each.is_written for each in values), blob)
 
 
 def with_probability(resolver: Resolver, model: Model, plan: SearchPlan) -> SearchPlan:

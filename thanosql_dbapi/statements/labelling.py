@@ -293,12 +293,9 @@ def _mean(
     context: Context, model: Model, label: str, templates: tuple[str, ...]
 ) -> NDArray[np.float32]:
     """Return the direction of a label's texts: the mean of their vectors, of unit length."""
-    vectors = []
-    for template in templates:
-        blob = context.embed_query("text", model.name, template.replace("{}", label))
-        assert blob is not None
-        vectors.append(to_vector(blob))
-    mean = np.mean(vectors, axis=0)
+    texts = [template.replace("{}", label) for template in templates]
+    vectors = map(to_vector, context.embed_queries("text", model.name, texts))
+    mean = np.mean(list(vectors), axis=0)
     unit: NDArray[np.float32] = mean / np.linalg.norm(mean)
     return unit
 
