@@ -27,10 +27,10 @@ import numpy as np
 from PIL import Image
 
 import thanosql_dbapi
-from thanosql_dbapi.embedding.batches import _cores
+from thanosql_dbapi.embedding.digests import Digests
+from thanosql_dbapi.embedding.executors.local import cores
 from thanosql_dbapi.embedding.images import open_image
 from thanosql_dbapi.models.encoder import Encoder
-from thanosql_dbapi.statements.contents import Contents
 from thanosql_dbapi.storybook import MODEL_FOLDER
 
 from .measure import compare, machine
@@ -145,12 +145,12 @@ def _again(place: Path, files: Sequence[Path]) -> Iterator[Callable[[str], objec
 
 
 def _without_digests(convert: Callable[[], object]) -> None:
-    told = Contents.content
-    Contents.content = lambda self, source: None  # type: ignore[method-assign]
+    told = Digests.content
+    Digests.content = lambda self, source: None  # type: ignore[method-assign]
     try:
         convert()
     finally:
-        Contents.content = told  # type: ignore[method-assign]
+        Digests.content = told  # type: ignore[method-assign]
 
 
 def gpu(place: Path, files: Sequence[Path], runs: int) -> None:
@@ -222,7 +222,7 @@ def _open(path: Path, encoder: Encoder) -> Image.Image:
 
 
 def _decode_all(encoder: Encoder, files: Sequence[Path]) -> None:
-    with ThreadPoolExecutor(_cores()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for _ in pool.map(lambda path: encoder.prepare(_open(path, encoder)), files):
             pass
 
@@ -238,7 +238,7 @@ def _peer_decode_all(files: Sequence[Path], processor: Any) -> None:
     def prepare(path: Path) -> Any:
         return processor(images=Image.open(path).convert("RGB"), return_tensors="np")
 
-    with ThreadPoolExecutor(_cores()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for _ in pool.map(prepare, files):
             pass
 

@@ -14,9 +14,61 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import metadata
 
 Candidate = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured value, and what it is held against.
+
+    Attributes:
+        what: What was measured, with its size.
+        value: Seconds, or things a second, by ``unit``; None where this machine cannot measure it.
+        unit: ``"s"`` for seconds, of which fewer are better, ``"%"`` likewise; any other, such as
+            ``"images/s"``, is a rate.
+        beside: What the value is divided by, in words; empty where it stands for itself.
+        other: The value of ``beside``, in the same unit.
+        bar: What the ratio, or the value where there is no ``beside``, is to reach: at most for
+            seconds, at least for rates. None where it is reported only.
+        note: What a reader has to know; the reason where ``value`` is None.
+    """
+
+    what: str
+    value: float | None
+    unit: str = "s"
+    beside: str = ""
+    other: float | None = None
+    bar: float | None = None
+    note: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """``value / other``, or None."""
+        return self.value / self.other if self.value is not None and self.other else None
+
+    @property
+    def is_met(self) -> bool | None:
+        """Whether the bar is reached; None where there is no bar or no value."""
+        reached = self.ratio if self.beside else self.value
+        if reached is None or self.bar is None:
+            return None
+        return reached <= self.bar if self.fewer_is_better else reached >= self.bar
+
+    @property
+    def fewer_is_better(self) -> bool:
+        """Whether the value is a cost, not a rate."""
+        return self.unit in ("s", "%")
+
+    def shown(self, value: float | None) -> str:
+        """Return a value of this figure with its unit."""
+        if value is None:
+            return ""
+        if self.unit == "s":
+            return shown(value)
+        return f"{value:,.3g} {self.unit}" if value < 100 else f"{value:,.0f} {self.unit}"
 
 
 def compare(
@@ -73,12 +125,20 @@ def machine(*packages: str) -> str:
     versions = [f"{name} {metadata.version(name)}" for name in packages]
     return ", ".join(
         [
-            f"{platform.machine()}, {len(_affinity())} cores",
+            f"{platform.machine()}, {cores()} cores",
             f"Python {sys.version.split()[0]}",
             f"SQLite {sqlite3.sqlite_version}",
             *versions,
         ]
     )
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1
 
 
 def _turn(work: Candidate, calls: int) -> float:
@@ -100,10 +160,3 @@ def _spread(taken: list[float]) -> float:
         return 0.0
     quartiles = statistics.quantiles(taken, n=4)
     return (quartiles[2] - quartiles[0]) / 2
-
-
-def _affinity() -> set[int]:
-    try:
-        return set(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        return set(range(os.cpu_count() or 1))

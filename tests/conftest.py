@@ -220,6 +220,12 @@ def converted(connection: thanosql_dbapi.Connection) -> thanosql_dbapi.Connectio
 
 
 @pytest.fixture
+def writes_each_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let CONVERT write batch by batch, and not once a second."""
+    monkeypatch.setattr("thanosql_dbapi.statements.grouping.SECONDS", 0.0)
+
+
+@pytest.fixture
 def program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Program:

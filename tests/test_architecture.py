@@ -20,6 +20,7 @@ BASE = (
     *(
         "errors",
         "progress",
+        "cores",
         "openfile",
         "option",
         "places",
@@ -59,7 +60,9 @@ BESIDE = {
     ("thanosql_dbapi.sources", "thanosql_dbapi.models"),
     ("thanosql_dbapi.sources", "thanosql_dbapi.storybook"),
     ("thanosql_dbapi.embedding", "thanosql_dbapi.models"),
+    ("thanosql_dbapi.embedding", "thanosql_dbapi.sources"),
     ("thanosql_dbapi.training", "thanosql_dbapi.models"),
+    ("thanosql_dbapi.storybook", "thanosql_dbapi.training"),
 }
 # Programs that train and measure the built-in model.
 PROGRAMS = ("thanosql_dbapi.storybook.quality", "thanosql_dbapi.storybook.recipe")

@@ -144,14 +144,14 @@ def test_whatever_reading_a_row_raises_the_others_are_embedded(
 ) -> None:
     from thanosql_dbapi.embedding import images
 
-    sound = images._open_file
+    sound = images._decode
 
-    def broken(source: str, *arguments: Any) -> Image.Image:
-        if "red" in source:
+    def broken(file: Any, name: str, *arguments: Any) -> Image.Image:
+        if "red" in name:
             raise RuntimeError("from the depths")
-        return sound(source, *arguments)
+        return sound(file, name, *arguments)
 
-    monkeypatch.setattr(images, "_open_file", broken)
+    monkeypatch.setattr(images, "_decode", broken)
     with pytest.warns(thanosql_dbapi.MediaWarning, match="RuntimeError: 'from the depths'"):
         connection.execute("CONVERT USING m OPTIONS (table_name='photos') AS SELECT * FROM photos")
     (count,) = connection.execute("SELECT count(m_clipen) FROM photos").fetchone()

@@ -393,16 +393,17 @@ def test_a_file_that_is_written_while_it_is_read_is_not_remembered(
     """The digest is of the old picture, the pixels are of the new one."""
     from thanosql_dbapi.embedding import images
 
-    red, opened = workspace / "images" / "red.png", images.open_image
+    red, decode = workspace / "images" / "red.png", images.OpenPicture.decode
 
-    def late(source, **how):
-        if source == "images/red.png":
+    def late(picture, *how):
+        if picture.opened.path == red:
             Image.new("RGB", (64, 64), "purple").save(red)
-        return opened(source, **how)
+        return decode(picture, *how)
 
     original = red.read_bytes()
     with monkeypatch.context() as patched:
-        patched.setattr(images, "open_image", late)
+        patched.setattr(images.OpenPicture, "decode", late)
+        patched.setattr(images, "_WHOLE_BYTES", 0)  # a larger file is read twice
         convert(connection)
     purple = vectors(connection)["images/red.png"]
     red.write_bytes(original)

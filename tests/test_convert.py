@@ -365,9 +365,15 @@ def test_inside_a_transaction_it_goes_with_it(connection: thanosql.Connection) -
     assert connection.execute("SELECT count(m_clipen) FROM photos").fetchone() == (6,)
 
 
-def test_outside_a_transaction_each_batch_is_kept(
-    connection: thanosql.Connection, workspace: Path
+@pytest.mark.parametrize(("seconds", "between"), [(0.0, [2, 4]), (60.0, [0, 0])])
+def test_what_is_done_is_kept(
+    connection: thanosql.Connection,
+    workspace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+    between: list[int],
 ) -> None:
+    monkeypatch.setattr("thanosql_dbapi.statements.grouping.SECONDS", seconds)
     seen: list[int] = []
     reader = sqlite3.connect(workspace / "photos.db")
 
@@ -383,8 +389,9 @@ def test_outside_a_transaction_each_batch_is_kept(
         writer.execute(
             "CONVERT USING m OPTIONS (table_name='photos', batch_size=2) AS SELECT * FROM photos"
         )
-    assert seen == [2, 4]
+    assert seen == between
     assert not writer.in_transaction
+    assert reader.execute("SELECT count(m_clipen) FROM photos").fetchone() == (4,)
     writer.close()
     reader.close()
     rest = "CONVERT USING m OPTIONS (table_name='photos') AS SELECT * FROM photos WHERE image_path"

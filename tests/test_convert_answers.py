@@ -92,6 +92,7 @@ SOURCES = {
 }
 
 
+@pytest.mark.usefixtures("writes_each_batch")
 @pytest.mark.parametrize("move", MOVES)
 @pytest.mark.parametrize("source", SOURCES)
 def test_no_picture_gets_the_vector_of_another(

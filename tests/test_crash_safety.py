@@ -228,6 +228,7 @@ def interrupt() -> None:
     raise KeyboardInterrupt("by the test")
 
 
+@pytest.mark.usefixtures("writes_each_batch")
 def test_a_killed_convert_into_a_table_goes_on(
     connection: thanosql.Connection, workspace: Path
 ) -> None:

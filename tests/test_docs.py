@@ -45,9 +45,10 @@ KOREAN = {
     "gloomy photos": "우울한 사진",
     "a horse at night": "밤에 달리는 말",
     "눈밭에 있는 고양이": "a cat in the snow",
+    '["a cat"]': '["고양이"]',
 }
 """What the Korean page searches for instead."""
-SEARCHING = (*PAGES, "notebook-and-shell")
+SEARCHING = (*PAGES, "notebook-and-shell", "sqlalchemy")
 """The pages whose Korean twins search in Korean."""
 ENGLISH_ONLY = ("benchmarks", "design")
 """For those who work on the driver; every other page has a Korean twin."""

@@ -14,15 +14,21 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
 from thanosql_dbapi.embedding import batches
-from thanosql_dbapi.embedding.batches import Batch, embed_rows, embed_texts_rows
+from thanosql_dbapi.embedding.batches import Batch
+from thanosql_dbapi.embedding.digests import Digests
+from thanosql_dbapi.embedding.executors.local import embed_rows
+from thanosql_dbapi.embedding.executors.task import PictureReader
 from thanosql_dbapi.embedding.images import open_image
+from thanosql_dbapi.embedding.texts import embed_texts_rows
 from thanosql_dbapi.errors import (
     MediaError,
     ModelError,
@@ -81,6 +87,45 @@ def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes
 
 def opened(source: object) -> Image.Image:
     return open_image(source, locate=Path)  # type: ignore[arg-type]
+
+
+class Opens:
+    """Opens pictures by a function, and makes the one colour of a picture its pixels."""
+
+    least_side_px = None
+
+    def __init__(self, read: Callable[[Any], Image.Image]) -> None:
+        self.read = read
+
+    def is_far(self, source: object) -> bool:
+        return False
+
+    def fetch(self, source: object) -> object:
+        return source
+
+    def opened(self, source: object) -> Any:
+        return nullcontext(source)
+
+    def decode(self, source: object, *how: object) -> Image.Image:
+        return self.read(source)
+
+    def pixels(self, image: Image.Image) -> np.ndarray:
+        return np.full((1, 1, 3), image.getpixel((0, 0))[0], np.uint8)
+
+
+class ContentsUnknown(Digests):
+    """Tells nothing by its content."""
+
+    def __init__(self) -> None:
+        super().__init__(Workspace("/nowhere"), b"", "image")
+
+    def of_picture(self, picture: object) -> None:
+        return None
+
+
+def reader(read: Callable[[Any], Image.Image], preparation: Any = None) -> PictureReader:
+    opens: Any = Opens(read)
+    return PictureReader(opens, ContentsUnknown(), preparation or opens)
 
 
 def decode_threads() -> list[str]:
@@ -154,7 +199,8 @@ def test_vectors_of_photographs_equal_transformers(encoder: Encoder, photos: Pat
     plain = (p for p in sorted(photos.glob("*.jpg")) if b"ICC_PROFILE" not in p.read_bytes())
     paths = list(plain)[:12]
     _, want = transformers_vectors(encoder.folder, ["x"], paths)
-    batches = embed_rows(encoder, ((p.name, str(p)) for p in paths), read=opened, batch_size=5)
+    rows = ((p.name, str(p)) for p in paths)
+    batches = embed_rows(encoder, rows, reader=reader(opened, encoder.preparation), batch_size=5)
     np.testing.assert_allclose(np.concatenate([b.vectors for b in batches]), want, atol=1e-5)
 
 
@@ -637,6 +683,7 @@ class Fake:
     dimension = 2
     device = "cpu"
     fingerprint = "fake"
+    dtype = "float32"
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -670,7 +717,7 @@ def grey(level: int) -> Image.Image:
 
 def test_rows_keep_their_order_and_are_all_accounted_for() -> None:
     rows = [("a", 3), ("b", None), ("c", -1), ("d", 5), ("e", 3), ("f", 8)]
-    batches: list[Batch[str]] = list(embed_rows(Fake(), rows, read=grey, batch_size=4))
+    batches: list[Batch[str]] = list(embed_rows(Fake(), rows, reader=reader(grey), batch_size=4))
     assert [len(batch) for batch in batches] == [4, 2]
     assert [batch.keys for batch in batches] == [["a", "d"], ["e", "f"]]
     assert [batch.empty for batch in batches] == [["b"], []]
@@ -689,7 +736,7 @@ def test_a_source_named_twice_in_a_batch_is_read_once() -> None:
 
     rows = [(1, "7"), (2, "9"), (3, "7"), (4, "-2"), (5, "-2")]
     encoder = Fake()
-    (batch,) = embed_rows(encoder, rows, read=read, batch_size=9)
+    (batch,) = embed_rows(encoder, rows, reader=reader(read), batch_size=9)
     assert sorted(seen) == ["-2", "7", "9"]
     assert encoder.sizes == [2]
     assert batch.keys == [1, 2, 3]
@@ -699,15 +746,15 @@ def test_a_source_named_twice_in_a_batch_is_read_once() -> None:
 
 def test_the_batch_size_of_the_device() -> None:
     encoder = Fake()
-    list(embed_rows(encoder, ((n, n) for n in range(10)), read=grey))
+    list(embed_rows(encoder, ((n, n) for n in range(10)), reader=reader(grey)))
     assert encoder.sizes == [4, 4, 2]
-    assert list(embed_rows(encoder, [], read=grey)) == []
+    assert list(embed_rows(encoder, [], reader=reader(grey))) == []
 
 
 @pytest.mark.parametrize("size", [0, -1, True, 2.5])
 def test_bad_batch_sizes(size: object) -> None:
     with pytest.raises(ProgrammingError, match=f"batch_size must be 1 or more, got {size}"):
-        embed_rows(Fake(), [(1, 1)], read=grey, batch_size=size)  # type: ignore[arg-type]
+        embed_rows(Fake(), [(1, 1)], reader=reader(grey), batch_size=size)  # type: ignore[arg-type]
     with pytest.raises(ProgrammingError, match="batch_size must be 1 or more"):
         embed_texts_rows(Fake(), [(1, "x")], batch_size=size)  # type: ignore[arg-type]
 
@@ -720,7 +767,7 @@ def test_only_a_few_batches_are_read_ahead() -> None:
             taken.append(n)
             yield n, n
 
-    batches = embed_rows(Fake(), rows(), read=grey, batch_size=5)
+    batches = embed_rows(Fake(), rows(), reader=reader(grey), batch_size=5)
     next(batches)
     assert len(taken) == 15  # this one, and two ahead
     batches.close()
@@ -731,13 +778,13 @@ def test_a_batch_of_large_blobs_ends_early(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(batches, "BATCH_BYTES", 1000)
     content = encoded(grey(7))
     rows = [(n, content + bytes(400 - len(content))) for n in range(8)]
-    parts = list(embed_rows(Fake(), rows, read=opened, batch_size=6))
+    parts = list(embed_rows(Fake(), rows, reader=reader(opened), batch_size=6))
     assert [batch.keys for batch in parts] == [[0, 1, 2], [3, 4, 5], [6, 7]]
 
 
 def test_the_model_works_on_while_the_caller_writes() -> None:
     encoder = Fake()
-    batches = embed_rows(encoder, ((n, n) for n in range(30)), read=grey, batch_size=5)
+    batches = embed_rows(encoder, ((n, n) for n in range(30)), reader=reader(grey), batch_size=5)
     next(batches)
     deadline = time.monotonic() + 10
     while encoder.sizes != [5, 5, 5] and time.monotonic() < deadline:
@@ -756,7 +803,9 @@ def test_closing_cancels_what_waits() -> None:
             gate.wait(10)
         return grey(source)
 
-    batches = embed_rows(Fake(), ((n, n) for n in range(40)), read=read, batch_size=4, workers=2)
+    batches = embed_rows(
+        Fake(), ((n, n) for n in range(40)), reader=reader(read), batch_size=4, workers=2
+    )
     assert next(batches).keys == [0, 1, 2, 3]
     closer = threading.Thread(target=batches.close)
     closer.start()
@@ -774,7 +823,7 @@ def test_other_errors_end_it_and_leave_no_thread(error: BaseException) -> None:
             raise error
         return grey(source)
 
-    batches = embed_rows(Fake(), ((n, n) for n in range(40)), read=read, batch_size=4)
+    batches = embed_rows(Fake(), ((n, n) for n in range(40)), reader=reader(read), batch_size=4)
     assert next(batches).keys == [0, 1, 2, 3]
     kind = error if isinstance(error, type) else type(error)
     with pytest.raises(kind, match=r"damaged|^$"):
@@ -794,7 +843,7 @@ def test_too_many_open_files_are_no_fault_of_an_image() -> None:
         return grey(source)
 
     with pytest.raises(sqlite3.OperationalError, match=r"Too many open files.*ulimit -n"):
-        list(embed_rows(Fake(), ((n, n) for n in range(40)), read=read, batch_size=4))
+        list(embed_rows(Fake(), ((n, n) for n in range(40)), reader=reader(read), batch_size=4))
     assert not decode_threads()
 
 
@@ -805,7 +854,7 @@ def test_a_path_outside_the_workspace_fails_that_row_alone(tmp_path: Path) -> No
     def read(source: str) -> Image.Image:
         return open_image(source, locate=locate)
 
-    (batch,) = embed_rows(Fake(), [(1, "in.png"), (2, "/etc/passwd")], read=read)
+    (batch,) = embed_rows(Fake(), [(1, "in.png"), (2, "/etc/passwd")], reader=reader(read))
     assert batch.keys == [1]
     assert isinstance(batch.failures[0].error, WorkspaceError)
 

@@ -12,6 +12,7 @@ import sys
 import unicodedata
 import warnings
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -126,18 +127,27 @@ def test_the_workspace_itself_and_a_folder_outside(album: Album, tmp_path: Path)
     assert rows == [((outside / "2.jpg").as_posix(),)]
 
 
+IMAGES = (".tif", ".tiff", ".bmp", ".jpeg", ".jpe", ".jpg", ".jfif", ".mpo", ".ppm")
+FILMS = (".mp4", ".mov", ".avi", ".mkv", ".webm")
+
+
 @pytest.mark.parametrize(
     ("names", "column"),
     [
         (["a.mp3", "b.flac"], "audio_path"),
+        (["1.mp4", "2.mp4", "song.mp3"], "video_path"),
+        (["1.mp3", "2.mp3", "clip.mp4"], "audio_path"),
+        (["film.mp4", "song.mp3"], "video_path"),
+        (["1.mp4", "2.mp4", "poster.jpg"], "image_path"),
         (["a.mp4", "b.mov", "c.avi", "d.mkv", "e.webm", "f.csv"], "video_path"),
         (["a.tif", "a.tiff", "a.bmp", "a.jpeg", "a.jpe", "a.jfif", "a.mpo", "a.ppm"], "image_path"),
     ],
 )
 def test_the_column_says_the_kind(album: Album, names: list[str], column: str) -> None:
     album.write(*(f"p/{name}" for name in names))
-    album.copy()
-    assert album.paths(column) == sorted(f"p/{name}" for name in names if ".csv" not in name)
+    album.said()
+    suffixes = {"audio_path": (".mp3", ".flac"), "image_path": IMAGES, "video_path": FILMS}[column]
+    assert album.paths(column) == sorted(f"p/{each}" for each in names if each.endswith(suffixes))
 
 
 def test_what_is_left_out_is_named_once_and_counted(album: Album) -> None:
@@ -790,3 +800,28 @@ def test_the_report_of_other_statements(album: Album) -> None:
     assert album.db.report == Report("COPY", "t", added=2)
     album.db.execute("SELECT 1")
     assert album.db.report == Report("COPY", "t", added=2)
+
+
+@pytest.mark.parametrize("if_exists", ["sync", "append", "replace", "fail"])
+def test_a_table_that_another_program_makes_meanwhile(album: Album, if_exists: str) -> None:
+    album.write("p/1.jpg", "p/2.jpg")
+    album.db.commit()
+    path = album.db.execute("PRAGMA database_list").fetchone()[2]
+    with closing(sqlite3.connect(path)) as other:
+
+        def overtake(sql: str) -> None:
+            if sql.startswith("BEGIN IMMEDIATE"):
+                album.db.set_trace_callback(None)
+                other.execute("CREATE TABLE t (image_path TEXT)")
+                other.execute("INSERT INTO t VALUES ('p/1.jpg')")
+                other.commit()
+
+        album.db.set_trace_callback(overtake)
+        if if_exists == "fail":
+            with pytest.raises(thanosql.OperationalError, match="COPY: table 't' exists"):
+                album.copy(f"if_exists='{if_exists}'")
+            assert album.paths() == ["p/1.jpg"]
+            return
+        report = album.copy(f"if_exists='{if_exists}'")
+    assert album.paths() == ["p/1.jpg", "p/2.jpg"]
+    assert report.added == (2 if if_exists == "replace" else 1)

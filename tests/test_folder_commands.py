@@ -20,6 +20,7 @@ from PIL import Image
 from programs import REPOSITORY, Done, Program
 
 import thanosql
+from thanosql_dbapi.ui.album import Album
 
 COLORS = ("red", "green", "blue", "black", "white", "orange")
 
@@ -423,3 +424,59 @@ def test_a_question_that_was_asked_before_needs_no_torch(
     )
     assert done.stderr == "0 []\n"
     assert len(done.stdout.splitlines()) == 6
+
+
+@pytest.mark.parametrize("options", [[], ["--exclude", "*.png"]])
+def test_a_folder_without_pictures_gets_no_database(
+    program: Program, tmp_path: Path, options: list[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    if options:
+        Image.new("RGB", (9, 9)).save(tmp_path / "empty" / "left_out.png")
+    done = program("search", "empty", "a cat", *options)
+    assert done.status == 1
+    assert "expected pictures, audio or video files, got none" in done.err
+    assert [path.name for path in (tmp_path / "empty").iterdir() if path.suffix != ".png"] == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [["search", ".", "a cat"], ["index", "."], ["photos.db", "x"]]
+)
+def test_a_file_that_is_no_database_is_named(
+    program: Program, tmp_path: Path, arguments: list[str]
+) -> None:
+    Image.new("RGB", (9, 9)).save(tmp_path / "photos.db", "JPEG")
+    done = program(*arguments)
+    assert done.status == 1
+    assert f"{str(tmp_path / 'photos.db')!r} is not a database: expected" in done.err
+    assert r"got b'\xff\xd8\xff\xe0" in done.err
+
+
+def test_a_search_waits_for_another_that_writes(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    with (
+        closing(sqlite3.connect(pictures / "photos.db", isolation_level=None)) as other,
+        closing(Album(pictures, say=said.append)) as album,
+    ):
+        album.connection.execute("PRAGMA busy_timeout = 1")
+        other.execute("BEGIN IMMEDIATE")
+
+        def say(sentence: str) -> None:
+            said.append(sentence)
+            if other.in_transaction:
+                other.execute("COMMIT")
+
+        monkeypatch.setattr(album, "_say", say)
+        album.bring_in_step("m")
+        assert (
+            said[0] == f"another program writes to {str(pictures / 'photos.db')!r}: waiting for it"
+        )
+        assert said[1].startswith("COPY photos: 6 added")
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr("thanosql_dbapi.ui.album.LONGEST_WAIT_S", 0.0)
+        monkeypatch.setattr(album, "_listing", None)
+        (pictures / "red.png").unlink()
+        with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+            album.bring_in_step("m")

@@ -43,7 +43,7 @@ def resolve_letters(resolver: Resolver, statement: Function) -> RowsPlan:
 @pytest.fixture
 def connection() -> Iterator[Connection]:
     grammar.register(SPEC)
-    statements.register("compute.letters", resolve_letters)
+    statements.register("compute.letters", statements.Handler(resolve_letters))
     opened = thanosql_dbapi.connect(":memory:", isolation_level=None)
     try:
         yield opened

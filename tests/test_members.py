@@ -18,10 +18,10 @@ from PIL import Image
 
 import thanosql_dbapi as thanosql
 from thanosql_dbapi import ConvertReport, Report
+from thanosql_dbapi.embedding.pictures import Pictures
 from thanosql_dbapi.places import parse
 from thanosql_dbapi.sources.policy import SourcePolicy
 from thanosql_dbapi.sources.reader import Reader
-from thanosql_dbapi.statements.pictures import Pictures
 from thanosql_dbapi.ui.pictures import pictures
 from thanosql_dbapi.ui.session import run
 from thanosql_dbapi.workspace import Workspace

@@ -662,19 +662,6 @@ class TestSideFile:
             check(other)
 
 
-def test_a_device_gives_the_same_products() -> None:
-    # No GPU here: torch's own processor stands in for one.
-    from thanosql_dbapi.stores.sqlite.topk.gpu import DeviceProducts
-    from thanosql_dbapi.stores.sqlite.topk.quantized import quantize
-
-    rng = np.random.default_rng(0)
-    vectors = quantize(rng.standard_normal((3000, 512), dtype=np.float32))
-    query = rng.standard_normal(512).astype(np.float32)
-    products = DeviceProducts(vectors.codes, "cpu")
-    for one, other in zip(vectors.bounds(query), vectors.bounds(query, products), strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
 def test_a_function_that_takes_the_place_of_sqlites_own_is_not_trusted(photos: Connection) -> None:
     fill(photos, 300)
     sql = searched("WHERE lower(code) LIKE 'c%' " + BEST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from thanosql_dbapi.language import grammar, may_be_thanosql
 from thanosql_dbapi.language.grammar import Shape, StatementSpec
 from thanosql_dbapi.language.option_specs import choice, flag, integer, number, text
 from thanosql_dbapi.language.tree import Query, Statement
-from thanosql_dbapi.statements.resolve import Resolver
+from thanosql_dbapi.statements.resolve import HANDLERS, Handler, Resolver
 from thanosql_dbapi.stores.sqlite.compile import Compiler
 
 
@@ -76,7 +77,8 @@ def compile_caption(compiler: Compiler, plan: CaptionPlan) -> str:
 @pytest.fixture
 def connection() -> Iterator[Connection]:
     grammar.register(SPEC)
-    statements.register(Caption, resolve_caption, selects={CaptionPlan: compile_caption})
+    handler = statements.Handler(resolve_caption, selects={CaptionPlan: compile_caption})
+    statements.register(Caption, handler)
     opened = thanosql_dbapi.connect(":memory:", isolation_level=None)
     opened.execute("CREATE TABLE photos (name)")
     opened.execute("INSERT INTO photos VALUES ('a.jpg')")
@@ -193,3 +195,30 @@ def test_without_the_spec_it_is_no_statement(connection: Connection) -> None:
             connection.execute(CAPTION)
     finally:
         grammar.register(SPEC)
+
+
+PLACED = [(node, place) for node, place in HANDLERS.items() if isinstance(place, str)]
+
+
+@pytest.mark.parametrize(("node", "place"), PLACED)
+def test_a_handler_of_a_query_is_where_its_place_says(node: type | str, place: str) -> None:
+    handler = statements.load(place)
+    assert isinstance(handler, Handler)
+    assert annotations_of(handler.resolve) == ["Resolver", tree_of(node)]
+    if handler.perform is not None:
+        assert annotations_of(handler.perform)[:2] == ["Resolver", tree_of(node)]
+
+
+@pytest.mark.parametrize(("node", "action"), list(statements.ACTIONS.items()))
+def test_an_action_is_where_its_place_says(node: type, action: statements.Action | str) -> None:
+    found = statements.load(action) if isinstance(action, str) else action
+    assert annotations_of(found) == ["Context", "Arguments", node.__name__]
+
+
+def tree_of(node: type | str) -> str:
+    return node.__name__ if isinstance(node, type) else "Function"
+
+
+def annotations_of(function: Any) -> list[str]:
+    """Return the types of a function's parameters, as they are written."""
+    return [each.annotation for each in inspect.signature(function).parameters.values()]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas
 import pytest
+from IPython.core.completer import provisionalcompleter
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import RichOutput, capture_output
@@ -189,6 +190,34 @@ def test_python_sees_the_rows_whatever_its_row_factory(run: Run, table: None) ->
     run("import sqlite3; connection = %thanosql")
     run("connection.row_factory = sqlite3.Row")
     assert run("%thanosql SELECT n FROM t").value["n"].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("cell", "want"),
+    [
+        ("%%thanosql\nBUILD MODEL a USING CLIPEn\nOPTIONS (label_", "label_col="),
+        ("%%thanosql\nPREDICT USING m OPTIONS (emb_col='", "m_clipen"),
+        ("x = 1\nframe = %thanosql SELECT * FROM anim", "animals"),
+    ],
+)
+def test_a_statement_is_completed(
+    cell: str, want: str, run: Run, shell: InteractiveShell, tmp_path: Path
+) -> None:
+    run(f"%thanosql {tmp_path / 'photos.db'}")
+    run("%%thanosql\nCREATE TABLE animals (label TEXT, m_clipen VECTOR(4))")
+    with provisionalcompleter():
+        (found,) = shell.Completer.completions(cell, len(cell))
+    assert found.text == want
+    assert want.startswith(cell[found.start :])
+
+
+def test_python_is_completed_as_ever_and_typing_opens_no_database(
+    shell: InteractiveShell, run: Run, tmp_path: Path
+) -> None:
+    for cell, want in (("impo", "import"), ("%%thanosql\nSELECT * FRO", "FROM")):
+        with provisionalcompleter():
+            assert want in [each.text for each in shell.Completer.completions(cell, len(cell))]
+    assert not list(tmp_path.glob("*.db"))
 
 
 def test_two_statements_are_refused(run: Run, table: None) -> None:

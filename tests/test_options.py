@@ -32,6 +32,8 @@ GIVEN: list[tuple[str, str, Any, str, Any]] = [
     ("cache_bytes", "1000", 1000, "cache_bytes", 1000),
     ("cache_bytes", "0", 0, "cache_bytes", 0),
     ("max_image_pixels", "1000", 1000, "max_image_pixels", 1000),
+    ("executor", "threads", "threads", "executor", "threads"),
+    ("workers", "3", 3, "workers", 3),
     *(
         (name, word, value, attribute, value)
         for name, attribute in (
@@ -55,6 +57,8 @@ WRONG = [
     ("device", "gpu", "takes cpu, cuda, cuda:1 or mps; got 'gpu'"),
     ("cache_bytes", "4GB", "takes a number of bytes; got '4GB'"),
     ("cache_bytes", "-1", "takes 0 or more bytes; got '-1'"),
+    ("executor", "clouds", "takes threads or processes; got 'clouds'"),
+    ("workers", "0", "takes 1 or more workers; got '0'"),
     ("max_image_pixels", "0", "takes 1 or more pixels; got '0'"),
     ("max_image_pixels", "-1", "takes 1 or more pixels; got '-1'"),
     ("progress", "maybe", "takes true or false; got 'maybe'"),

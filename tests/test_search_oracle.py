@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 import thanosql_dbapi
 from thanosql_dbapi import Connection
+from thanosql_dbapi.statements import context
+from thanosql_dbapi.stores.sqlite.topk import blocks
+from thanosql_dbapi.stores.sqlite.topk.gpu import DeviceVectors
 from thanosql_dbapi.stores.sqlite.topk.quantized import quantize
 
 DIMENSION = 24  # the tiny model's
@@ -59,8 +62,12 @@ def test_bounds_enclose_the_cosine(kind: str, dimension: int) -> None:
     rng = np.random.default_rng(2)
     for query in (*vectors[:5], *rng.standard_normal((5, dimension)).astype(np.float32)):
         exact = cosines(vectors, query)
-        every = np.arange(len(vectors))
-        for lower, upper in (quantized.bounds(query), quantized.narrow_bounds(query, every)):
+        rounded, every = quantized.rounded(query), slice(0, len(vectors))
+        products = quantized.products(rounded, every)
+        for lower, upper in (
+            quantized.bounds(rounded, every, products),
+            quantized.narrow_bounds(rounded, np.arange(len(vectors))),
+        ):
             assert (lower <= exact).all()
             assert (exact <= upper).all()
 
@@ -111,10 +118,14 @@ class Album:
 
 
 @pytest.fixture
-def album(tmp_path: Path, clip_folder: Path) -> Iterator[Album]:
-    """5,200 rows and 12 outliers."""
+def album(tmp_path: Path, clip_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Album]:
+    """5,200 rows and 12 outliers, searched in many blocks by three threads."""
     from PIL import Image
 
+    monkeypatch.setattr(blocks, "FEWEST_ROWS", 300)
+    monkeypatch.setattr(blocks, "MOST_ROWS", 300)
+    monkeypatch.setattr(blocks, "THREAD_BYTES", 1)
+    monkeypatch.setattr(blocks, "usable_cores", lambda: 3)
     shutil.copytree(clip_folder, tmp_path / "tiny_clip")
     Image.new("RGB", (48, 40), "red").save(tmp_path / "red.png")
     with closing(thanosql_dbapi.connect(tmp_path / "p.db", progress=False)) as connection:
@@ -156,6 +167,23 @@ def test_changed_rows(album: Album) -> None:
     fresh = rng.standard_normal((1500, DIMENSION)).astype(np.float32)
     album.put(dict(enumerate(fresh, start=2000)))
     assert album.found(sql) == album.best(5)
+
+
+def test_a_device_gives_the_same_answers(album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
+    # torch on the processor stands in for a GPU.
+    pytest.importorskip("torch")
+    made: list[DeviceVectors] = []
+
+    def on_device(device: object, vectors: Any) -> DeviceVectors:
+        made.append(DeviceVectors(vectors, "cpu"))
+        return made[-1]
+
+    monkeypatch.setattr(context, "_on_device", on_device)
+    monkeypatch.setattr("thanosql_dbapi.stores.sqlite.topk.matrix.possible_rows", None)
+    test_the_best_rows(album, 10)
+    test_a_where_that_drops_the_best(album)
+    test_changed_rows(album)
+    assert len(made) == 2  # once as the column was read, once as many of its rows had changed
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-18, 1e25])

@@ -100,6 +100,8 @@ def test_ctrl_c_stops_a_statement(opened, capsys: pytest.CaptureFixture[str]) ->
         ("DELETE MODEL m", "m", "my-clip.v2"),
         ("GET THANOSQL MODEL story", "story", "storybook_clip"),
         ("GET THANOSQL DATASET ", "", "unsplash_data"),
+        ("FIT MODEL b USING ", "", "my-clip.v2"),
+        ("SELECT * FROM (PREDICT USING my", "my", "my-clip.v2"),
     ],
 )
 def test_what_is_completed(text: str, typed: str, want: str, opened) -> None:
@@ -111,6 +113,35 @@ def test_what_is_completed(text: str, typed: str, want: str, opened) -> None:
     assert want in found
     after_using = "using" in text.lower()
     assert not after_using or list(found) == [want]
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("BUI", ["BUILD"]),
+        ("BUILD ", ["MODEL"]),
+        ("GET THANOSQL ", ["DATASET", "MODEL"]),
+        ("SELECT 1; PRINT ", ["IMAGE", "AUDIO", "VIDEO"]),
+        ("BUILD MODEL a USING CL", ["CLIPEn"]),
+        ("BUILD MODEL a USING CLIPEn OPTIONS (label", ["label_col="]),
+        ("BUILD MODEL a USING CLIPEn OPTIONS (label_col='label', over", ["overwrite="]),
+        ("BUILD MODEL a USING CLIPEn OPTIONS (overwrite=True, ov", []),
+        ("BUILD MODEL a USING CLIPEn OPTIONS (label_col='", ["image_path", "label"]),
+        ("PREDICT USING m OPTIONS (labels=['a (', 'b'], emb_col='", ["m_clipen"]),
+        ("PREDICT USING m OPTIONS (emb_col=", ["'m_clipen'"]),
+        ("PREDICT USING m OPTIONS (result_col='", []),
+        ("SELECT count(*) FROM (EVALUATE USING m OPTIONS (by_label=", ["True", "False"]),
+        ("CONVERT USING m OPTIONS (on_error='n", ["null"]),
+        ("FUNCTION compute.d", ["compute.duplicates"]),
+        ("SELECT * FROM (FUNCTION compute.duplicates OPTIONS (thr", ["threshold="]),
+        ("FUNCTION compute.similarity OPTIONS (src_table='", ["animals"]),
+        ("FUNCTION compute.duplicates OPTIONS (threshold=0.9) AS SELECT m_", ["m_clipen"]),
+    ],
+)
+def test_what_a_statement_takes_is_completed(text: str, want: list[str], opened) -> None:
+    opened.execute("CREATE TABLE animals (image_path TEXT, label TEXT, m_clipen VECTOR(4))")
+    typed, found = completion.candidates(opened, text)
+    assert completion.matching(typed, found) == want
 
 
 def test_nothing_is_completed_of_a_database_that_cannot_be_asked(opened) -> None:

@@ -241,7 +241,7 @@ def test_every_fitting_pair_is_right_in_the_loss() -> None:
     """Two captions that fit both pictures: equal closeness is the best there is."""
     import torch
 
-    from thanosql_dbapi.storybook.reading import contrast
+    from thanosql_dbapi.training.contrastive.loss import contrast
 
     fits = torch.ones(2, 2)
     level, tilted = torch.zeros(2, 2), torch.tensor([[1.0, 0.0], [0.0, 1.0]])

@@ -92,6 +92,8 @@ def connect(
     storage_options: Mapping[str, Mapping[str, Any]] | None = None,
     cache_bytes: int | None = None,
     max_image_pixels: int | None = None,
+    executor: str | None = None,
+    workers: int | None = None,
     confine_attach: bool | None = None,
     mode: str | None = None,
     **sqlite3_options: Any,
@@ -124,6 +126,9 @@ def connect(
             4 GiB; 0 keeps none.
         max_image_pixels: Most pixels of an image to decode; a JPEG of more is read at a half, a
             quarter or an eighth of its size, other images are not read. Default: 178,956,970.
+        executor: What reads and embeds the pictures of many rows: ``"threads"``. Default: the best
+            there is.
+        workers: How many threads decode pictures at most. Default: one a core.
         confine_attach: Refuse ``ATTACH`` and ``VACUUM INTO`` of files outside the workspace.
         mode: ``"ro"`` writes nothing, neither the database nor anything beside it; ``"rw"`` creates
             no file; ``"rwc"`` is the default.

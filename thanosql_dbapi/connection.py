@@ -199,6 +199,8 @@ class Connection(sqlite3.Connection):
         super().close()
         if state := self.__dict__.get("_state"):
             state.matrices = None
+            if state.executor is not None:
+                state.executor.close()
             if state.unsettled:
                 from .statements.models import settle_closed
 

@@ -118,7 +118,11 @@ class OpenFile:
     @property
     def size(self) -> int:
         """Its size in bytes, now."""
-        return os.fstat(self._descriptor).st_size
+        return self.status_now().st_size
+
+    def status_now(self) -> os.stat_result:
+        """Return what the operating system says of the open file now."""
+        return os.fstat(self._descriptor)
 
     def reader(self) -> BinaryIO:
         """Return its content from the start; closing it leaves the file open."""
@@ -126,8 +130,12 @@ class OpenFile:
 
     def read(self) -> bytes:
         """Return its whole content."""
-        with self.reader() as file:
-            return file.read()
+        parts: list[bytes] = []
+        position, size = 0, self.status.st_size
+        while part := self._read_at(position, max(size - position, _BUFFER_BYTES)):
+            parts.append(part)
+            position += len(part)
+        return b"".join(parts)
 
     def name(self) -> str:
         """Return a name for libraries that open files by name, good while this is open.

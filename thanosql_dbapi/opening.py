@@ -14,6 +14,7 @@ from .connection import Connection
 from .errors import OperationalError, ProgrammingError, clip
 from .explanation import Explanation
 from .settings import OPTIONS
+from .stores.sqlite.location import require_database
 
 if TYPE_CHECKING:
     from .stores.sqlite.database import Parameters
@@ -39,11 +40,13 @@ def open_database(name: str | None = None, **options: Any) -> Connection:
     Raises:
         ProgrammingError: A URL of another kind, or an option it does not take.
         OperationalError: SQLite cannot open the file.
+        DatabaseError: It is no database.
     """
     path, settings = _read_name(name or os.environ.get("THANOSQL_DATABASE") or _default_database())
     settings.update({key: value for key, value in options.items() if value is not None})
     if path != ":memory:":
         path = str(Path(path).expanduser().absolute())
+        require_database(Path(path))
     try:
         connection = Connection(path, isolation_level=None, **settings)
     except OperationalError as error:

@@ -18,6 +18,9 @@ _TRUE = ("true", "yes", "on", "y", "t", "1")
 _FALSE = ("false", "no", "off", "n", "f", "0")
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
 
+EXECUTORS = ("threads", "processes")
+EXECUTOR_NAMES = " or ".join(EXECUTORS)
+
 STORE_OPTIONS: Mapping[str, Mapping[str, type]] = {
     "s3": {
         **dict.fromkeys(("endpoint_url", "region", "profile", "key", "secret", "token"), str),
@@ -183,6 +186,17 @@ def read_device(text: str) -> str:
         ValueError: No device has it.
     """
     if not _DEVICE.fullmatch(text):
+        raise ValueError
+    return text
+
+
+def read_executor(text: str) -> str:
+    """Return the name of an executor.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
+    if text not in EXECUTORS:
         raise ValueError
     return text
 

@@ -5,15 +5,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, Protocol, Union
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
 ProgressCallback = Callable[[int, Union[int, None], str], None]
 ProgressSetting = Union[bool, None, ProgressCallback]
-Advance = Callable[[int], None]
+
+
+class Advance(Protocol):
+    """Moves a piece of work on."""
+
+    def __call__(self, n: int, /, note: str = "") -> None:
+        """Say that n more units are done, and what else there is to know, in a few words."""
+
 
 # What is done sooner shows no bar: one that appears and vanishes is a flicker.
 _DELAY_S = 0.4
@@ -46,7 +54,8 @@ class Progress:
             unit: ``"B"`` for bytes (scaled), else a word such as ``"image"`` or ``"row"``.
 
         Yields:
-            ``advance(n)``: n more units are done.
+            ``advance(n, note)``: n more units are done. The note, if any, stands at the end of the
+            bar; a callable gets it in parentheses behind ``what``.
 
         Example:
             >>> steps = []
@@ -59,17 +68,17 @@ class Progress:
         if callable(self.setting):
             callback, done = self.setting, 0
 
-            def advance(n: int) -> None:
+            def advance(n: int, /, note: str = "") -> None:
                 nonlocal done
                 done += n
-                callback(done, total, what)
+                callback(done, total, f"{what} ({note})" if note else what)
 
             yield advance
         elif self.setting or (self.setting is None and _is_watched()):
             with _bar(what, total, unit, delay_s=0.0 if self.setting else _DELAY_S) as bar:
-                yield lambda n: _move(bar, n)
+                yield partial(_move, bar)
         else:
-            yield lambda n: None
+            yield silent
 
 
 def in_notebook() -> bool:
@@ -79,8 +88,14 @@ def in_notebook() -> bool:
     return shell is not None and bool(shell.has_trait("kernel"))
 
 
-def _move(bar: tqdm[Any], n: int) -> None:
+def _move(bar: tqdm[Any], n: int, /, note: str = "") -> None:
+    if note:
+        bar.set_postfix_str(note, refresh=False)
     bar.update(n)
+
+
+def silent(n: int, /, note: str = "") -> None:
+    """Move on a piece of work that nobody watches; an ``Advance``."""
 
 
 def _is_watched() -> bool:

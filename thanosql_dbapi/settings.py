@@ -12,6 +12,7 @@ from typing import Any
 
 from .errors import clip
 from .option import (
+    EXECUTOR_NAMES,
     Option,
     OptionError,
     checked_storage,
@@ -21,6 +22,7 @@ from .option import (
     read_catalog,
     read_count,
     read_device,
+    read_executor,
     read_folder,
     read_further_folder,
     read_host,
@@ -164,6 +166,26 @@ OPTIONS: Mapping[str, Option] = {
             metavar="N",
         ),
         Option(
+            "executor",
+            EXECUTOR_NAMES,
+            read_executor,
+            lambda value: isinstance(value, str),
+            None,
+            "what reads and embeds the pictures of many rows: threads; default: the best there is",
+            "--executor",
+            metavar="NAME",
+        ),
+        Option(
+            "workers",
+            "a number of workers",
+            read_count(1, "workers"),
+            lambda value: type(value) is int,
+            None,
+            "how many threads decode pictures at most; default: one a core",
+            "--workers",
+            metavar="N",
+        ),
+        Option(
             "confine_attach",
             "true or false",
             read_boolean,
@@ -204,6 +226,8 @@ class Settings:
         storage_options: How buckets are reached, by the kind of store; may hold secrets.
         cache_bytes: Most bytes of memory for the vectors of one column.
         max_image_pixels: Most pixels of an image to decode.
+        executor: What embeds the rows of statements, or None for the best there is.
+        workers: How many decode pictures at most, or None for one a core.
         confine_attach: Whether ATTACH and VACUUM INTO are kept inside the workspace.
         mode: How the file is opened, as in SQLite's URIs, or None.
         is_read_only: Whether nothing may be written: not the database, and nothing beside it.
@@ -219,6 +243,8 @@ class Settings:
     storage_options: Mapping[str, Mapping[str, Any]] | None = field(default=None, repr=False)
     cache_bytes: int = DEFAULT_CACHE_BYTES
     max_image_pixels: int = DEFAULT_IMAGE_PIXELS
+    executor: str | None = None
+    workers: int | None = None
     confine_attach: bool = False
     mode: str | None = None
     is_read_only: bool = False

@@ -33,7 +33,14 @@ ASIDE = re.compile(
 )
 """Quotations and comments."""
 
-_NAMED = re.compile(r"[:@$][A-Za-z0-9_$:\u0080-\U0010ffff]")
+# To SQLite every character above ASCII is a letter. These classes say which characters of ASCII
+# are none: `re` needs 2 ms to compile one that goes up to U+10FFFF, and 6 if case does not count.
+LETTER = r"[^\x00-@\[-^`{-\x7f]"
+"""What a name begins with, as a regular expression."""
+NAMED = r"[^\x00-#%-/:-@\[-^`{-\x7f]"
+"""What a name goes on with."""
+
+_PARAMETER = re.compile(rf"[:@$](?:{NAMED}|:)")
 
 POSITIONAL = (
     "timeout",
@@ -99,7 +106,7 @@ def has_named_parameters(sql: str) -> bool:
     """Tell whether a text has placeholders with a name: ``:name``, ``@name``, ``$name``."""
     if ":" not in sql and "@" not in sql and "$" not in sql:
         return False
-    return _NAMED.search(sql) is not None and _NAMED.search(ASIDE.sub(" ", sql)) is not None
+    return _PARAMETER.search(sql) is not None and _PARAMETER.search(ASIDE.sub(" ", sql)) is not None
 
 
 def may_warn(sql: str) -> bool:

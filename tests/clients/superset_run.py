@@ -51,6 +51,13 @@ SELECT photo_id, image_path, ai_description, storybook_clip_clipen_similarity1 A
        CASE WHEN ai_description LIKE '%night%' THEN 'night' ELSE 'day' END AS time
 FROM (SEARCH IMAGE text="a cat" USING storybook_clip OPTIONS (top_k=30)
       AS SELECT * FROM scenes)""",
+    """\
+CREATE VIEW animals AS
+SELECT *, CASE WHEN ai_description LIKE '% cat%' THEN 'cat'
+               WHEN ai_description LIKE '% dog%' THEN 'dog'
+               WHEN ai_description LIKE '% horse%' THEN 'horse' END AS label
+FROM scenes
+WHERE label IS NOT NULL""",
     "CREATE TABLE diary (day TEXT, entry TEXT)",
     "INSERT INTO diary VALUES ('monday', 'nobody is to read this')",
 ]
@@ -67,6 +74,27 @@ SEARCH = """\
 SELECT ai_description, round(storybook_clip_clipen_similarity1, 3) AS similarity
 FROM (SEARCH IMAGE text="a horse on the beach" USING storybook_clip AS SELECT * FROM scenes)
 ORDER BY storybook_clip_clipen_similarity1 DESC LIMIT 5"""
+KOREAN = """\
+SELECT ai_description
+FROM (SEARCH IMAGE text="해변에 있는 말" USING storybook_clip OPTIONS (top_k=5)
+      AS SELECT * FROM scenes)"""
+LABELS = """\
+SELECT predict_result AS label, count(*) AS pictures
+FROM (PREDICT USING storybook_clip OPTIONS (labels=['cat', 'dog', 'horse'], templates=['a {}'])
+      AS SELECT * FROM animals)
+GROUP BY label ORDER BY pictures DESC"""
+RETRIEVAL = """\
+EVALUATE USING storybook_clip OPTIONS (text_col='ai_description', k=[1, 5])
+AS SELECT * FROM animals"""
+ZERO_SHOT = """\
+EVALUATE USING storybook_clip
+OPTIONS (label_col='label', labels=['cat', 'dog', 'horse'], templates=['a {}'], by_label=True)
+AS SELECT * FROM animals"""
+BUILD = "BUILD MODEL animal USING CLIPEn OPTIONS (label_col='label') AS SELECT * FROM animals"
+PREDICTED = """\
+SELECT label, predict_result, count(*) AS pictures
+FROM (PREDICT USING animal AS SELECT * FROM animals)
+GROUP BY label, predict_result ORDER BY label"""
 READER = """\
 SELECT ai_description
 FROM (SEARCH IMAGE text="a dog" USING storybook_clip OPTIONS (top_k=2) AS SELECT * FROM scenes)"""
@@ -244,7 +272,8 @@ def register(admin: Client, database: Path) -> None:
     shown = admin.get("/database/1/tables/", q="(schema_name:main)")["result"]
     names = {each["value"]: each["type"] for each in shown}
     print(f"  {', '.join(f'{kind} {name}' for name, kind in sorted(names.items()))}")
-    check(names == {"cats": "view", "diary": "table", "scenes": "table"}, "three tables")
+    views = {"animals": "view", "cats": "view"}
+    check(names == {**views, "diary": "table", "scenes": "table"}, "two views and two tables")
     columns = admin.get("/database/1/table_metadata/", name="scenes", schema="main")["columns"]
     types = {each["name"]: each["longType"] for each in columns}
     print(f"  scenes: {', '.join(f'{name} {kind}' for name, kind in types.items())}")
@@ -259,8 +288,17 @@ def ask(admin: Client) -> None:
     search = [each["ai_description"] for each in admin.ask(SEARCH, limit=5)["data"]]
     check(functions == search, "the same five from SEARCH and from the functions")
     check(all("horse" in each for each in search), "horses")
+    korean = [each["ai_description"] for each in admin.ask(KOREAN)["data"]]
+    check(set(korean) == set(search), "the same five in Korean")
     models = admin.ask("LIST MODEL")["data"]
     check([each["model_name"] for each in models] == ["storybook_clip"], "one model")
+    title("SQL Lab: labels, and how good they are")
+    labelled = admin.ask(LABELS)["data"]
+    check({each["label"] for each in labelled} == {"cat", "dog", "horse"}, "three labels")
+    measured = {each["metric"]: each["score"] for each in admin.ask(RETRIEVAL)["data"]}
+    check(measured["text to image Recall@5"] > 0.9, "captions that find their pictures")
+    by_label = admin.ask(ZERO_SHOT)["data"]
+    check(len(by_label) == 3 and all(each["recall"] > 0.9 for each in by_label), "three recalls")
     title("SQL Lab: the rest")
     limited = admin.ask('SEARCH IMAGE text="a dog" USING storybook_clip AS SELECT * FROM scenes')
     check(len(limited["data"]) == 100, "the limit of 100 rows")
@@ -285,6 +323,7 @@ def refuse(admin: Client) -> None:
         into_new,
         f"SELECT * FROM ({into_new})",
         "DELETE MODEL storybook_clip",
+        BUILD,
         "GET THANOSQL DATASET storybook OPTIONS (overwrite=True)",
         "REPLACE INTO diary VALUES ('tuesday', 'more')",
         "ATTACH DATABASE 'other.db' AS other",
@@ -324,6 +363,15 @@ def draw(admin: Client) -> None:
     print(f"{result['query'].strip()}")
     table(result["data"])
     check(result["data"] == [{"pictures": 400}], "a data set that is a SEARCH")
+    sql = LABELS.split("FROM ", 1)[1].split("\nGROUP", 1)[0].strip("()")
+    virtual = {"database": 1, "schema": "main", "table_name": "labels", "sql": sql}
+    body["datasource"] = {"id": admin.post("/dataset/", virtual)["id"], "type": "table"}
+    count = query["metrics"][0]
+    body["queries"] = [{"columns": ["predict_result"], "metrics": [count], "row_limit": 10}]
+    result = admin.post("/chart/data", body)["result"][0]
+    print(f"{result['query'].strip()}")
+    table(result["data"])
+    check(len(result["data"]) == 3, "a chart of PREDICT's labels")
 
 
 def permit(admin: Client, address: str) -> None:
@@ -385,6 +433,11 @@ def write(admin: Client) -> None:
     admin.put("/database/1", {"allow_dml": True})
     admin.ask("""COPY notes FROM '[{"note": "one"}, {"note": "two"}]'""")
     check(len(admin.ask("SELECT * FROM notes")["data"]) == 2, "two notes")
+    admin.ask(BUILD)
+    hits = [
+        each for each in admin.ask(PREDICTED)["data"] if each["label"] == each["predict_result"]
+    ]
+    check(len(hits) == 3, "a classifier that was trained in SQL Lab")
     admin.refused("ATTACH DATABASE 'other.db' AS other", "not authorized", "ATTACH")
     admin.refused("VACUUM INTO 'copy.db'", "not authorized", "VACUUM")
 

@@ -171,12 +171,17 @@ def warm() -> None:
     import transformers
     from PIL import Image
 
-    import thanosql_dbapi.embedding.batches
+    import thanosql_dbapi.embedding.executors.local
     import thanosql_dbapi.models.encoder
     import thanosql_dbapi.models.preprocessing
-    import thanosql_dbapi.sources.fetch
-    import thanosql_dbapi.statements  # noqa: F401
+    import thanosql_dbapi.sources.fetch  # noqa: F401
+    from thanosql_dbapi.statements import ACTIONS, grouping, load
+    from thanosql_dbapi.statements.resolve import HANDLERS
 
+    for place in (*HANDLERS.values(), *ACTIONS.values()):
+        if isinstance(place, str):
+            load(place)
+    grouping.SECONDS = 0.0  # a kill is to come between any two batches
     torch.set_num_threads(1)
     for name in ("CLIPModel", "CLIPTextModelWithProjection", "CLIPVisionModelWithProjection"):
         getattr(transformers, name)

@@ -1,46 +1,29 @@
-"""Many rows through an encoder: the next images are decoded while the model runs on these.
+"""Rows in parts, what reading their sources gave, and the batches that come of it.
 
-Rows are read in the caller's thread and decoded in a pool; the model has a thread of its own, so
-that the caller writes a batch while the next is computed. Batches come back in the order they went
-in. At most ``READ_AHEAD`` follow the one at work, each of so many rows and so many bytes, so
-memory does not grow with the number of rows.
+A part goes to whatever reads and embeds sources, a thread, a process or another machine; what comes
+back is a :class:`Read` for each of its sources. All of it can be pickled. What needs the database
+is asked of ``Known``, where the statement runs.
 """
 
 from __future__ import annotations
 
 import errno
-import os
-from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+import pickle
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from itertools import pairwise
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from ..errors import (
-    MediaError,
-    ModelError,
-    OperationalError,
-    ProgrammingError,
-    WorkspaceError,
-    clip,
-)
-from ..models.protocol import AnyEncoder, Vectors
-from ..models.tokens import text_problem
-from .decoders import Decoders, Read
-from .known import KNOWS_NOTHING, Known
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from ..errors import MediaError, OperationalError, ProgrammingError, WorkspaceError, clip
+from ..models.protocol import AnyEncoder, Pixels, Vectors
+from .known import Content, FileFacts, Known, Lookup
 
 K = TypeVar("K")
 
-READ_AHEAD = 2
 # A batch of images that are BLOBs ends early when the files alone take this much.
 BATCH_BYTES = 64 << 20
-TEXT_BATCH = 64
-WORKERS_LIMIT = 16
 
 ReadError = MediaError | WorkspaceError
 
@@ -61,6 +44,52 @@ class Failure(Generic[K]):
 
 
 @dataclass
+class Read:
+    """What reading a source gave; one of ``pixels``, ``vector`` and ``error``, or none of them.
+
+    None of them is for a source whose rows have their vector already.
+
+    Attributes:
+        content: What the source holds, where that can be told.
+        pixels: What the model is to embed.
+        vector: Its vector, float32, unit length.
+        is_made: Whether the model made the vector; else it was known.
+        remarks: What is to be said of a picture or film that is there in part.
+        error: Why it could not be read.
+    """
+
+    content: Content | None = None
+    pixels: Pixels | None = None
+    vector: bytes | None = None
+    is_made: bool = False
+    remarks: list[str] = field(default_factory=list)
+    error: ReadError | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle with the causes of the error, which exceptions lose."""
+        return {**self.__dict__, "error": _chain(self.error)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        chain = state["error"]
+        for error, cause in pairwise(chain):
+            error.__cause__ = cause
+        self.__dict__.update(state, error=chain[0] if chain else None)
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    """Return an error and its causes, up to one that cannot be pickled."""
+    chain: list[BaseException] = []
+    while error is not None:
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:
+            break
+        chain.append(error)
+        error = error.__cause__
+    return chain
+
+
+@dataclass
 class Batch(Generic[K]):
     """What became of some consecutive rows; each is in exactly one of the first four lists.
 
@@ -71,8 +100,12 @@ class Batch(Generic[K]):
         empty: The rows whose source is NULL.
         unchanged: The rows that have the vector of their content already.
         contents: The rows' contents, as far as they are known.
+        files: The files that were read for a digest.
         made: Contents and the vectors that the model made of them; the other vectors were known.
         reused: How many rows got a vector that was known.
+        remarks: What is to be said of sources that are there in part.
+        device: What computed, e.g. ``"cpu"`` or ``"cuda:0"``.
+        dtype: The numbers it computed with, e.g. ``"float32"``.
     """
 
     keys: list[K]
@@ -81,89 +114,110 @@ class Batch(Generic[K]):
     empty: list[K] = field(default_factory=list)
     unchanged: list[K] = field(default_factory=list)
     contents: dict[K, bytes] = field(default_factory=dict)
+    files: list[FileFacts] = field(default_factory=list)
     made: list[tuple[bytes, bytes]] = field(default_factory=list)
     reused: int = 0
+    remarks: list[str] = field(default_factory=list)
+    device: str = ""
+    dtype: str = ""
 
     def __len__(self) -> int:
         return len(self.keys) + len(self.failures) + len(self.empty) + len(self.unchanged)
 
+    @classmethod
+    def of(cls, encoder: AnyEncoder) -> Batch[K]:
+        """Return an empty batch of an encoder."""
+        none = np.empty((0, encoder.dimension), np.float32)
+        return cls([], none, device=encoder.device, dtype=encoder.dtype)
 
-@dataclass
-class _Pending(Generic[K]):
-    rows: list[tuple[K, object]]
-    jobs: dict[int, Future[Read]]  # position of the first row with a source → its reading
-    same: dict[int, int]  # position of a row → position of the first row with its source
 
-
-def embed_rows(
-    encoder: AnyEncoder,
-    rows: Iterable[tuple[K, object]],
-    *,
-    read: Callable[[Any], Image],
-    fetch: Callable[[Any], Any] | None = None,
-    is_far: Callable[[Any], bool] = lambda source: False,
-    batch_size: int | None = None,
-    workers: int | None = None,
-    known: Known = KNOWS_NOTHING,
-) -> Generator[Batch[K], None, None]:
-    """Embed the images that rows name, batch after batch, in the rows' order.
-
-    Closing the generator, or an exception in it (Ctrl-C too), cancels what waits; no thread is
-    left behind.
+class Part(Generic[K]):
+    """Some consecutive rows; a source that several of them name is read once.
 
     Args:
-        encoder: Turns images into vectors.
-        rows: Pairs of a key and an image's source; None is no image.
-        read: Gives the RGB image of a source; runs in several threads at once.
-        fetch: Gives what ``known`` and ``read`` take for a source, e.g. what a URL gives; runs in
-            several threads at once. None is the source itself.
-        is_far: Whether fetching a source waits for a network, so that many are fetched at a time.
-        batch_size: Rows a batch, 1 or more; None picks for the device.
-        workers: Decoding threads; None is one a core, 16 at most.
-        known: What is known of sources by their content; what it knows is not decoded.
+        rows: Pairs of a key and a source; None is no source.
 
-    Yields:
-        A batch for each ``batch_size`` rows; the last may be shorter.
-
-    Raises:
-        ProgrammingError: ``batch_size`` is not a whole number, 1 or more.
-        ModelError: The model is damaged.
+    Attributes:
+        rows: The rows.
+        sources: The sources to read, by the position of the first row that names them.
     """
-    size = checked_size(batch_size, encoder.default_batch_size())
-    decoders: Decoders[K] = Decoders(encoder, read, fetch, is_far, workers or _cores(), known)
-    return _embed_rows(encoder, iter(rows), size, decoders, known)
+
+    def __init__(self, rows: list[tuple[K, object]]) -> None:
+        self.rows = rows
+        self.sources: dict[int, object] = {}
+        self._same: dict[int, int] = {}  # position of a row → that of the first with its source
+        self._keys: dict[int, list[K]] = {}
+        first: dict[object, int] = {}
+        for position, (key, source) in enumerate(rows):
+            if source is None:
+                continue
+            is_plain = isinstance(source, (str, bytes))
+            at = first.setdefault(source, position) if is_plain else position
+            self.sources.setdefault(at, source)
+            self._same[position] = at
+            self._keys.setdefault(at, []).append(key)
+
+    def lookup(self, position: int, known: Known, dimension: int) -> Lookup:
+        """Return what tells whether a source need not be decoded.
+
+        Args:
+            position: Of the source in :attr:`sources`.
+            known: What is known.
+            dimension: Length of the model's vectors.
+        """
+        return Lookup(known, self._keys[position], dimension)
+
+    def batch(self, reads: Mapping[int, Read], known: Known, batch: Batch[K]) -> Batch[K]:
+        """Put into an empty batch what became of the rows, and return it.
+
+        Args:
+            reads: What reading :attr:`sources` gave, their pixels embedded.
+            known: What is known.
+            batch: The empty batch.
+        """
+        found: list[bytes] = []
+        for position, (key, source) in enumerate(self.rows):
+            if source is None:
+                batch.empty.append(key)
+                continue
+            read = reads[self._same[position]]
+            if read.error is not None:
+                batch.failures.append(Failure(key, source, read.error))
+                continue
+            if read.content is not None:
+                batch.contents[key] = read.content.key
+                if known.has(key, read.content.key):
+                    batch.unchanged.append(key)
+                    continue
+            assert read.vector is not None
+            batch.keys.append(key)
+            found.append(read.vector)
+            batch.reused += not read.is_made
+        for read in reads.values():
+            batch.remarks += read.remarks
+            if read.content is None:
+                continue
+            if read.content.file is not None:
+                batch.files.append(read.content.file)
+            if read.is_made and read.vector is not None:
+                batch.made.append((read.content.key, read.vector))
+        if found:
+            batch.vectors = np.frombuffer(b"".join(found), "<f4").reshape(len(found), -1)
+        return batch
 
 
-def _embed_rows(
-    encoder: AnyEncoder,
-    rows: Iterable[tuple[K, object]],
-    size: int,
-    decoders: Decoders[K],
-    known: Known,
-) -> Generator[Batch[K], None, None]:
-    model = ThreadPoolExecutor(1, thread_name_prefix="thanosql-model")
-    ahead: deque[Future[Batch[K]]] = deque()
-    try:
-        # No initializer: its error would be logged, and lost.
-        model.submit(encoder.claim_thread).result()
-        parts = _parts(rows, size)
-        while True:
-            while len(ahead) <= READ_AHEAD and (part := next(parts, None)):
-                ahead.append(model.submit(_finish, encoder, _submit(decoders, part), known))
-            if not ahead:
-                return
-            yield ahead.popleft().result()
-    finally:
-        for batch in ahead:
-            batch.cancel()
-        decoders.close()
-        model.shutdown(wait=True)
+def embed_reads(encoder: AnyEncoder, reads: Iterable[Read]) -> None:
+    """Have the model embed the pixels of what was read; the vectors take their place."""
+    waiting = [read for read in reads if read.pixels is not None]
+    pixels = [read.pixels for read in waiting if read.pixels is not None]
+    if not pixels:
+        return
+    for read, vector in zip(waiting, encoder.embed_pixels(pixels), strict=True):
+        read.vector, read.is_made, read.pixels = vector.astype("<f4").tobytes(), True, None
 
 
-def _parts(
-    rows: Iterable[tuple[K, object]], size: int
-) -> Generator[list[tuple[K, object]], None, None]:
-    """Cut rows into batches, without taking a row before its batch is asked for."""
+def cut(rows: Iterable[tuple[K, object]], size: int) -> Generator[list[tuple[K, object]]]:
+    """Cut rows into parts, without taking a row before its part is asked for."""
     part: list[tuple[K, object]] = []
     held = 0
     for row in rows:
@@ -176,63 +230,18 @@ def _parts(
         yield part
 
 
-def _submit(decoders: Decoders[K], rows: list[tuple[K, object]]) -> _Pending[K]:
-    """Start the reading of a batch, of each source once."""
-    same: dict[int, int] = {}
-    first: dict[object, int] = {}
-    keys: dict[int, list[K]] = {}
-    for position, (key, source) in enumerate(rows):
-        if source is None:
-            continue
-        is_plain = isinstance(source, (str, bytes))
-        same[position] = first.setdefault(source, position) if is_plain else position
-        keys.setdefault(same[position], []).append(key)
-    jobs = {at: decoders.submit(rows[at][1], sharing) for at, sharing in keys.items()}
-    return _Pending(rows, jobs, same)
+def unreadable(kind: str, source: object, error: Exception) -> MediaError:
+    """Return the error of a row for whatever was raised as its source was read.
 
-
-def _finish(encoder: AnyEncoder, pending: _Pending[K], known: Known) -> Batch[K]:
-    """Wait for the reading of a batch, and embed it."""
-    found: dict[int, Read] = {}
-    errors: dict[int, ReadError] = {}
-    for position, job in pending.jobs.items():
-        try:
-            found[position] = job.result()
-        except (MediaError, WorkspaceError) as exc:
-            require_files(exc)
-            errors[position] = exc
-        except ModelError:
-            raise
-        except Exception as exc:  # whatever a row is, the others are embedded
-            require_files(exc)
-            shown = clip(pending.rows[position][1])
-            why = "not enough memory" if isinstance(exc, MemoryError) else clip(str(exc), 200)
-            error = MediaError(f"image {shown} cannot be read: {type(exc).__name__}: {why}")
-            error.__cause__ = exc
-            errors[position] = error
-    batch: Batch[K] = Batch([], np.empty((0, encoder.dimension), np.float32))
-    vectors = _vectors(encoder, found, batch)
-    picked: list[int] = []  # the position of each key's vector
-    for position, (key, source) in enumerate(pending.rows):
-        if source is None:
-            batch.empty.append(key)
-            continue
-        origin = pending.same[position]
-        if origin in errors:
-            batch.failures.append(Failure(key, source, errors[origin]))
-            continue
-        content = found[origin].content
-        if content is not None:
-            batch.contents[key] = content
-            if known.has(key, content):
-                batch.unchanged.append(key)
-                continue
-        batch.keys.append(key)
-        picked.append(origin)
-        batch.reused += found[origin].vector is not None
-    if picked:
-        batch.vectors = np.stack([vectors[origin] for origin in picked])
-    return batch
+    Args:
+        kind: ``"image"`` or ``"video"``.
+        source: The source.
+        error: What was raised.
+    """
+    why = "not enough memory" if isinstance(error, MemoryError) else clip(str(error), 200)
+    failure = MediaError(f"{kind} {clip(source)} cannot be read: {type(error).__name__}: {why}")
+    failure.__cause__ = error
+    return failure
 
 
 def require_files(error: BaseException) -> None:
@@ -250,95 +259,6 @@ def require_files(error: BaseException) -> None:
         cause = cause.__cause__ or cause.__context__
 
 
-def _vectors(encoder: AnyEncoder, found: dict[int, Read], batch: Batch[K]) -> dict[int, Any]:
-    """Return the vectors of what was read by position, and note which the model has made."""
-    places = [position for position, each in found.items() if each.pixels is not None]
-    pixels = [each.pixels for each in found.values() if each.pixels is not None]
-    vectors: dict[int, Any] = {
-        position: np.frombuffer(each.vector, "<f4")
-        for position, each in found.items()
-        if each.vector is not None
-    }
-    if pixels:
-        for position, vector in zip(places, encoder.embed_pixels(pixels), strict=True):
-            vectors[position] = vector
-            content = found[position].content
-            if content is not None:
-                batch.made.append((content, vector.tobytes()))
-    return vectors
-
-
-def embed_texts_rows(
-    encoder: AnyEncoder,
-    rows: Iterable[tuple[K, object]],
-    *,
-    batch_size: int | None = None,
-    known: Known = KNOWS_NOTHING,
-) -> Generator[Batch[K], None, None]:
-    """Embed the texts of rows, batch after batch, in the rows' order.
-
-    Args:
-        encoder: Turns texts into vectors.
-        rows: Pairs of a key and a text; a number stands for its digits, None for no text.
-        batch_size: Rows a batch, 1 or more; None picks.
-        known: What is known of texts; what it knows is not embedded.
-
-    Yields:
-        A batch for each ``batch_size`` rows; a BLOB is one of its failures.
-
-    Raises:
-        ProgrammingError: ``batch_size`` is not a whole number, 1 or more.
-        ModelError: The model is damaged.
-    """
-    size = checked_size(batch_size, max(TEXT_BATCH, encoder.default_batch_size()))
-    return _embed_texts_rows(encoder, iter(rows), size, known)
-
-
-def _embed_texts_rows(
-    encoder: AnyEncoder, rows: Iterable[tuple[K, object]], size: int, known: Known
-) -> Generator[Batch[K], None, None]:
-    for part in _parts(rows, size):
-        batch: Batch[K] = Batch([], np.empty((0, encoder.dimension), np.float32))
-        texts: dict[str, bytes | None] = {}  # those to embed, and their contents
-        vectors: dict[str, Any] = {}
-        picked: list[str] = []
-        for key, value in part:
-            if value is None:
-                batch.empty.append(key)
-                continue
-            text = str(value)
-            is_text = isinstance(value, (str, int, float))
-            problem = text_problem(text) if is_text else f"expected a text, got {clip(value)}"
-            if problem:
-                batch.failures.append(Failure(key, value, MediaError(problem)))
-                continue
-            told = known.content(text)
-            content = None if told is None else told.key
-            if content is not None:
-                batch.contents[key] = content
-                if known.has(key, content):
-                    batch.unchanged.append(key)
-                    continue
-            batch.keys.append(key)
-            picked.append(text)
-            if text not in texts and text not in vectors:
-                vector = None if content is None else known.vector(content)
-                if vector is not None and len(vector) == 4 * encoder.dimension:
-                    vectors[text] = np.frombuffer(vector, "<f4")
-                else:
-                    texts[text] = content
-            batch.reused += text in vectors
-        if texts:
-            for text, vector in zip(texts, encoder.embed_texts(list(texts)), strict=True):
-                vectors[text] = vector
-                content = texts[text]
-                if content is not None:
-                    batch.made.append((content, vector.tobytes()))
-        if picked:
-            batch.vectors = np.stack([vectors[text] for text in picked])
-        yield batch
-
-
 def checked_size(batch_size: object, default: int) -> int:
     """Return the rows a batch, the default where none are given.
 
@@ -350,11 +270,3 @@ def checked_size(batch_size: object, default: int) -> int:
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise ProgrammingError(f"batch_size must be 1 or more, got {clip(batch_size)}")
     return batch_size
-
-
-def _cores() -> int:
-    try:
-        count = len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        count = os.cpu_count() or 1
-    return max(1, min(WORKERS_LIMIT, count))

@@ -89,6 +89,8 @@ _AVIF_BRANDS = ("avif", "avis")
 _VIDEO_BRANDS = ("isom", "iso2", "mp41", "mp42", "m4v ", "qt  ", "avc1", "3gp4", "3gp5", "xavc")
 
 _quiet = Lock()
+are_warnings_off = False
+"""Whether this process is ours alone and shows no warnings."""
 
 
 def picture_suffixes() -> Mapping[str, Extra | None]:
@@ -209,6 +211,9 @@ def no_warnings() -> Iterator[None]:
 
     The filters belong to the whole process, so only headers are read in here, one at a time.
     """
+    if are_warnings_off:
+        yield
+        return
     with _quiet, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"(PIL|pillow_\w+)\.")
         yield

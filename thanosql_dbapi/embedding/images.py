@@ -8,8 +8,10 @@ decoded.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -18,6 +20,7 @@ from urllib.request import url2pathname
 from ..errors import MediaError, MediaWarning, clip, warn_user
 from ..openfile import OpenFile
 from ..settings import DEFAULT_IMAGE_PIXELS
+from ..sources.digest import content_digest
 from .decoding import NeedsExtraError, Reading, TooLargeError, UnknownKindError, decode
 from .formats import is_ours, kind_of
 
@@ -25,6 +28,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Locate = Callable[[str], Path]
+
+# A larger file is no picture; it is read by the decoder alone, which looks at its first bytes.
+_MOST_BYTES = 1 << 31
+# A larger one is read in parts for its digest, and once more to be decoded.
+_WHOLE_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ def open_image(
     locate: Locate,
     least_side_px: int | None = None,
     max_pixels: int = DEFAULT_IMAGE_PIXELS,
-    remark: Callable[[str], None] = _warn,
+    remark: Callable[[str], None] | None = None,
 ) -> Image:
     """Return an image as an upright RGB picture in sRGB, decoded.
 
@@ -65,35 +73,101 @@ def open_image(
             as long or less, where its short side keeps this length then; None is whole.
         max_pixels: Most pixels to decode; a JPEG of more is decoded at a half, quarter or eighth.
         remark: Gets what is to be said of a picture that is there in part, the image named; a
-            MediaWarning where it is not given. Give one in threads.
+            MediaWarning where it is None. Give one in threads.
 
     Raises:
         MediaError: The image is missing, damaged, of an unknown format or too large.
         WorkspaceError: ``locate`` refuses the path, or a link stands on the one that it gives.
     """
-    reading = Reading(max_pixels, least_side_px, remark)
+    with open_picture(source, locate=locate) as picture:
+        return picture.decode(least_side_px, max_pixels, remark)
+
+
+class OpenPicture:
+    """A picture's file that was found and opened.
+
+    Attributes:
+        opened: The file; None where its bytes were given.
+    """
+
+    def __init__(
+        self, name: str, place: str, suffix: str, content: bytes | None, opened: OpenFile | None
+    ) -> None:
+        self._name, self._place, self._suffix = name, place, suffix
+        self._content, self.opened = content, opened
+
+    def digest(self) -> bytes | None:
+        """Return the SHA-256 of the file's bytes; None where they cannot be read."""
+        if self.opened is None or self._content is not None:
+            assert self._content is not None
+            return sha256(self._content).digest()
+        size = self.opened.status.st_size
+        if not self.opened.is_file or not 0 < size <= _MOST_BYTES:
+            return None
+        try:
+            if size > _WHOLE_BYTES:
+                return content_digest(self.opened)
+            self._content = self.opened.read()  # and decoded from there: the file is read once
+        except OSError:
+            return None  # the decoder says why
+        return sha256(self._content).digest()
+
+    def is_still(self) -> bool:
+        """Return whether the file has the size and time that it had when it was opened."""
+        if self.opened is None:
+            return True
+        before, now = self.opened.status, self.opened.status_now()
+        return (before.st_size, before.st_mtime_ns) == (now.st_size, now.st_mtime_ns)
+
+    def decode(
+        self,
+        least_side_px: int | None = None,
+        max_pixels: int = DEFAULT_IMAGE_PIXELS,
+        remark: Callable[[str], None] | None = None,
+    ) -> Image:
+        """Return the picture; the arguments are those of :func:`open_image`."""
+        reading = Reading(max_pixels, least_side_px, remark or _warn)
+        try:
+            if self._content is not None:
+                return _decode(
+                    io.BytesIO(self._content), self._name, self._place, self._suffix, reading
+                )
+            assert self.opened is not None
+            with self.opened.reader() as file:
+                return _decode(file, self._name, self._place, self._suffix, reading)
+        except OSError as exc:
+            raise MediaError(
+                f"{self._name} cannot be read: {exc.strerror or exc}{self._place}"
+            ) from exc
+
+
+@contextmanager
+def open_picture(source: Source, *, locate: Locate) -> Iterator[OpenPicture]:
+    """Find and open a picture.
+
+    Args:
+        source: As for :func:`open_image`.
+        locate: As for :func:`open_image`.
+
+    Raises:
+        MediaError: It is missing, or cannot be opened.
+        WorkspaceError: ``locate`` refuses the path, or a link stands on the one that it gives.
+    """
     if isinstance(source, (bytes, bytearray, memoryview)):
         content = bytes(source)
-        name = f"image of {len(content)} bytes"
-        return _decode(io.BytesIO(content), name, "", "", reading)
+        yield OpenPicture(f"image of {len(content)} bytes", "", "", content, None)
+        return
     if isinstance(source, Fetched):
         # Of a member of an archive, the archive's name stands behind its own.
         suffix = PurePosixPath(source.name.partition("::")[0].partition("?")[0]).suffix
-        content = source.content
-        return _decode(io.BytesIO(content), f"image {clip(source.name)}", "", suffix, reading)
+        yield OpenPicture(f"image {clip(source.name)}", "", suffix, source.content, None)
+        return
     if not isinstance(source, str):
         raise MediaError(f"an image is a path, a URL or bytes, got {clip(source)}")
-    path = _local_path(source) if source[:5].lower() == "file:" else source
-    return _open_file(source, locate(path), reading)
-
-
-def _open_file(source: str, path: Path, reading: Reading) -> Image:
+    path = locate(_local_path(source) if source[:5].lower() == "file:" else source)
     name, place = f"image {clip(source)}", looked_at(source, path)
-    with open_medium(name, place, path) as opened, opened.reader() as file:
-        try:
-            return _decode(file, name, place, path.suffix, reading)
-        except OSError as exc:
-            raise MediaError(f"{name} cannot be read: {exc.strerror or exc}{place}") from exc
+    with open_medium(name, place, path) as opened:
+        yield OpenPicture(name, place, path.suffix, None, opened)
 
 
 def looked_at(source: str, path: Path) -> str:

@@ -7,8 +7,7 @@ more than two batches of prepared frames are held, however long it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,10 +15,13 @@ import numpy as np
 
 from ..errors import MediaError, ModelError, OperationalError, WorkspaceError, clip
 from ..models.protocol import AnyEncoder, Pixels, Vectors
-from .batches import Batch, Failure, checked_size, require_files
+from .batches import Batch, Part, Read, checked_size, require_files, unreadable
+from .executors.task import Task
 from .known import KNOWS_NOTHING, Known
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from .video import Film
 
 K = TypeVar("K")
@@ -32,12 +34,10 @@ def embed_film_rows(
     encoder: AnyEncoder,
     rows: Iterable[tuple[K, object]],
     *,
-    open_film: Callable[[object], AbstractContextManager[Film]],
-    interval_s: float,
+    task: Task,
     least_side_px: int | None,
-    batch_size: int | None = None,
     known: Known = KNOWS_NOTHING,
-) -> Generator[Batch[K], None, None]:
+) -> Generator[Batch[K]]:
     """Embed the films that rows name, one after another, in the rows' order.
 
     Closing the generator, or an exception in it, ends its threads.
@@ -45,10 +45,8 @@ def embed_film_rows(
     Args:
         encoder: Turns frames into vectors.
         rows: Pairs of a key and a film's source; None is no film.
-        open_film: Opens the film of a source.
-        interval_s: Seconds from one frame that is embedded to the next.
+        task: How films are read; its ``batch_size`` are the frames in one pass through the model.
         least_side_px: The short side of an image as the encoder takes it; None decodes all whole.
-        batch_size: Frames in one pass through the model; None picks for the device.
         known: What is known of films by their content; what it knows is not decoded.
 
     Yields:
@@ -58,104 +56,100 @@ def embed_film_rows(
         ProgrammingError: ``batch_size`` is not a whole number, 1 or more.
         ModelError: The model is damaged.
     """
-    size = checked_size(batch_size, encoder.default_batch_size())
-    return _embed_film_rows(
-        encoder, iter(rows), _Pooling(encoder, open_film, interval_s, least_side_px, size), known
-    )
+    size = checked_size(task.batch_size, encoder.default_batch_size())
+    films = FilmEmbedder(encoder, task, size, least_side_px)
+    return _embed_film_rows(encoder, iter(rows), films, known)
 
 
 def _embed_film_rows(
-    encoder: AnyEncoder, rows: Iterator[tuple[K, object]], pooling: _Pooling, known: Known
-) -> Generator[Batch[K], None, None]:
-    with (
-        ThreadPoolExecutor(1, thread_name_prefix="thanosql-decode") as decoder,
-        ThreadPoolExecutor(1, thread_name_prefix="thanosql-model") as model,
-    ):
-        # No initializer: its error would be logged, and lost.
-        model.submit(encoder.claim_thread).result()
-        for key, source in rows:
-            batch: Batch[K] = Batch([], np.empty((0, encoder.dimension), np.float32))
-            if source is None:
-                batch.empty.append(key)
-                yield batch
-                continue
-            try:
-                _embed_film(batch, key, source, pooling, known, decoder, model)
-            except (MediaError, WorkspaceError) as error:
-                require_files(error)
-                batch.failures.append(Failure(key, source, error))
-            except (ModelError, OperationalError):
-                raise
-            except Exception as error:  # whatever a row is, the others are embedded
-                require_files(error)
-                why = "not enough memory" if isinstance(error, MemoryError) else clip(str(error))
-                failure = MediaError(
-                    f"video {clip(source)} cannot be read: {type(error).__name__}: {why}"
-                )
-                failure.__cause__ = error
-                batch.failures.append(Failure(key, source, failure))
-            yield batch
+    encoder: AnyEncoder, rows: Iterator[tuple[K, object]], films: FilmEmbedder, known: Known
+) -> Generator[Batch[K]]:
+    with films:
+        for row in rows:
+            part = Part([row])
+            reads: dict[int, Read] = {}
+            for position, source in part.sources.items():
+                lookup = part.lookup(position, known, encoder.dimension)
+                reads[position] = films.read(source, lookup)
+                reads[position].vector = reads[position].vector or lookup.vector
+            yield part.batch(reads, known, Batch.of(encoder))
 
 
-def _embed_film(
-    batch: Batch[K],
-    key: K,
-    source: object,
-    pooling: _Pooling,
-    known: Known,
-    decoder: Executor,
-    model: Executor,
-) -> None:
-    """Put what becomes of a row into its batch."""
-    content = known.content(source)
-    vector = None
-    if content is not None:
-        if known.has(key, content.key):
-            batch.contents[key] = content.key
-            batch.unchanged.append(key)
-            return
-        vector = known.vector(content.key)
-    if vector is not None and len(vector) == 4 * batch.vectors.shape[1]:
-        found: Vectors = np.frombuffer(vector, "<f4")
-        batch.reused = 1
-    else:
-        found = pooling.vector(source, decoder, model)
-        if content is not None and not known.is_still(source, content):
-            content = None  # a film that was written meanwhile may have had other frames
-        if content is not None:
-            batch.made.append((content.key, found.tobytes()))
-    if content is not None:
-        batch.contents[key] = content.key
-    batch.keys.append(key)
-    batch.vectors = found[None]
+class FilmEmbedder:
+    """Makes the vectors of films, with a thread that decodes and one for the model.
 
+    Args:
+        encoder: Turns frames into vectors.
+        task: How films are read.
+        size: Frames in one pass through the model.
+        least_side_px: As for :func:`embed_film_rows`.
+    """
 
-class _Pooling:
     def __init__(
-        self,
-        encoder: AnyEncoder,
-        open_film: Callable[[object], AbstractContextManager[Film]],
-        interval_s: float,
-        least_side_px: int | None,
-        size: int,
+        self, encoder: AnyEncoder, task: Task, size: int, least_side_px: int | None
     ) -> None:
-        self._encoder, self._open_film = encoder, open_film
-        self._interval_s, self._least_side_px, self._size = interval_s, least_side_px, size
+        self._encoder, self._task, self._size = encoder, task, size
+        self._least_side_px = least_side_px
+        self._decoder = ThreadPoolExecutor(1, thread_name_prefix="thanosql-decode")
+        self._model = ThreadPoolExecutor(1, thread_name_prefix="thanosql-model")
 
-    def vector(self, source: object, decoder: Executor, model: Executor) -> Vectors:
+    def __enter__(self) -> Self:
+        # No initializer: its error would be logged, and lost.
+        self._model.submit(self._encoder.claim_thread).result()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pool in (self._decoder, self._model):
+            pool.shutdown(wait=True)
+
+    def read(self, source: object, knows: Callable[[bytes], bool]) -> Read:
+        """Return the vector of a film, or what is wrong with the film.
+
+        Args:
+            source: As the row has it.
+            knows: Asked for the content before the film is decoded.
+
+        Raises:
+            ModelError: The model is damaged.
+            OperationalError: Too many files are open.
+        """
+        try:
+            return self._read(source, knows)
+        except (MediaError, WorkspaceError) as error:
+            require_files(error)
+            return Read(error=error)
+        except (ModelError, OperationalError):
+            raise
+        except Exception as error:  # whatever a row is, the others are embedded
+            require_files(error)
+            return Read(error=unreadable("video", source, error))
+
+    def _read(self, source: object, knows: Callable[[bytes], bool]) -> Read:
+        digests = self._task.digests
+        content = digests.of_file(source)
+        if content is not None and knows(content.key):
+            return Read(content)
+        remarks: list[str] = []
+        vector = self._vector(source, remarks)
+        # A film that was written meanwhile may have had other frames.
+        if content is not None and not digests.is_still(source, content):
+            content = None
+        return Read(content, vector=vector.tobytes(), is_made=True, remarks=remarks)
+
+    def _vector(self, source: object, remarks: list[str]) -> Vectors:
         """Return the vector of a film: float32, unit length, shape (dimension,)."""
         total: Any = np.zeros(self._encoder.dimension, np.float64)
-        with self._open_film(source) as film:
+        with self._task.open_film(source, remarks.append) as film:
             pixels = self._pixels(film)
 
             def take() -> list[Pixels]:
                 return list(islice(pixels, self._size))
 
-            ahead = decoder.submit(take)
+            ahead = self._decoder.submit(take)
             try:
                 while batch := ahead.result():
-                    ahead = decoder.submit(take)
-                    vectors = model.submit(self._encoder.embed_pixels, batch).result()
+                    ahead = self._decoder.submit(take)
+                    vectors = self._model.submit(self._encoder.embed_pixels, batch).result()
                     total += vectors.sum(axis=0, dtype=np.float64)
             finally:
                 ahead.exception()  # the film is closed when nobody reads it
@@ -166,5 +160,5 @@ class _Pooling:
         return mean
 
     def _pixels(self, film: Film) -> Iterator[Pixels]:
-        for still in film.stills(self._interval_s, least_side_px=self._least_side_px):
+        for still in film.stills(self._task.interval_s, least_side_px=self._least_side_px):
             yield self._encoder.prepare(still.image)

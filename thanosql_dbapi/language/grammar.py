@@ -157,7 +157,7 @@ RESULT_DIR = text("result_dir", None, "must be given")
 _TRAINING = (
     its.TRAINED_IMAGE_COL, its.LABEL_COL, its.TRAINED_TEXT_COL, its.PREPARED_COL, its.BASE_MODEL,
     BASE_DIR, BATCH_SIZE, its.MAX_EPOCHS, its.LEARNING_RATE, its.INPUT_SIZE, its.COLOR,
-    its.TRAINING_SEED, OVERWRITE,
+    its.MAX_MINUTES, its.VALIDATE, its.TRAINING_SEED, OVERWRITE,
 )  # fmt: skip
 
 _USING_AS = {"USING": "model", "AS": "query"}
@@ -359,7 +359,7 @@ register(
     ),
     StatementSpec(
         ("BUILD", "MODEL"), "BuildModel", Shape.ACTION, _NEW_MODEL,
-        {"SUBJECT": "name", "USING": "base", "AS": "query"}, options=_TRAINING,
+        {"SUBJECT": "name", "USING": "base", "AS": "query"}, options=(*_TRAINING, its.MODEL_SIZE),
     ),
     StatementSpec(
         ("FIT", "MODEL"), "FitModel", Shape.ACTION, _NEW_MODEL,

@@ -14,6 +14,8 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from ..sqlite3_compat import LETTER
+
 
 class Kind(Enum):
     """What a token is."""
@@ -48,16 +50,13 @@ class Token(NamedTuple):
         return self.start + len(self.text)
 
 
-# To SQLite every character above ASCII is a letter.
-_LETTERS = r"A-Za-z_\u0080-\U0010ffff"
-
 # sqlparse (0.6) reads $tag$…$tag$ as one literal before any rule of the instance is asked; to
 # SQLite the dollar sign begins a parameter or is part of a name. So the lexer sees this control
 # character, which no SQL holds outside quotes and comments, wherever the text has a dollar. The
 # tokens' texts are cut from the text itself.
 _DOLLAR = "\x1a"
 
-_NAMED = rf"{_LETTERS}0-9{_DOLLAR}"
+_NAMED = r"[^\x00-\x19\x1b-/:-@\[-^`{-\x7f]"  # sqlite3_compat.NAMED, with _DOLLAR for "$"
 _DIGITS = r"[0-9]+(?:_[0-9]+)*"
 
 
@@ -69,7 +68,7 @@ def _quoted(quote: str) -> str:
 # Tried in this order, so the commonest come first.
 _RULES: tuple[tuple[str, Kind | None], ...] = (
     ("[ \t\n\v\f\r\ufeff]+", None),
-    (rf"(?!x')[{_LETTERS}][{_NAMED}]*", Kind.NAME),
+    (rf"(?!x'){LETTER}{_NAMED}*", Kind.NAME),
     (r"[,();*]|==?|\.(?![0-9])", Kind.SYMBOL),
     (_quoted("'"), Kind.STRING),
     (r"0x[0-9a-f]+(?:_[0-9a-f]+)*", Kind.NUMBER),
@@ -77,7 +76,7 @@ _RULES: tuple[tuple[str, Kind | None], ...] = (
     (_quoted('"'), Kind.QUOTED),
     (r"\?[0-9]*", Kind.PARAMETER),
     (
-        rf"(?:[@:{_DOLLAR}]|\#(?![0-9]))(?:::)*[{_NAMED}](?:[{_NAMED}]|::)*(?:\([^\s)]*\))?",
+        rf"(?:[@:{_DOLLAR}]|\#(?![0-9]))(?:::)*{_NAMED}(?:{_NAMED}|::)*(?:\([^\s)]*\))?",
         Kind.PARAMETER,
     ),
     (r"--[^\n]*", None),

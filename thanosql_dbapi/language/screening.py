@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from ..sqlite3_compat import ASIDE
+from ..sqlite3_compat import ASIDE, LETTER, NAMED
 from . import grammar
 
 QUERY_FIRST_WORDS = frozenset(
@@ -19,7 +19,7 @@ QUERY_FIRST_WORDS = frozenset(
 """The words that begin SQL in which a subquery, and so a statement of ours, can stand."""
 
 _BLANK = re.compile(r"[ \t\n\v\f\r\ufeff;]+|--[^\n]*|/\*[\s\S]*?(?:\*/|\Z)")
-_WORD = re.compile(r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]*")
+_WORD = re.compile(rf"{LETTER}{NAMED}*")
 
 _CREATE_USING = re.compile(
     r"create\s+(?:temp(?:orary)?\s+)?table\s[^()']{1,300}?\busing\b", re.IGNORECASE | re.ASCII

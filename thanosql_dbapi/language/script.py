@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from ..sqlite3_compat import NAMED
+
 # What matters for finding the end of a statement. An open quotation or comment runs to the end of
 # the text; SQLite then calls the statement incomplete, and so it is the last piece. A list of
 # values is ThanoSQL's alone: to SQLite a bracket quotes a name, which ends at the next one.
@@ -16,10 +18,12 @@ _PIECE = re.compile(
     (?P<blank>   [ \t\r\n\f]+ | --[^\n]*(?:\n|\Z) | /\*[\s\S]*?(?:\*/|\Z) )
   | (?P<list>    \[ \s* VALUE (?: \s*,\s* VALUE )* \s* ,? \s* \] )
   | (?P<quoted>  '[^']*(?:'|\Z) | "[^"]*(?:"|\Z) | `[^`]*(?:`|\Z) | \[[^\]]*(?:\]|\Z) )
-  | (?P<word>    [A-Za-z0-9_$\u0080-\U0010ffff]+ )
+  | (?P<word>    NAMED+ )
   | (?P<semicolon> ; )
   | (?P<other>   [\s\S] )
-    """.replace("VALUE", r"""(?: '(?:[^']|'')*' | "(?:[^"]|"")*" | [^\s'",;\[\]]+ )"""),
+    """.replace("VALUE", r"""(?: '(?:[^']|'')*' | "(?:[^"]|"")*" | [^\s'",;\[\]]+ )""").replace(
+        "NAMED", NAMED
+    ),
     re.VERBOSE,
 )
 

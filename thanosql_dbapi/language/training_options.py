@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from .option_specs import flag, integer, number, text, value
+from .option_specs import choice, flag, integer, number, text, value
 
 LABEL_COL = text("label_col", "label")
 BASE_MODEL = text("base_model", None, "the model of the table's vectors, or the only one")
 PREPARED_COL = text("emb_col", None, "the vectors of the model that the rows have")
 TRAINED_IMAGE_COL = text("image_col", None, "`'image_path'`, or `'image'`", older=("image_column",))
 TRAINED_TEXT_COL = text("text_col", None, "none")
-MAX_EPOCHS = integer("max_epochs", None, "until nothing improves", minimum=1, older=("epochs",))
-LEARNING_RATE = number("learning_rate", None, "not needed")
+MAX_EPOCHS = integer(
+    "max_epochs",
+    None,
+    "until nothing improves; of a CLIP 30, or what `max_minutes` allows",
+    minimum=1,
+    older=("epochs",),
+)
+LEARNING_RATE = number("learning_rate", None, "what suits the model", minimum=0)
 INPUT_SIZE = value("input_size", "the model's own")
 COLOR = value("color", "the model's own")
+MODEL_SIZE = choice("size", ("tiny", "small", "base"), "small")
+MAX_MINUTES = number("max_minutes", None, "none", minimum=0)
+VALIDATE = number("validate", 0.1, minimum=0)
 TRAINING_SEED = integer("seed", 0, minimum=0)
 
 PREDICTED_COL = text("result_col", "predict_result", older=("column_name",))

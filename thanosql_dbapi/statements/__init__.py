@@ -2,8 +2,8 @@
 
 A statement that is part of a query has a handler in ``resolve.HANDLERS``: what it decides before
 any SQL is written, and what work it does. One that is the whole text has its function in
-:data:`ACTIONS`. A new statement is a dataclass in ``language.tree``, a spec in ``language.grammar``
-and a handler here.
+:data:`ACTIONS`. Both are given by their places, and imported when they are first asked for. A new
+statement is a dataclass in ``language.tree``, a spec in ``language.grammar`` and a handler here.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import (
+    DatabaseError,
     Error,
     InternalError,
     NotSupportedError,
@@ -46,115 +48,55 @@ from ..planning.arguments import Arguments
 from ..planning.plans import SearchPlan
 from ..stores.sqlite.compile import Compiled, compile_plan
 from ..stores.sqlite.database import NOT_TAKEN, refused
-from .asking import is_diverse, perform_search
-from .clips import SELECTS as CLIP_SELECTS
-from .clips import perform_clips, resolve_clips
-from .computing import SELECTS as COMPUTING_SELECTS
-from .computing import resolve_duplicates, resolve_mean, resolve_outliers, resolve_similarity
+from ..stores.sqlite.location import require_database
 from .context import Context
-from .convert import SELECTS as CONVERT_SELECTS
-from .convert import perform_convert, resolve_convert
-from .evaluate import SELECTS as EVALUATE_SELECTS
-from .evaluate import perform_evaluate, resolve_evaluate
-from .listing import resolve_list
-from .nearest import SELECTS as NEAREST_SELECTS
-from .nearest import resolve_nearest
-from .predict import SELECTS as PREDICT_SELECTS
-from .predict import perform_predict, resolve_predict
-from .resolve import does_work, is_repeatable, register, resolve
-from .search import check_search, resolve_search, with_column_hint
+from .resolve import Handler, does_work, is_repeatable, load, register, resolve
+from .search import with_column_hint
 from .staging import drop_staging
 from .topk import compile_best, compile_ranked, is_search_only
-from .unfinished import drop_if_empty
 
 if TYPE_CHECKING:
     from ..stores.sqlite.database import Parameters
 
-__all__ = ["ACTIONS", "Context", "may_make_columns", "register", "run", "run_many"]
+__all__ = [
+    "ACTIONS",
+    "Context",
+    "Handler",
+    "load",
+    "may_make_columns",
+    "register",
+    "run",
+    "run_many",
+]
 
 _ATTEMPTS = 3
 
-register(
-    Search,
-    resolve_search,
-    perform_search,
-    check=check_search,
-    works=is_diverse,
-    is_repeatable=True,
-)
-register(Convert, resolve_convert, perform_convert, CONVERT_SELECTS)
-register(Predict, resolve_predict, perform_predict, PREDICT_SELECTS, is_repeatable=True)
-register(Evaluate, resolve_evaluate, perform_evaluate, EVALUATE_SELECTS, is_repeatable=True)
-register(List, resolve_list)
-register("compute.groupby_emb_mean", resolve_mean, selects=COMPUTING_SELECTS)
-register("compute.similarity", resolve_similarity)
-register("compute.nearest", resolve_nearest, selects=NEAREST_SELECTS)
-register("compute.duplicates", resolve_duplicates)
-register("compute.outliers", resolve_outliers)
-register("preprocess.video_to_df", resolve_clips, perform_clips, CLIP_SELECTS)
+register(Search, "search:HANDLER")
+register(Convert, "convert:HANDLER")
+register(Predict, "predict:HANDLER")
+register(Evaluate, "evaluate:HANDLER")
+register(List, "listing:HANDLER")
+register("compute.groupby_emb_mean", "computing:MEAN")
+register("compute.similarity", "computing:SIMILARITY")
+register("compute.nearest", "nearest:HANDLER")
+register("compute.duplicates", "computing:DUPLICATES")
+register("compute.outliers", "computing:OUTLIERS")
+register("preprocess.video_to_df", "clips:HANDLER")
 
+Action = Callable[[Context, Arguments, Any], None]
 
-# What fetches and copies is imported when it is first asked for: a program that only searches, such
-# as one question on the command line, spends a third of its time on imports otherwise.
-def _copy(context: Context, arguments: Arguments, statement: Copy) -> None:
-    from .copy import copy
-
-    copy(context, arguments, statement)
-
-
-def _create_using(context: Context, arguments: Arguments, statement: CreateUsing) -> None:
-    from .create_using import create_using
-
-    create_using(context, arguments, statement)
-
-
-def _get_dataset(context: Context, arguments: Arguments, statement: GetDataset) -> None:
-    from .get import get_dataset
-
-    get_dataset(context, arguments, statement)
-
-
-def _get_model(context: Context, arguments: Arguments, statement: GetModel) -> None:
-    from .get import get_model
-
-    get_model(context, arguments, statement)
-
-
-def _upload_model(context: Context, arguments: Arguments, statement: UploadModel) -> None:
-    from .models import upload_model
-
-    upload_model(context, arguments, statement)
-
-
-def _delete_model(context: Context, arguments: Arguments, statement: DeleteModel) -> None:
-    from .models import delete_model
-
-    delete_model(context, arguments, statement)
-
-
-def _build_model(context: Context, arguments: Arguments, statement: BuildModel) -> None:
-    from .building import build_model
-
-    build_model(context, arguments, statement)
-
-
-def _fit_model(context: Context, arguments: Arguments, statement: FitModel) -> None:
-    from .building import fit_model
-
-    fit_model(context, arguments, statement)
-
-
-ACTIONS: dict[type, Callable[[Context, Arguments, Any], None]] = {
-    GetDataset: _get_dataset,
-    GetModel: _get_model,
-    Copy: _copy,
-    CreateUsing: _create_using,
-    UploadModel: _upload_model,
-    DeleteModel: _delete_model,
-    BuildModel: _build_model,
-    FitModel: _fit_model,
+ACTIONS: dict[type, Action | str] = {
+    GetDataset: "get:get_dataset",
+    GetModel: "get:get_model",
+    Copy: "copy:copy",
+    CreateUsing: "create_using:create_using",
+    UploadModel: "models:upload_model",
+    DeleteModel: "models:delete_model",
+    BuildModel: "building:build_model",
+    FitModel: "building:fit_model",
 }
-"""For each class of ``language.tree`` that is a whole text and returns no rows, what it does."""
+"""For each class of ``language.tree`` that is a whole text and returns no rows, what it does, or
+the place of that, see :func:`load`."""
 
 
 def run(
@@ -186,7 +128,7 @@ def run(
         except NOT_TAKEN as error:
             raise refused(error, text, values) from error
 
-    with only_pep249(tree):
+    with only_pep249(context, tree):
         _run(context, execute_taken, sql, tree, parameters)
 
 
@@ -215,6 +157,8 @@ def _run(
         action = ACTIONS.get(type(tree))
         if action is None:
             raise _not_supported(tree)
+        if isinstance(action, str):
+            action = ACTIONS[type(tree)] = load(action)
         _tidy(context)
         # The caller has ended the cursor's last statement, so it has no rows.
         action(context, arguments, tree)
@@ -246,7 +190,7 @@ def run_many(
         return
 
     def compile_set(parameters: Parameters) -> Compiled:
-        with only_pep249(tree):
+        with only_pep249(context, tree):
             context.begin()
             arguments = Arguments(sql, tree, parameters)
             return compile_plan(resolve(context, arguments, tree), arguments)
@@ -270,7 +214,7 @@ def run_many(
 
 
 @contextmanager
-def only_pep249(tree: Tree) -> Iterator[None]:
+def only_pep249(context: Context, tree: Tree) -> Iterator[None]:
     """Let PEP 249's exceptions through, and warnings that the user wants as errors.
 
     Each kind of error is turned into one of ours where it arises, with its value in the message.
@@ -278,11 +222,16 @@ def only_pep249(tree: Tree) -> Iterator[None]:
     ``sqlite3.Error``.
 
     Raises:
+        DatabaseError: The file is no database.
         OperationalError: The operating system refused something.
         InternalError: Any other exception.
     """
     try:
         yield
+    except DatabaseError as error:
+        if str(error) == "file is not a database" and (file := context.database.file()):
+            require_database(Path(file))
+        raise
     except (Error, Warning, builtins.Warning, MemoryError):
         raise
     except OSError as error:
@@ -353,6 +302,7 @@ def _tidy(context: Context) -> None:
     """Put right what a killed process has left, before anything is changed."""
     if not context.settings.is_read_only:
         from .models import settle_left
+        from .unfinished import drop_if_empty
 
         settle_left(context)
         drop_if_empty(context.database)

@@ -7,27 +7,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from ..errors import clip
 from ..language import grammar
-from ..language.names import quote_name, quote_text
 from ..language.tree import Search
 from ..models.temperature import read_temperature
-from ..planning.plans import MadeRows, QueryValue, QueryVector, SearchPlan
-from ..stores.sqlite.compile import Compiled, Compiler
+from ..planning.plans import QueryValue, QueryVector, SearchPlan
 from ..stores.sqlite.registry import Model
-from ..training.variety import most_varied
-from ..vectors import to_vector
 from .resolve import Resolver
-from .row_vectors import HIDDEN
-from .staging import Staging
 
 BACKGROUND = "a picture"
 """What any picture shows; a probability says by how much a text fits better."""
-_POOL, _LEAST_POOL = 10, 200
-"""Best rows that the varied ones are chosen from: so many times as are wanted, and how many at
-least."""
 _WEIGHTED = re.compile(r"\s*([+-]?)\s*(?:(\d+(?:\.\d*)?|\.\d+)\s*\*)?\s*(.*)", re.DOTALL)
 
 
@@ -95,36 +84,6 @@ def wanted_diversity(resolver: Resolver, statement: Search, limit: int | None) -
     if problem:
         raise resolver.arguments.error(f"option 'diversify' {problem}", option)
     return share
-
-
-def perform_search(resolver: Resolver, statement: Search, plan: SearchPlan) -> object:
-    """Choose the rows of a SEARCH that are to differ from one another."""
-    if plan.diversity is None or plan.limit is None:
-        return plan
-    context = resolver.context
-    pool = replace(plan, limit=max(_LEAST_POOL, _POOL * plan.limit), is_ranked=True)
-    compiler = Compiler(resolver.plan, resolver.arguments)
-    query = Compiled(compiler.node(pool), compiler.parameters)
-    staging = Staging.of_query(context, query, HIDDEN)
-    rows = context.database.rows(
-        f"SELECT {staging.row_id}, {quote_name(plan.column)} FROM {staging.table}"
-        f" WHERE length({quote_name(plan.column)}) = {4 * plan.dimension}"
-        f" ORDER BY {staging.row_id}"
-    )
-    vectors = np.frombuffer(b"".join(row[1] for row in rows), "<f4").reshape(-1, plan.dimension)
-    chosen = most_varied(vectors, to_vector(plan.vectors[0].vector), plan.limit, plan.diversity)
-    order = quote_text(json.dumps([rows[place][0] for place in chosen]))
-    names = ", ".join(f"q.{quote_name(name)}" for name in staging.columns)
-    # A CROSS JOIN keeps the order of the first.
-    return MadeRows(
-        f"SELECT {names} FROM json_each({order}) AS o"
-        f" CROSS JOIN {staging.table} AS q ON q.{staging.row_id} = o.value"
-    )
-
-
-def is_diverse(statement: Search) -> bool:
-    """Return whether a SEARCH has rows to choose after it is compared."""
-    return statement.option(grammar.DIVERSIFY.name) is not None
 
 
 def _weighted(text: str) -> tuple[float, str]:

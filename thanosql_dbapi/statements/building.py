@@ -1,5 +1,7 @@
 """BUILD MODEL and FIT MODEL: a classifier on the vectors of a registered model.
 
+(A BUILD with ``text_col`` trains a CLIP: ``clip_building``.)
+
 Everything is read and trained before a file is written. The folder is published by the database's
 commit, as those of GET and UPLOAD are.
 """
@@ -9,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -32,15 +34,14 @@ from ..training.linear import Floats, fit, refit
 from .context import Context
 from .examples import labelled_rows, shown
 from .labelling import base_model, classifier_of
-from .models import check_name, install_made
-from .resolve import Resolver, resolve
+from .models import install_made
+from .new_model import Training, begin, label
+from .resolve import Resolver
 from .row_vectors import RowVectors, find_vectors
 from .tables import require_tables
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-Training = Union[BuildModel, FitModel]
 
 NETWORKS = ("ConvNeXt_Tiny", "ConvNeXt_Base", "EfficientNetV2S", "EfficientNetV2M")
 """Networks of the manuals, in whose place a classifier on vectors is trained."""
@@ -62,21 +63,25 @@ class Examples:
 
 
 def build_model(context: Context, arguments: Arguments, statement: BuildModel) -> None:
-    """Train a classifier and register it.
+    """Train a classifier, or with ``text_col`` a CLIP, and register it.
 
     Raises:
         ModelError: The name is taken, or it is not certain which model makes the vectors.
         OperationalError: The rows have no vectors and no images, or their labels cannot be learnt.
-        NotSupportedError: A CLIP is to be trained.
     """
-    resolver = _begin(context, arguments, statement)
+    if arguments.option(statement, training_options.TRAINED_TEXT_COL) is not None:
+        from .clip_building import build_clip
+
+        build_clip(context, arguments, statement)
+        return
+    resolver = begin(context, arguments, statement, "classifier")
     base = _base(resolver, statement)
-    source = find_vectors(resolver, statement, statement.query, base, _label(statement))
+    source = find_vectors(resolver, statement, statement.query, base, label(statement))
     examples = _examples(resolver, statement, source)
     labels = ordered(examples.labels)
     _check_labels(statement, labels, len(examples.labels))
     seed = arguments.option(statement, training_options.TRAINING_SEED)
-    with context.settings.progress.track(_label(statement), None, "step") as advance:
+    with context.settings.progress.track(label(statement), None, "step") as advance:
         found = fit(
             examples.vectors,
             _codes(examples.labels, labels),
@@ -101,23 +106,26 @@ def fit_model(context: Context, arguments: Arguments, statement: FitModel) -> No
         NotSupportedError: A CLIP is to be trained.
     """
     old = context.registry.any_model(statement.model)
-    if old.kind != "classifier":
+    if (
+        old.kind != "classifier"
+        or arguments.option(statement, training_options.TRAINED_TEXT_COL) is not None
+    ):
         raise _only_classifiers(statement)
-    resolver = _begin(context, arguments, statement)
+    resolver = begin(context, arguments, statement, "classifier")
     base = base_model(context, old)
     before = classifier_of(context, old)
-    source = find_vectors(resolver, statement, statement.query, base, _label(statement))
+    source = find_vectors(resolver, statement, statement.query, base, label(statement))
     examples = _examples(resolver, statement, source)
     if not examples.labels:
-        raise OperationalError(f"{_label(statement)}: no row has a label; nothing was changed")
+        raise OperationalError(f"{label(statement)}: no row has a label; nothing was changed")
     others = ordered([label for label in examples.labels if label not in before.labels])
     if others:
         raise OperationalError(
-            f"{_label(statement)}: the rows have labels that {clip(old.name)} was not trained on:"
+            f"{label(statement)}: the rows have labels that {clip(old.name)} was not trained on:"
             f" {shown(others)}; it has {shown(before.labels)}; leave those rows out, or BUILD MODEL"
             " with all rows; nothing was changed"
         )
-    with context.settings.progress.track(_label(statement), None, "step") as advance:
+    with context.settings.progress.track(label(statement), None, "step") as advance:
         found = refit(
             before.linear,
             before.rows,
@@ -136,27 +144,6 @@ def fit_model(context: Context, arguments: Arguments, statement: FitModel) -> No
         before.seed,
     )
     _install(context, arguments, statement, base, classifier)
-
-
-def _begin(context: Context, arguments: Arguments, statement: Training) -> Resolver:
-    """Check what needs no row, and return the query, resolved."""
-    if arguments.option(statement, training_options.TRAINED_TEXT_COL) is not None:
-        raise _only_classifiers(statement)
-    overwrite = arguments.option(statement, grammar.OVERWRITE)
-    context.require_writable(_verb(statement))
-    check_name(arguments, statement, statement.name)
-    there = context.registry.find_model(statement.name)
-    if there is not None and there.kind != "classifier":
-        raise ModelError(
-            f"{_verb(statement)}: {clip(there.name)} is a model that makes vectors; choose another"
-            " name; nothing was changed"
-        )
-    if there is not None and not overwrite:
-        raise ModelError(
-            f"{_verb(statement)}: model {clip(there.name)} is in this database already; say"
-            " OPTIONS (overwrite=True) to replace it; nothing was changed"
-        )
-    return Resolver(context, arguments, resolve(context, arguments, statement.query))
 
 
 def _base(resolver: Resolver, statement: BuildModel) -> Model:
@@ -239,7 +226,7 @@ def _check_labels(statement: Training, labels: Sequence[Label], rows: int) -> No
             " label; name the column of labels with OPTIONS (label_col='…'), or add rows"
         )
     if problem:
-        raise OperationalError(f"{_label(statement)}: {problem}; nothing was changed")
+        raise OperationalError(f"{label(statement)}: {problem}; nothing was changed")
 
 
 def _codes(labels: Sequence[Label], known: Sequence[Label]) -> NDArray[np.int64]:
@@ -269,20 +256,9 @@ def _install(
     install_made(context, model, write, overwrite=arguments.option(statement, grammar.OVERWRITE))
 
 
-def _only_classifiers(statement: Training) -> NotSupportedError:
-    what = "FIT MODEL of a model that makes vectors"
-    if isinstance(statement, BuildModel):
-        what = "BUILD MODEL with text_col, which would train a CLIP,"
+def _only_classifiers(statement: FitModel) -> NotSupportedError:
     return NotSupportedError(
-        f"{what} is not supported yet; supported are classifiers, BUILD MODEL … USING … OPTIONS"
-        " (image_col=…, label_col=…) and FIT MODEL … USING a classifier; GET THANOSQL MODEL gets a"
-        " trained CLIP, UPLOAD MODEL registers a folder of yours"
+        f"{label(statement)}: FIT MODEL of a model that makes vectors is not supported yet;"
+        " supported are classifiers, and BUILD MODEL … USING clipen OPTIONS (image_col=…,"
+        " text_col=…), which trains a CLIP from nothing"
     )
-
-
-def _verb(statement: Training) -> str:
-    return "BUILD MODEL" if isinstance(statement, BuildModel) else "FIT MODEL"
-
-
-def _label(statement: Training) -> str:
-    return f"{_verb(statement)} {statement.name}"

@@ -12,10 +12,10 @@ from ..language.names import quote_name, same_name
 from ..language.tree import Function
 from ..planning.plans import MadeRows
 from ..sources.new_files import NewFiles, Stems, new_files
-from ..stores.sqlite.compile import Compiled, Compiler, Select
+from ..stores.sqlite.compile import Compiled, Compiler
 from .context import Context
 from .filling import SHOWN_FAILURES
-from .resolve import Resolver
+from .resolve import Handler, Resolver
 from .staging import Staging, new_table
 from .tables import require_tables
 
@@ -158,7 +158,7 @@ class _Cutting:
             return file
 
         try:
-            with self._context.open_video(source, self._remarks.append) as film:
+            with self._context.pictures.open_film(source, self._remarks.append) as film:
                 from ..embedding.clips import cut
 
                 clips = list(cut(film, self._plan.interval_s, create))
@@ -231,5 +231,4 @@ def _explained(compiler: Compiler, plan: ClipsPlan) -> str:
     return f"SELECT * FROM ({compiler.parts(plan.node.query.parts)}\n)"
 
 
-SELECTS: dict[type, Select] = {ClipsPlan: _explained}
-"""What compiles the function before it is performed."""
+HANDLER = Handler(resolve_clips, perform_clips, selects={ClipsPlan: _explained})

@@ -12,6 +12,7 @@ from ..errors import OperationalError, clip
 from ..language import grammar, training_options
 from ..language.names import quote_name, same_name
 from ..language.tree import Function, Part, TableName
+from ..progress import silent
 from ..stores.sqlite.compile import Compiled
 from .labelling import find_table
 from .resolve import Resolver, does_work
@@ -244,7 +245,7 @@ def _loaded(resolver: Resolver, statement: Function) -> str:
     columns = list(source.columns)
     with context.database.atomic():
         context.database.execute(f"CREATE TABLE {table} ({', '.join(map(quote_name, columns))})")
-        insert_rows(context.database, table, columns, source.rows(), lambda n: None, CHUNK)
+        insert_rows(context.database, table, columns, source.rows(), silent, CHUNK)
     return f"SELECT * FROM {table}"
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from ..language import grammar, training_options
 from ..language.names import quote_name
 from ..language.tree import Function, TableName
-from ..stores.sqlite.compile import Compiler, Select, repr_number
+from ..stores.sqlite.compile import Compiler, repr_number
 from ..stores.sqlite.similarity import similarity
 from .computed import NUMBER, Computed, find_source, function_rows, numbered, refuse_taken
-from .resolve import Resolver
+from .resolve import Handler, Resolver
 from .row_vectors import require_column
 
 RANK, LABEL, SCORE = (f"thanosql_{name}" for name in ("rank", "label", "score"))
@@ -185,10 +185,7 @@ def _listed(compiler: Compiler, plan: Computed, call: str, limit: int | None = N
     )
 
 
-SELECTS: dict[type, Select] = {
-    MeanPlan: _mean,
-    SimilarityPlan: _similarity,
-    DuplicatesPlan: _duplicates,
-    OutliersPlan: _outliers,
-}
-"""What compiles the functions."""
+MEAN = Handler(resolve_mean, selects={MeanPlan: _mean})
+SIMILARITY = Handler(resolve_similarity, selects={SimilarityPlan: _similarity})
+DUPLICATES = Handler(resolve_duplicates, selects={DuplicatesPlan: _duplicates})
+OUTLIERS = Handler(resolve_outliers, selects={OutliersPlan: _outliers})

@@ -15,22 +15,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from ..embedding.known import Content
+from ..embedding.known import FileFacts
 from ..errors import SourceError, WorkspaceError
 from ..models.vector_store import NAME, VectorStore
-from ..openfile import OpenFile
 from ..places import WEB, parse
-from ..sources.folder.digest import content_digest
 from ..stores.sqlite.files import Files
 from .context import Context
 from .embedding_plan import EmbeddingPlan
 
-VERSION = 1
-"""Part of every content: another number forgets all of them, e.g. when images are prepared
-otherwise."""
-
-# A larger file is no picture; it is read by the decoder alone, which looks at its first bytes.
-_MOST_BYTES = 1 << 31
 _NO_FILE = bytes(4)
 
 
@@ -51,12 +43,10 @@ class Contents:
 
     def __init__(self, context: Context, plan: EmbeddingPlan, store: VectorStore) -> None:
         self._workspace, self._plan, self._store = context.workspace, plan, store
-        self._head = "\0".join((str(VERSION), plan.way, plan.model.fingerprint)).encode()
         self.states: dict[int, int] = {}
         self.keys: dict[int, bytes] = {}
         self.had: dict[int, bytes] = {}
         self.away: set[int] = set()
-        self._files: dict[str, tuple[os.stat_result, bytes]] = {}
         self._seen = Files(context.database)
         self._folders: dict[str, str] = {}
 
@@ -134,40 +124,6 @@ class Contents:
     def _is_path(self, source: object) -> bool:
         return self._plan.names_files and isinstance(source, str)
 
-    def content(self, source: object) -> Content | None:
-        """Return what a source holds; None for what cannot be read."""
-        source = getattr(source, "content", source)  # what was fetched
-        if isinstance(source, bytes):
-            return Content(self._key(hashlib.sha256(source).digest()))
-        if not isinstance(source, str):
-            return None
-        if self._plan.kind == "text":
-            return Content(self._key(hashlib.sha256(source.encode()).digest()))
-        place = self._plan.place(source)
-        if not isinstance(place, str) or place[:5].lower() == "file:":
-            return None
-        try:
-            path = self._workspace.locate(place)
-            with OpenFile(path) as opened:
-                status = opened.status
-                if not opened.is_file or not 0 < status.st_size <= _MOST_BYTES:
-                    return None
-                digest = content_digest(opened)
-        except (OSError, ValueError, WorkspaceError):
-            return None  # the decoder says why
-        self._files[str(path)] = status, digest
-        return Content(self._key(digest), _stamp(status))
-
-    def is_still(self, source: object, content: Content) -> bool:
-        """Return whether the file of a source has the size and time that it had."""
-        if content.stamp is None:
-            return True
-        try:
-            place = self._plan.place(source)
-            return _stamp(self._workspace.locate(str(place)).stat()) == content.stamp
-        except (OSError, ValueError, WorkspaceError):
-            return False
-
     def has(self, key: int, content: bytes) -> bool:
         """Return whether a row's own vector was made from this content."""
         return self.had.get(key) == content
@@ -188,20 +144,13 @@ class Contents:
             self.had.pop(row_id, None)
             self.away.discard(row_id)
 
-    def take_digests(self) -> list[tuple[str, int, int, int, bytes]]:
-        """Return (path, size, mtime_ns, inode, digest) of the files read since the last call.
+    def spelled(self, files: Iterable[FileFacts]) -> list[FileFacts]:
+        """Return files with their paths as COPY of a folder writes them.
 
-        Paths are relative to the workspace inside it, as COPY of a folder writes them.
+        Paths are relative to the workspace inside it.
         """
-        files, self._files = self._files, {}
         spelled = self._workspace.spelled
-        return [
-            (spelled(Path(path)), status.st_size, status.st_mtime_ns, status.st_ino, digest)
-            for path, (status, digest) in files.items()
-        ]
-
-    def _key(self, digest: bytes) -> bytes:
-        return hashlib.sha256(self._head + b"\0" + digest).digest()
+        return [each._replace(path=spelled(Path(each.path))) for each in files]
 
 
 def open_store(context: Context) -> VectorStore:
@@ -225,7 +174,3 @@ def is_same_name(now: int, before: int) -> bool:
 def vector_check(vector: bytes) -> int:
     """Return a number that tells a vector from others."""
     return int.from_bytes(hashlib.blake2b(vector, digest_size=8).digest(), "big", signed=True)
-
-
-def _stamp(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_size, status.st_mtime_ns, status.st_ino

@@ -6,11 +6,11 @@ import copy
 import functools
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
+from ..embedding.pictures import Pictures
 from ..errors import (
     DataError,
     ModelError,
@@ -34,18 +34,20 @@ from ..stores.sqlite.registry import Model, Registry
 from ..stores.sqlite.state import State
 from ..stores.sqlite.topk.matrices import Matrices
 from ..workspace import Workspace
-from .pictures import Pictures
 from .query_texts import check_texts
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..embedding.video import Film
+    from ..embedding.executors.protocol import Executor
+    from ..embedding.executors.task import Task
     from ..models.encoder import Encoder
     from ..models.protocol import Pixels
     from ..sources.catalog import Catalog
-    from ..stores.sqlite.topk.quantized import Products
+    from ..stores.sqlite.topk.blocks import PossibleRows
+    from ..stores.sqlite.topk.quantized import Quantized
+    from .embedding_plan import EmbeddingPlan
 
 _TEXTS_AT_ONCE = 64  # 60 MB of numbers for texts as long as a model reads
 
@@ -208,22 +210,30 @@ class Context:
         shown = (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
         return parse(f"{place.scheme}://{place.path}::{shown}")
 
-    def open_video(
-        self, source: object, remark: Callable[[str], None]
-    ) -> AbstractContextManager[Film]:
-        """Open the film that a path means.
+    @property
+    def executor(self) -> Executor:
+        """What embeds the rows of this connection's statements."""
+        if self.state.executor is None:
+            from ..embedding.executors.opening import open_executor
 
-        Args:
-            source: The path.
-            remark: Gets what is to be said of a film that is there in part.
+            self.state.executor = open_executor(self.settings.executor, self.settings.workers)
+        return self.state.executor
+
+    def task(self, plan: EmbeddingPlan) -> Task:
+        """Return what an executor is given to embed the rows of a statement.
+
+        Raises:
+            ModelError: The model's folder is missing or is not what was registered.
         """
-        from ..embedding.video import open_film
+        from ..embedding.executors.task import ModelPlace, Task
 
-        return open_film(
-            source,
-            locate=self.workspace.locate,
-            max_pixels=self.settings.max_image_pixels,
-            remark=remark,
+        model = plan.model
+        return Task(
+            ModelPlace(self.model_folder(model), model.fingerprint, self.settings.device),
+            self.pictures,
+            plan.digests(self.workspace),
+            plan.batch_size,
+            plan.interval_s,
         )
 
     def embed_in_sql(
@@ -377,7 +387,7 @@ class Context:
         return np.asarray(total / length, "<f4").tobytes()
 
 
-def _on_device(device: str | None, codes: NDArray[np.int8]) -> Products | None:
-    from ..stores.sqlite.topk.gpu import gpu_products
+def _on_device(device: str | None, vectors: Quantized) -> PossibleRows | None:
+    from ..stores.sqlite.topk.gpu import gpu_search
 
-    return gpu_products(codes, device)
+    return gpu_search(vectors, device)

@@ -16,14 +16,14 @@ from ..language.tree import Convert, TableName
 from ..planning.arguments import Arguments
 from ..planning.convert_report import ConvertReport
 from ..planning.plans import MadeRows
-from ..stores.sqlite.compile import Compiler, Select
+from ..stores.sqlite.compile import Compiler
 from ..stores.sqlite.failures import Failures
 from ..stores.sqlite.registry import VectorColumn
 from .contents import Contents, open_store
 from .context import Context
 from .embedding_plan import EmbeddingPlan, Tally
 from .filling import add_watched_column, warn_of
-from .resolve import Resolver
+from .resolve import Handler, Resolver
 from .staging import Staging
 from .tables import names_query, reads_pages, require_tables, table_key
 from .unfinished import Unfinished, fill_staging
@@ -119,10 +119,6 @@ def _function_form(compiler: Compiler, plan: ConvertPlan) -> str:
         f"SELECT q.*, {embedding.call('q')} AS {quote_name(embedding.column)}"
         f" FROM ({compiler.parts(plan.node.query.parts)}\n) AS q"
     )
-
-
-SELECTS: dict[type, Select] = {ConvertPlan: _function_form}
-"""What compiles a CONVERT that is not performed."""
 
 
 def _plan(resolver: Resolver, statement: Convert) -> tuple[EmbeddingPlan, TableName | None]:
@@ -272,3 +268,6 @@ def _require_columns(existing: list[tuple[str, str]], staging: Staging, target: 
             f" {', '.join(clip(name) for name in missing)} (it has {', '.join(known)}), so the rows"
             " cannot be appended; nothing was changed"
         )
+
+
+HANDLER = Handler(resolve_convert, perform_convert, selects={ConvertPlan: _function_form})

@@ -50,6 +50,18 @@ def copy(context: Context, arguments: Arguments, statement: Copy) -> None:
         SourceError: The file or folder is missing or damaged.
         WorkspaceError: It lies outside the workspace and the allowed directories.
     """
+    try:
+        _copy(context, arguments, statement)
+    except _OvertakenError:
+        # Now it is there, and the options say what becomes of it.
+        _copy(context, arguments, statement)
+
+
+class _OvertakenError(OperationalError):
+    """Another program has made the table since it was looked for."""
+
+
+def _copy(context: Context, arguments: Arguments, statement: Copy) -> None:
     database = context.database
     if_exists = arguments.if_exists(statement, grammar.COPY_IF_EXISTS)
     name = statement.table
@@ -129,6 +141,11 @@ def _store(context: Context, target: _Target, source: Table) -> int:
     with track as advance, database.atomic():
         if target.is_there and target.is_replaced:
             database.execute(f"DROP TABLE {target.table}")
+        elif not target.is_there and database.find_table(target.schema, target.name):
+            raise _OvertakenError(
+                f"COPY: another program has made table {clip(target.name)} meanwhile;"
+                " nothing was changed"
+            )
         if not target.is_there or target.is_replaced:
             definitions = ", ".join(
                 f"{quote_name(column)} {kind}"
@@ -195,7 +212,7 @@ def _open(
     if is_folder(path) or (is_sync and _is_missing(path) and not archive_scheme(path.name)):
         return Folder(path, context.workspace)
     if is_film:
-        return Film(path, context.workspace, context.open_video)
+        return Film(path, context.workspace, context.pictures.open_film)
     if scheme := archive_scheme(path.name):
         return _open_elsewhere(context, parse(f"{scheme}://::{path}"))
     return open_table(path)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..embedding.digests import VERSION, Digests, placed
 from ..language.names import quote_name, quote_text
 from ..places import join
 from ..stores.sqlite.registry import Model
+from ..workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,16 @@ class EmbeddingPlan:
 
     def place(self, source: Any) -> Any:
         """Return where a source is: a path with its folder before it, any other as it is."""
-        is_path = self.names_files and isinstance(source, str)
-        return join(self.base_dir, source) if self.base_dir and is_path else source
+        return placed(source, self.kind, self.base_dir)
+
+    def digests(self, workspace: Workspace) -> Digests:
+        """Return what tells sources by their content.
+
+        Args:
+            workspace: Which files may be read.
+        """
+        head = "\0".join((str(VERSION), self.way, self.model.fingerprint)).encode()
+        return Digests(workspace, head, self.kind, self.base_dir)
 
 
 @dataclass(frozen=True)

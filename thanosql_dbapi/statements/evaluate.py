@@ -13,7 +13,7 @@ from ..errors import DataError, OperationalError, clip
 from ..language import training_options
 from ..language.tree import Evaluate, Option
 from ..planning.plans import RowsPlan
-from ..stores.sqlite.compile import Compiler, Select
+from ..stores.sqlite.compile import Compiler
 from ..training.classifier import Label, ordered
 from ..training.metrics import (
     Interval,
@@ -25,7 +25,7 @@ from ..training.metrics import (
 )
 from .examples import labelled_rows, shown
 from .labelling import Labeller, LabelSource, find_labels, labeller
-from .resolve import Resolver
+from .resolve import Handler, Resolver
 from .row_vectors import RowVectors, find_vectors, read_vectors, require_column
 
 if TYPE_CHECKING:
@@ -254,5 +254,9 @@ def _columns_only(compiler: Compiler, plan: EvaluatePlan) -> str:
     return f"SELECT {names} FROM ({compiler.parts(plan.node.query.parts)}\n) WHERE 0"
 
 
-SELECTS: dict[type, Select] = {EvaluatePlan: _columns_only}
-"""What compiles an EVALUATE that is not performed."""
+HANDLER = Handler(
+    resolve_evaluate,
+    perform_evaluate,
+    is_repeatable=True,
+    selects={EvaluatePlan: _columns_only},
+)

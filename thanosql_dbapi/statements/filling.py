@@ -1,33 +1,27 @@
-"""Many rows through a model: progress, unreadable images, and what is written after each batch."""
+"""Many rows through a model: progress, unreadable images, and what is written of each batch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING
 
 from ..errors import MediaWarning, ModelWarning, clip, warn_user
 from ..language.names import same_name
 from ..sources.network import without_secrets
-from ..stores.sqlite.files import Files
 from ..stores.sqlite.registry import VectorColumn
 from ..stores.sqlite.topk.change_log import draw_version, find_watch, watch
 from . import drawings
 from .contents import Contents
 from .context import Context
 from .embedding_plan import EmbeddingPlan, Failed, Tally
+from .grouping import Batch, Grouping, Write
 
 if TYPE_CHECKING:
     from ..embedding.batches import Failure
-    from ..models.encoder import Encoder
 
 SHOWN_FAILURES = 5
-
-Batch = list[tuple[Union[bytes, None], int]]
-"""Vector BLOB or None, and row id in the staging table."""
-Write = Callable[[Batch, list[int]], None]
-"""Gets a batch, and the row ids of rows that have their vector already."""
 
 
 def add_watched_column(context: Context, plan: EmbeddingPlan, schema: str, table: str) -> int:
@@ -51,15 +45,15 @@ def fill(
     write: Write,
     contents: Contents,
 ) -> Tally:
-    """Embed rows batch by batch and have each batch written.
+    """Embed rows batch by batch and have them written, see :mod:`.grouping`.
 
     Args:
         context: The connection.
         plan: What to embed with.
         rows: (row id, source), read as they are needed.
         total: Number of rows, for the progress.
-        write: Gets (vector BLOB or None, row id) for each row of a batch. None is for a row whose
-            source is NULL or cannot be read.
+        write: Gets (vector BLOB or None, row id) for each row of some batches. None is for a row
+            whose source is NULL or cannot be read.
         contents: What is known of the rows; vectors that are made are kept there by content.
 
     Raises:
@@ -70,39 +64,37 @@ def fill(
     if not first:
         return Tally(total=total)  # the model is not needed, which may take seconds to load
     rows = chain(first, rows)
-    encoder = context.encoder(plan.model)
-    tally = Tally(total=total, device=encoder.device, dtype=encoder.dtype)
+    tally = Tally(total=total)
     if plan.kind == "text":
         rows = _measured(context, plan, rows, tally.too_long)
     elif plan.kind == "image" and drawings.is_of_concern(context, plan.model):
         rows = drawings.looked_at(context, plan, rows, tally.no_drawings)
-    batches = _batches(context, plan, encoder, rows, contents, tally.remarks)
-    with context.settings.progress.track(plan.label, total, plan.kind) as advance:
-        try:
-            for batch in batches:
-                if batch.failures and plan.stops_on_error:
-                    raise batch.failures[0].error
-                failed = [_failed(each, contents) for each in batch.failures]
-                tally.failures += failed
-                tally.embedded += len(batch.keys) - batch.reused
-                tally.reused += batch.reused
-                tally.unchanged += len(batch.unchanged)
-                tally.empty += len(batch.empty)
-                contents.keys.update(batch.contents)
-                blobs: Batch = [
-                    (vector.tobytes(), key)
-                    for key, vector in zip(batch.keys, batch.vectors, strict=True)
-                ]
-                blobs += [(None, each.row_id) for each in failed if not each.stays]
-                blobs += [(None, key) for key in batch.empty]
-                with context.database.atomic():
-                    write(blobs, batch.unchanged)
-                    # So COPY recognises a file that is moved later without reading it again.
-                    Files(context.database).add_digests(contents.take_digests())
-                contents.keep(batch.made)
-                advance(len(batch))
-        finally:
-            batches.close()
+    batches = context.executor.embed(context.task(plan), rows, contents, total=total)
+    with (
+        context.settings.progress.track(plan.label, total, plan.kind) as advance,
+        Grouping(context, write, contents) as group,
+        closing(batches),
+    ):
+        for batch in batches:
+            if batch.failures and plan.stops_on_error:
+                raise batch.failures[0].error
+            failed = [_failed(each, contents) for each in batch.failures]
+            tally.device, tally.dtype = batch.device, batch.dtype
+            tally.remarks += batch.remarks
+            tally.failures += failed
+            tally.embedded += len(batch.keys) - batch.reused
+            tally.reused += batch.reused
+            tally.unchanged += len(batch.unchanged)
+            tally.empty += len(batch.empty)
+            contents.keys.update(batch.contents)
+            blobs: Batch = [
+                (vector.tobytes(), key)
+                for key, vector in zip(batch.keys, batch.vectors, strict=True)
+            ]
+            blobs += [(None, each.row_id) for each in failed if not each.stays]
+            blobs += [(None, key) for key in batch.empty]
+            group.add(blobs, batch.unchanged, batch.made, batch.files)
+            advance(len(batch))
     return tally
 
 
@@ -113,43 +105,6 @@ def _remarks(plan: EmbeddingPlan, remarks: list[str], total: int) -> str:
         f"{plan.label}: {len(remarks):,} of {total:,} {plan.kind}s are there in part,"
         f" and have the vector of that part:{shown}"
         + (f"\n  and {more:,} more" if more > 0 else "")
-    )
-
-
-def _batches(
-    context: Context,
-    plan: EmbeddingPlan,
-    encoder: Encoder,
-    rows: Iterable[tuple[int, object]],
-    contents: Contents,
-    remarks: list[str],
-) -> Any:
-    from ..embedding.batches import embed_rows, embed_texts_rows
-
-    if plan.kind == "text":
-        return embed_texts_rows(encoder, rows, batch_size=plan.batch_size, known=contents)
-    least_side_px = encoder.preparation.least_side_px
-    if plan.kind == "video":
-        from ..embedding.pooling import embed_film_rows
-
-        return embed_film_rows(
-            encoder,
-            rows,
-            open_film=lambda source: context.open_video(plan.place(source), remarks.append),
-            interval_s=plan.interval_s,
-            least_side_px=least_side_px,
-            batch_size=plan.batch_size,
-            known=contents,
-        )
-    read = partial(context.pictures.open, least_side_px=least_side_px, remark=remarks.append)
-    return embed_rows(
-        encoder,
-        rows,
-        read=lambda source: read(plan.place(source)),
-        fetch=lambda source: context.pictures.fetch(plan.place(source)),
-        is_far=lambda source: context.pictures.is_far(plan.place(source)),
-        batch_size=plan.batch_size,
-        known=contents,
     )
 
 

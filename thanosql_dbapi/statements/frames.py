@@ -124,7 +124,7 @@ class Frames:
         path = f"./{film.path}" if film.path.startswith("~") else film.path
         stem = self._stem(film)
         try:
-            with self._context.open_video(path, self.remarks.append) as opened:
+            with self._context.pictures.open_film(path, self.remarks.append) as opened:
                 for still in opened.stills(self._options.interval_s):
                     yield film.path, still.time_s, self._kept(still.image, stem, still.time_s)
         except (MediaError, WorkspaceError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..language.tree import List
 from ..planning.plans import RowsPlan, TablesPlan
-from .resolve import Resolver
+from .resolve import Handler, Resolver
 
 
 def resolve_list(resolver: Resolver, statement: List) -> RowsPlan | TablesPlan:
@@ -37,3 +37,6 @@ def resolve_list(resolver: Resolver, statement: List) -> RowsPlan | TablesPlan:
             (e.name, e.shown_source, e.license, e.description) for e in catalog.datasets.values()
         ),
     )
+
+
+HANDLER = Handler(resolve_list)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,6 +71,8 @@ def delete_model(context: Context, arguments: Arguments, statement: DeleteModel)
             f"DELETE MODEL: model {clip(model.name)} makes the vectors that {len(resting)}"
             f" classifiers read: {names}; DELETE them first; nothing was changed"
         )
+    with suppress(WorkspaceError):
+        shutil.rmtree(training_folder(context, model.name), ignore_errors=True)
     folder = _own_folder(context, model)
     if folder is not None and exists(folder):  # it goes when the database has committed
         try:
@@ -86,6 +90,15 @@ def delete_model(context: Context, arguments: Arguments, statement: DeleteModel)
             context.registry.remove_model(model.name)
     finally:
         settle_own(context)
+
+
+def training_folder(context: Context, name: str) -> Path:
+    """Return the hidden folder that a training of a model of this name works in.
+
+    Raises:
+        WorkspaceError: The folder of the models is a link to outside.
+    """
+    return context.workspace.place(context.workspace.models / f".{name}.training")
 
 
 def _own_folder(context: Context, model: Model) -> Path | None:

@@ -13,10 +13,10 @@ from ..errors import OperationalError, clip
 from ..language import grammar, training_options
 from ..language.names import quote_name, quote_text
 from ..language.tree import Function, TableName
-from ..stores.sqlite.compile import Compiler, Select
+from ..stores.sqlite.compile import Compiler
 from ..stores.sqlite.nearest import PAIR, spec_of
 from .computed import NUMBER, Computed, find_source, function_rows, numbered, refuse_taken
-from .resolve import Resolver
+from .resolve import Handler, Resolver
 from .row_vectors import require_column
 
 _FOUND = "thanosql_found"
@@ -142,5 +142,4 @@ def _nearest(compiler: Compiler, plan: NearestPlan) -> str:
     )
 
 
-SELECTS: dict[type, Select] = {NearestPlan: _nearest}
-"""What compiles the function."""
+HANDLER = Handler(resolve_nearest, selects={NearestPlan: _nearest})

@@ -14,12 +14,12 @@ from typing import BinaryIO, Protocol
 from ..embedding.formats import header_readers
 from ..errors import SourceError, WorkspaceError, clip
 from ..places import Place, within
+from ..sources.digest import content_digest
 from ..sources.folder import (
     File,
     Listing,
     Reason,
     Rules,
-    content_digest,
     file_of,
     read_headers,
     walk,

@@ -18,7 +18,7 @@ from ..language import training_options
 from ..language.names import quote_name, quote_text, same_name
 from ..language.narrowing import narrowing
 from ..language.tree import Part, Predict
-from ..stores.sqlite.compile import Compiler, Select, literal
+from ..stores.sqlite.compile import Compiler, literal
 from ..training.classifier import Label
 from .context import Context
 from .labelling import (
@@ -29,7 +29,7 @@ from .labelling import (
     labeller,
     labels_of_table,
 )
-from .resolve import Resolver, does_work
+from .resolve import Handler, Resolver, does_work
 from .row_vectors import Block, OpenRows, RowVectors, find_vectors, opened, stage
 from .staging import KEY, new_table, with_keys
 
@@ -331,5 +331,9 @@ def _function_form(compiler: Compiler, plan: PredictPlan) -> str:
     return f"SELECT q.*, {added} FROM ({compiler.parts(plan.node.query.parts)}\n) AS q"
 
 
-SELECTS: dict[type, Select] = {PredictPlan: _function_form, PredictedRows: _predicted}
-"""What compiles a PREDICT before it is performed, and after."""
+HANDLER = Handler(
+    resolve_predict,
+    perform_predict,
+    is_repeatable=True,
+    selects={PredictPlan: _function_form, PredictedRows: _predicted},
+)

@@ -7,8 +7,10 @@ when everything is resolved, so that nothing is written for a text that fails.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import NotSupportedError, clip
@@ -35,6 +37,7 @@ class Handler(NamedTuple):
         check: Raises for what only the whole text tells, all of it being resolved.
         works: Whether a statement has work at all; None where all of them have that of ``perform``.
         is_repeatable: Whether the work leaves nothing that a second run would find.
+        selects: For each class of node plan that is new, what compiles it to a SELECT.
     """
 
     resolve: Callable[[Resolver, Any], NodePlan]
@@ -42,44 +45,46 @@ class Handler(NamedTuple):
     check: Callable[[Resolver, Any, Any], None] | None = None
     works: Callable[[Any], bool] | None = None
     is_repeatable: bool = False
+    selects: Mapping[type, Select] = MappingProxyType({})
 
     def does_work(self, statement: Statement) -> bool:
         """Return whether a statement is to be performed."""
         return self.perform is not None and (self.works is None or self.works(statement))
 
 
-HANDLERS: dict[type | str, Handler] = {}
+HANDLERS: dict[type | str, Handler | str] = {}
 """For each class of ``language.tree`` that can be part of a query, what it does; for each FUNCTION,
-by its name."""
+by its name. A text is the place of a handler that no statement has asked for, see :func:`load`."""
 
 
-def register(
-    node: type | str,
-    resolve: Callable[[Resolver, Any], NodePlan],
-    perform: Callable[[Resolver, Any, Any], NodePlan] | None = None,
-    selects: dict[type, Select] | None = None,
-    check: Callable[[Resolver, Any, Any], None] | None = None,
-    works: Callable[[Any], bool] | None = None,
-    is_repeatable: bool = False,
-) -> None:
+def register(node: type | str, handler: Handler | str) -> None:
     """Add the handler of a query-shaped statement.
 
     Args:
         node: Its class in ``language.tree``; of a FUNCTION its name, ``"preprocess.video_to_df"``.
-        resolve: See :class:`Handler`.
-        perform: See :class:`Handler`.
-        selects: For each class of node plan that is new, what compiles it to a SELECT.
-        check: See :class:`Handler`.
-        works: See :class:`Handler`.
-        is_repeatable: See :class:`Handler`.
+        handler: The handler, or its place, ``"predict:HANDLER"``, which is imported when the first
+            such statement comes: a program that only searches does not wait for the others.
     """
-    HANDLERS[node] = Handler(resolve, perform, check, works, is_repeatable)
-    SELECTS.update(selects or {})
+    HANDLERS[node] = handler
+    if isinstance(handler, Handler):
+        SELECTS.update(handler.selects)
 
 
 def handler_of(statement: Statement) -> Handler | None:
     """Return the handler of a query-shaped statement, None where there is none."""
-    return HANDLERS.get(statement.name if isinstance(statement, Function) else type(statement))
+    node = statement.name if isinstance(statement, Function) else type(statement)
+    handler = HANDLERS.get(node)
+    if isinstance(handler, str):
+        handler = load(handler)
+        assert isinstance(handler, Handler)
+        register(node, handler)
+    return handler
+
+
+def load(place: str) -> Any:
+    """Import what a place names: ``"module:name"``, the module being one of this package."""
+    module, name = place.split(":")
+    return getattr(import_module(f".{module}", __package__), name)
 
 
 @dataclass

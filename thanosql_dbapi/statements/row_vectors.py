@@ -17,11 +17,13 @@ from ..errors import OperationalError, clip
 from ..language import grammar, training_options
 from ..language.names import quote_name, same_name
 from ..language.tree import Part, Query, Statement
+from ..planning.arguments import Arguments
 from ..stores.sqlite.database import Database
 from ..stores.sqlite.registry import Model
 from .contents import Contents, open_store
 from .embedding_plan import EmbeddingPlan
-from .filling import Batch, fill, warn_of
+from .filling import fill, warn_of
+from .grouping import Batch
 from .resolve import Resolver, does_work
 from .staging import KEY, Staging
 from .tables import require_tables
@@ -135,11 +137,8 @@ def find_vectors(
         check_model(context, query, column, model, label)
         if not does_work(query):
             check_sample(context, compiled, column, model, label)
-    image = arguments.option(statement, training_options.TRAINED_IMAGE_COL)
-    if image is None:
-        there = {name.lower() for name in names}
-        image = next((name for name in _IMAGE_COLUMNS if name in there), None)
-    elif column is None:
+    image = image_column(arguments, statement, names)
+    if image is not None and column is None:
         require_column(names, image, label, "the images", "image_col")
     if column is None and image is None:
         raise OperationalError(
@@ -159,6 +158,19 @@ def find_vectors(
         said=label,
     )
     return RowVectors(query, model, tuple(names), column, embedding if is_there else None, label)
+
+
+def image_column(arguments: Arguments, statement: Statement, names: Sequence[str]) -> str | None:
+    """Return the column of images that a statement names, or else the query's own.
+
+    Returns:
+        None where none is named, and the query has neither ``image_path`` nor ``image``.
+    """
+    image = arguments.option(statement, training_options.TRAINED_IMAGE_COL)
+    if image is not None:
+        return image
+    there = {name.lower() for name in names}
+    return next((name for name in _IMAGE_COLUMNS if name in there), None)
 
 
 def require_column(

@@ -13,13 +13,20 @@ from ..language.narrowing import narrowing
 from ..language.outline import tables_read
 from ..language.select import has_condition
 from ..language.tree import Search, Value
-from ..planning.plans import NamedPlan, Plan, QueryValue, QueryVector, SearchPlan
+from ..planning.plans import (
+    NamedPlan,
+    NodePlan,
+    Plan,
+    QueryValue,
+    QueryVector,
+    SearchPlan,
+)
 from ..stores.sqlite.compile import Compiled, compile_plan
 from ..stores.sqlite.registry import Model, VectorColumn
 from ..stores.sqlite.similarity import COMPARING
 from . import drawings
 from .asking import combined, wanted_diversity, with_probability
-from .resolve import Resolver, does_work
+from .resolve import Handler, Resolver, does_work
 from .tables import require_tables
 from .vector_columns import check_model, check_sample
 
@@ -112,6 +119,19 @@ def check_search(resolver: Resolver, statement: Search, plan: SearchPlan) -> Non
         except OperationalError:
             continue  # there is none, or what is wrong will be said when the whole is executed
         raise _taken(statement, name)
+
+
+def perform_search(resolver: Resolver, statement: Search, plan: SearchPlan) -> NodePlan:
+    """Choose the rows of a SEARCH that are to differ from one another."""
+    if plan.diversity is None:
+        return plan
+    from .varying import varied_rows
+
+    return varied_rows(resolver, plan)
+
+
+def _is_diverse(statement: Search) -> bool:
+    return statement.option(grammar.DIVERSIFY.name) is not None
 
 
 def _names(resolver: Resolver, statement: Search, column: str, count: int) -> tuple[str, ...]:
@@ -318,3 +338,12 @@ def _where_it_went(resolver: Resolver, filled: VectorColumn, column: str) -> str
         f"CONVERT once made it in table {table}; if it was renamed, say"
         " OPTIONS (emb_col='…'), if it was dropped, CONVERT the table again"
     )
+
+
+HANDLER = Handler(
+    resolve_search,
+    perform_search,
+    check=check_search,
+    works=_is_diverse,
+    is_repeatable=True,
+)

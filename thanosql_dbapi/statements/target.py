@@ -16,7 +16,8 @@ from ..stores.sqlite.topk.change_log import shorten
 from .contents import Contents, vector_check
 from .context import Context
 from .embedding_plan import EmbeddingPlan
-from .filling import SHOWN_FAILURES, Batch
+from .filling import SHOWN_FAILURES
+from .grouping import Batch
 from .staging import KEY, Staging
 
 MOST_ARGUMENTS = 100

@@ -17,7 +17,8 @@ from ..stores.sqlite.database import Database
 from .contents import Contents
 from .context import Context
 from .embedding_plan import EmbeddingPlan, Tally
-from .filling import Batch, fill
+from .filling import fill
+from .grouping import Batch
 from .staging import Staging
 
 TABLE = "thanosql_unfinished"

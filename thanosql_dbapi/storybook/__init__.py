@@ -1,7 +1,7 @@
 """Storybook: a drawn picture-book world, its data set and its small CLIP, so that all runs offline.
 
-Nothing here imports the rest of the driver; Pillow, torch and transformers are imported inside
-functions only.
+Of the driver, it knows the room of training alone, in the recipe of its model. Pillow, torch and
+transformers are imported inside functions only.
 """
 
 from __future__ import annotations

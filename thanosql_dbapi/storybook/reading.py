@@ -12,7 +12,8 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .muon import Muon
+from ..training.contrastive.loss import contrast
+from ..training.contrastive.muon import Muon
 from .world import lot
 
 if TYPE_CHECKING:
@@ -32,24 +33,6 @@ Pace = Callable[[int], float]
 log = logging.getLogger(__name__)
 
 _PICTURES, _CAPTIONS = 1024, 256
-
-
-def contrast(logits: torch.Tensor, fits: torch.Tensor) -> torch.Tensor:
-    """Contrastive loss that takes every fitting pair as right.
-
-    Args:
-        logits: (captions, pictures).
-        fits: same shape, 1 where the caption is true of the picture, else 0; every row has a 1.
-
-    Returns:
-        The mean of both directions' cross entropy.
-    """
-    from torch.nn.functional import log_softmax
-
-    by_text = -(fits / fits.sum(1, keepdim=True) * log_softmax(logits, 1)).sum(1).mean()
-    spoken_of = fits.sum(0).clamp(min=1)  # some pictures may have no caption
-    by_picture = -(fits / spoken_of * log_softmax(logits, 0)).sum(0).mean()
-    return (by_text + by_picture) / 2
 
 
 def read_more(

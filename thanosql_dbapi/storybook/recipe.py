@@ -1,9 +1,10 @@
 """Trains `storybook_clip` from nothing: `python -m thanosql_dbapi.storybook.recipe --help`.
 
-A CLIP on drawn scenes. Three things make it learn quickly on two cores. Its contrastive loss
-takes every caption of the batch that fits an image as right, so that "a black cat" is not pushed
-away from the other black cats. In training only, the image tower has to name the scene's six
-values as well. And Muon moves the matrices inside the towers. When it reads English, the image
+A CLIP on drawn scenes, trained by ``training.contrastive``. Three things make it learn quickly on
+two cores. Its contrastive loss takes every caption of the batch that fits an image as right, so
+that "a black cat" is not pushed away from the other black cats. In training only, the image tower
+has to name the scene's six values as well: that is what the drawn world knows, and all that is the
+recipe's own. And Muon moves the matrices inside the towers. When it reads English, the image
 tower is done: the text tower alone learns Korean too, which moves no picture's vector.
 Deterministic given the seed on one machine; stops and resumes.
 """
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 import random
 import time
 from collections.abc import Callable
@@ -20,11 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..training.contrastive.learner import Batch, Learner, Losses, Rates
+from ..training.contrastive.towers import ClipTowers
+from ..training.contrastive.work import Work
 from . import captions, chatter
 from .korean import say_korean
 from .meanings import SUBJECTS, Meaning, codes
-from .muon import Muon
-from .reading import Chatter, Say, contrast, read_more
+from .reading import Chatter, Say, read_more
 from .rendering import render
 from .tokens import make_tokenizer
 from .towers import SIDE_PX, make_model, save, with_more_words
@@ -94,28 +96,17 @@ class Trainer:
         torch.manual_seed(plan.seed)
         self.tokenizer = make_tokenizer(plan.seed)
         self.model = make_model(len(self.tokenizer), self.tokenizer.eos_token_id).to(device)
-        width = self.model.config.vision_config.hidden_size
-        self.heads = torch.nn.ModuleList(torch.nn.Linear(width, n) for n in _VALUES).to(device)
-        self.named = dict(self.model.named_parameters())
-        inner = {n for n, p in self.named.items() if ".layers." in n and p.ndim == 2}
-        self.muon = Muon([p for n, p in self.named.items() if n in inner])
+        self.values: Any = _make_values(self.model.config.vision_config.hidden_size).to(device)
         with torch.no_grad():  # positions as loud as the patches themselves
             for tower in (self.model.vision_model, self.model.text_model):
                 tower.embeddings.position_embedding.weight.mul_(10)
-        others = [p for n, p in self.named.items() if n not in inner]
-        decayed = [p for p in others if p.ndim >= 2]
-        plain = [p for p in others if p.ndim < 2]
-        self.optimiser = torch.optim.AdamW(
-            [
-                {"params": [*decayed, *(h.weight for h in self.heads)], "weight_decay": 0.05},
-                {"params": [*plain, *(h.bias for h in self.heads)], "weight_decay": 0.0},
-            ],
-            lr=plan.rate,
-            betas=(0.9, 0.98),
-        )
-        self.mean = {name: p.detach().clone() for name, p in self.named.items()}
-        self.step = 0
-        self.right = [0.0] * len(_VALUES)
+        rates = Rates(adam=plan.rate, muon=plan.muon_rate)
+        self.learner = Learner(self.model, ClipTowers(self.model), rates, aid=self.values)
+
+    @property
+    def step(self) -> int:
+        """The steps taken."""
+        return self.learner.steps
 
     def _pace(self) -> float:
         """Warm up, hold, and come down to nothing over the last 40 %; 0 to 1."""
@@ -128,8 +119,8 @@ class Trainer:
         generator = torch.Generator().manual_seed(self.plan.seed + epoch)
         return torch.randperm(self.plan.scenes, generator=generator)
 
-    def _batch(self) -> tuple[Any, Any, Any, Any]:
-        """Give pixels, token ids, scene codes and caption masks of the current step."""
+    def _batch(self) -> Batch:
+        """Give what the current step learns from."""
         import numpy as np
         import torch
 
@@ -148,45 +139,14 @@ class Trainer:
         images = images.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
         flip = torch.tensor([rng.random() < 0.5 for _ in rows])
         images[flip] = images[flip].flip(3)
-        return images, ids.to(self.device), self.codes[torch.from_numpy(rows)], masks
+        values = self.codes[torch.from_numpy(rows)]
+        fits = ((masks[:, None, :] >> values[None, :, :]) & 1).all(-1).float()
+        tokens = {"input_ids": ids.to(self.device)}
+        return Batch(images, tokens, fits.to(self.device), values.to(self.device))
 
-    def train_step(self) -> tuple[float, float]:
-        """Take one step; give the contrastive loss and the heads' loss."""
-        import torch
-        from torch.nn.functional import cross_entropy, normalize
-
-        images, ids, values, masks = self._batch()
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.plan.rate * self._pace()
-        seen = self.model.vision_model(images).pooler_output
-        read = self.model.text_model(ids).pooler_output
-        a = normalize(self.model.visual_projection(seen), dim=-1)
-        b = normalize(self.model.text_projection(read), dim=-1)
-        fits = ((masks[:, None, :] >> values[None, :, :]) & 1).all(-1).float().to(self.device)
-        closeness = contrast(b @ a.T * self.model.logit_scale.exp(), fits)
-        values = values.to(self.device)
-        naming = torch.zeros((), device=self.device)
-        for i, (head, share) in enumerate(zip(self.heads, _WEIGHTS, strict=True)):
-            naming = naming + share * cross_entropy(head(seen), values[:, i])
-        loss = closeness + naming
-        for weight in (*self.named.values(), *self.heads.parameters()):
-            weight.grad = None
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimiser.step()
-        self.muon.step(self.plan.muon_rate * self._pace())
-        with torch.no_grad():
-            self.model.logit_scale.clamp_(max=math.log(60))
-            keep = min(0.995, (self.step + 1) / (self.step + 20))
-            for name, p in self.named.items():
-                self.mean[name].lerp_(p, 1 - keep)
-        self.step += 1
-        right = [
-            (head(seen).argmax(1) == values[:, i]).float().mean().item()
-            for i, head in enumerate(self.heads)
-        ]
-        self.right = [0.95 * a + 0.05 * b for a, b in zip(self.right, right, strict=True)]
-        return closeness.item(), naming.item()
+    def train_step(self) -> Losses:
+        """Take one step; give the contrastive loss and the loss of naming the scene's values."""
+        return self.learner.step(self._batch(), self._pace())
 
     def result(self) -> Any:
         """Give a model with the running mean of the weights."""
@@ -195,7 +155,7 @@ class Trainer:
         model = make_model(len(self.tokenizer), self.tokenizer.eos_token_id).to(self.device)
         with torch.no_grad():
             for name, p in model.named_parameters():
-                p.copy_(self.mean[name])
+                p.copy_(self.learner.mean[name])
         return model
 
     def read_more(self) -> Any:
@@ -256,34 +216,47 @@ class Trainer:
 
     def checkpoint(self) -> None:
         """Keep all that is needed to go on after a stop."""
-        import torch
-
-        state = {
-            "step": self.step,
-            "model": self.model.state_dict(),
-            "heads": self.heads.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "muon": self.muon.state_dict(),
-            "mean": self.mean,
-        }
-        part = self.work / "checkpoint.part"
-        torch.save(state, part)
-        part.replace(self.work / "checkpoint.pt")
+        self._kept().save(self.learner.state_dict())
 
     def resume(self) -> None:
         """Go on from the checkpoint in the working folder, if there is one."""
-        import torch
+        if state := self._kept().load(self.device):
+            self.learner.load_state_dict(state)
 
-        path = self.work / "checkpoint.pt"
-        if not path.exists():
-            return
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        self.step = state["step"]
-        self.model.load_state_dict(state["model"])
-        self.heads.load_state_dict(state["heads"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.muon.load_state_dict(state["muon"])
-        self.mean = state["mean"]
+    def _kept(self) -> Work:
+        return Work(self.work / "checkpoint", repr(self.plan))
+
+
+def _make_values(width: int) -> Any:
+    """Return what has the image tower name a scene's six values; an ``Aid`` of the training.
+
+    Args:
+        width: Width of what the image tower sees.
+
+    Returns:
+        A module that takes the codes (n, 6) of scenes. Its ``right`` is the running share of
+        scenes that it names rightly, for each value.
+    """
+    import torch
+    from torch import nn
+    from torch.nn.functional import cross_entropy
+
+    class Values(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.heads = nn.ModuleList(nn.Linear(width, n) for n in _VALUES)
+            self.right = [0.0] * len(_VALUES)
+
+        def forward(self, seen: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+            loss = seen.new_zeros(len(seen))
+            for i, (head, share) in enumerate(zip(self.heads, _WEIGHTS, strict=True)):
+                found = head(seen)
+                loss = loss + share * cross_entropy(found, told[:, i], reduction="none")
+                right = (found.argmax(1) == told[:, i]).float().mean().item()
+                self.right[i] = 0.95 * self.right[i] + 0.05 * right
+            return loss
+
+    return Values()
 
 
 def _say_either(scene: Scene, rng: random.Random) -> tuple[str, Meaning]:
@@ -341,11 +314,11 @@ def main() -> None:
 def _train_both_towers(trainer: Trainer, save_every: int, output: Path) -> None:
     """Take the first part of the training, telling and keeping how far it is."""
     started = time.perf_counter()
-    log.info("%s parameters", f"{sum(p.numel() for p in trainer.named.values()):,}")
+    log.info("%s parameters", f"{sum(p.numel() for p in trainer.model.parameters()):,}")
     while trainer.step < trainer.plan.steps:
         closeness, naming = trainer.train_step()
         if trainer.step % 20 == 0:
-            shares = " ".join(f"{share:.3f}" for share in trainer.right)
+            shares = " ".join(f"{share:.3f}" for share in trainer.values.right)
             elapsed_s = time.perf_counter() - started
             log.info(
                 "%6d %.3f %.3f %6.0f s  %s", trainer.step, closeness, naming, elapsed_s, shares

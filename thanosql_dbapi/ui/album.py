@@ -6,7 +6,11 @@ What ``thanosql search`` and ``thanosql index`` do, as statements of the languag
 from __future__ import annotations
 
 import os
+import sqlite3
+import time
+import warnings
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -24,6 +28,9 @@ MODEL = "clip"
 """The model of a folder that has none yet."""
 
 DRAWINGS_MODEL = "storybook_clip"
+
+LONGEST_WAIT_S = 600.0
+"""How long a search waits for another program that writes to the database."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +60,14 @@ class Album:
     Args:
         folder: The folder.
         database: The database's file; None: ``photos.db`` in the folder.
+        exclude: Patterns of what is left out of the folder, as in COPY.
         say: Called with a sentence about what was done.
         options: Options of ``connect``; one that is None is not given.
 
     Raises:
         OperationalError: The folder does not exist, or the database cannot be opened.
+        DatabaseError: The file is no database.
+        SourceError: There is no database yet, and the folder has no picture: none is made.
 
     Attributes:
         folder: The folder, absolute, its links resolved.
@@ -70,6 +80,7 @@ class Album:
         folder: Path,
         database: Path | None = None,
         *,
+        exclude: tuple[str, ...] = (),
         say: Callable[[str], None] = lambda sentence: None,
         **options: Any,
     ) -> None:
@@ -77,9 +88,11 @@ class Album:
         if not self.folder.is_dir():
             raise OperationalError(f"there is no folder {str(self.folder)!r}")
         self.database = (database or self.folder / DATABASE).expanduser().absolute()
-        self._say = say
+        self._exclude, self._say = exclude, say
         self._before = seen.database_state(self.database)
         allowed = [*(options.pop("allowed_directories", None) or ()), str(self.folder)]
+        if not self.database.exists() and options.get("mode") != "ro":
+            self._require_pictures(options.get("workspace"), allowed)
         try:
             self.connection = open_database(
                 str(self.database), allowed_directories=allowed, **options
@@ -123,30 +136,29 @@ class Album:
                 return ours[model.lower()]
         return next(iter(ours.values())) if len(ours) == 1 else MODEL
 
-    def is_in_step(self, model: str, exclude: tuple[str, ...] = ()) -> bool:
+    def is_in_step(self, model: str) -> bool:
         """Return whether a search has left the folder and the database as they are now."""
         workspace = self.connection.settings.workspace
-        self._listing = seen.listing_digest(self.folder, workspace, exclude)
+        self._listing = seen.listing_digest(self.folder, workspace, self._exclude)
         return self._listing is not None and seen.is_seen(
             self.database, self._before, self._listing, model
         )
 
-    def bring_in_step(self, model: str, exclude: tuple[str, ...] = ()) -> None:
+    def bring_in_step(self, model: str) -> None:
         """Bring the table in step with the folder, and embed what is new.
 
         Args:
             model: From :meth:`model`; it is got if the database has it not.
-            exclude: Patterns of what is left out, as in COPY.
 
         Raises:
             SourceError: The folder has no picture, or the model cannot be got.
             sqlite3.Error: A statement failed. What was embedded until then is kept.
         """
-        if self._listing is None and self.is_in_step(model, exclude):
+        if self._listing is None and self.is_in_step(model):
             return
         self._run(
             f"COPY {TABLE} OPTIONS (if_exists='sync', exif=True, exclude=:exclude) FROM :folder",
-            {"exclude": list(exclude), "folder": str(self.folder)},
+            {"exclude": list(self._exclude), "folder": str(self.folder)},
         )
         self._get(model)
         condition, values = self._inside()
@@ -226,10 +238,45 @@ class Album:
                 " little about photographs"
             ) from error
 
+    def _require_pictures(self, workspace: str | None, allowed: list[str]) -> None:
+        """Refuse a folder without pictures before a database is made: by a COPY into memory.
+
+        Raises:
+            SourceError: It has none.
+        """
+        options = {
+            "workspace": workspace or str(self.database.parent),
+            "allowed_directories": allowed,
+            "progress": False,
+        }
+        with (
+            closing(open_database(":memory:", **options)) as trial,
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")  # the COPY into the database warns
+            trial.execute(
+                f"COPY {TABLE} OPTIONS (exclude=:exclude) FROM :folder",
+                {"exclude": list(self._exclude), "folder": str(self.folder)},
+            )
+
     def _run(self, sql: str, values: dict[str, Any] | None = None) -> None:
-        """Execute a statement that works, and say what it did."""
+        """Execute a statement that works, and say what it did.
+
+        While another search of the folder writes, this one waits: it finds the work done.
+        """
         before = self.connection.report
-        self.connection.execute(sql, values or {}).close()
+        ends_s = time.monotonic() + LONGEST_WAIT_S
+        has_told = False
+        while True:
+            try:
+                self.connection.execute(sql, values or {}).close()
+                break
+            except sqlite3.OperationalError as error:
+                if str(error) != "database is locked" or time.monotonic() >= ends_s:
+                    raise
+            if not has_told:
+                self._say(f"another program writes to {str(self.database)!r}: waiting for it")
+                has_told = True
         report = self.connection.report
         if report is None or report is before:
             return

@@ -183,7 +183,7 @@ def index(folder: str, **options: Any) -> int:
         brief_warnings(terminal.warn),
     ):
         model = album.model(options["model"])
-        album.bring_in_step(model, options["exclude"])
+        album.bring_in_step(model)
         terminal.note(f"{album.database}: {album.count(model)}")
     return 0
 
@@ -228,7 +228,7 @@ def serve(
             brief_warnings(terminal.warn),
         ):
             if not album.is_read_only:
-                album.bring_in_step(album.model(options["model"]), options["exclude"])
+                album.bring_in_step(album.model(options["model"]))
             file, allowed = album.database, [str(album.folder)]
     kept = {name: options[name] for name in ("workspace", "catalog", "device", "offline")}
     show(
@@ -251,15 +251,15 @@ def _album(folder: Path, terminal: Terminal, options: dict[str, Any]) -> Album:
     return Album(folder, Path(database) if database else None, say=terminal.note, **ours)
 
 
-_OWN = ("database", "model", "exclude")
-"""The options that are no options of ``connect``."""
+_OWN = ("database", "model")
+"""The options that an album does not take."""
 
 
 def _answer(album: Album, question: Question, options: dict[str, Any]) -> Outcome:
     model = album.model(options["model"])
-    if not album.is_read_only and not album.is_in_step(model, options["exclude"]):
+    if not album.is_read_only and not album.is_in_step(model):
         check_device(options["device"])
-        album.bring_in_step(model, options["exclude"])
+        album.bring_in_step(model)
     return album.find(question, model)
 
 

@@ -30,6 +30,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import (
@@ -47,6 +48,7 @@ from ..language import parse
 from ..language.lexer import Kind, tokens
 from ..opening import is_url, open_database
 from . import display
+from .completion import candidates, matching
 from .pictures import pictures
 from .sections import Card, section_of
 from .session import Outcome, brief_warnings, run, searches, statements_of
@@ -62,6 +64,8 @@ _BRACES = re.compile(r"\{(.+)\}", re.DOTALL)
 _QUOTED = re.compile(r"""(["'])(.+)\1""")
 _PATH = re.compile(r"[^\s()'\";]*[./\\][^\s()'\";]*")
 _ALONE = re.compile(r"%%thanosql[ \t]+(\S.*)", re.DOTALL)
+# A cell under the cell magic, or the last line of one with the line magic, up to the cursor.
+_MAGIC = re.compile(r"(?:%%thanosql\b|(?:.*\n)*?[^\n#]*?%thanosql\b)(.*)", re.DOTALL)
 _NO_TOKEN = "A local database needs no API token; this one was neither kept nor sent anywhere."
 
 
@@ -83,6 +87,11 @@ class ThanosqlMagics(Magics):
     def connection(self) -> Connection:
         """The connection of the magics; the default database is opened when none was named."""
         return self._connection or self.open(None)
+
+    @property
+    def opened(self) -> Connection | None:
+        """The connection of the magics, if one has been opened: typing opens none."""
+        return self._connection
 
     def open(self, name: str | None) -> Connection:
         """Open a database, and make it the one that the magics use."""
@@ -231,7 +240,27 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     magics = ThanosqlMagics(shell)
     shell.register_magics(magics)
     shell.input_transformers_cleanup.append(_one_line)
+    shell.Completer.custom_matchers.append(_matcher(magics))
     atexit.register(magics.close)
+
+
+def _matcher(magics: ThanosqlMagics) -> Any:
+    """Return what completes the statements of the magics for IPython."""
+
+    def matcher(context: CompletionContext) -> Any:
+        lines = context.full_text.split("\n")[: context.cursor_line]
+        match = _MAGIC.match("\n".join([*lines, context.text_until_cursor]))
+        if match is None:
+            return {"completions": []}
+        typed, found = candidates(magics.opened, match[1])
+        return {
+            "completions": [SimpleCompletion(text=each) for each in matching(typed, found)],
+            "matched_fragment": typed,
+            "ordered": True,
+            "suppress": True,
+        }
+
+    return context_matcher(identifier="thanosql")(matcher)
 
 
 def _one_line(lines: list[str]) -> list[str]:

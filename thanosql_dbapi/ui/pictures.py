@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ..connection import Connection
+from ..embedding.pictures import Pictures
 from ..errors import Error, ProgrammingError
 from ..language import grammar
 from ..places import is_elsewhere, join
-from ..statements.pictures import Pictures
 from .session import Outcome, PrintOptions
 from .thumbnails import SHARP_BOX, Box, Thumbnail, read_thumbnail
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ..connection import Connection
+from ..embedding.pictures import Pictures
 from ..errors import Error, ProgrammingError, clip
 from ..language import grammar
-from ..statements.pictures import Pictures
 from ..workspace import Workspace
 from . import display
 from .pictures import Picture, count_of, pictures

@@ -20,6 +20,7 @@ from ..language import grammar, parse, split_script
 from ..language.tree import Print, Search
 from ..planning.convert_report import ConvertReport
 from ..planning.report import Report
+from ..planning.training_report import TrainingReport
 
 if TYPE_CHECKING:
     from ..planning.plans import SearchPlan
@@ -106,12 +107,14 @@ _COUNTS = (
 
 
 def sentence(report: Report) -> str:
-    """Return what a COPY or CONVERT did, in one sentence.
+    """Return what a COPY, a CONVERT or the training of a CLIP did, in one sentence.
 
     Example:
         >>> sentence(Report("COPY", "photos", added=1200, unchanged=3))
         'COPY photos: 1,200 added, 3 unchanged.'
     """
+    if isinstance(report, TrainingReport):
+        return _trained(report)
     counts = {name: getattr(report, name, 0) for name in _COUNTS}
     counts["skipped"] = sum(each.count for each in report.skipped)
     shown = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
@@ -119,6 +122,19 @@ def sentence(report: Report) -> str:
     if isinstance(report, ConvertReport) and report.converted:
         where = f", on {report.device} ({report.dtype})"
     return f"{f'{report.statement} {report.table}'.rstrip()}: {shown or 'no rows'}{where}."
+
+
+def _trained(report: TrainingReport) -> str:
+    found = "nothing held out"
+    if report.recall_at_1 is not None and report.recall_at_5 is not None:
+        found = (
+            f"recall@1 {report.recall_at_1:.2f}, recall@5 {report.recall_at_5:.2f} on"
+            f" {report.held_out:,} pictures held out"
+        )
+    return (
+        f"{report.statement} {report.model}: {report.pictures:,} pictures, {report.epochs:.1f}"
+        f" epochs in {report.seconds / 60:.1f} minutes, on {report.device}; {found}."
+    )
 
 
 def _print_options(sql: str, statement: Print, parameters: Parameters) -> PrintOptions:

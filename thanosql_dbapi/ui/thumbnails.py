@@ -10,8 +10,8 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..embedding.pictures import Pictures
 from ..statements.context import QueryValue
-from ..statements.pictures import Pictures
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -71,7 +71,7 @@ class Video:
         """
         if self.path is None or self.reason:
             raise MediaError(self.reason)
-        with connection._context().open_video(str(self.path), lambda remark: None) as film:
+        with connection._context().pictures.open_film(str(self.path), lambda remark: None) as film:
             kind = _KINDS.get(self.path.suffix.lower())
             is_small = film.size_bytes <= _WHOLE_BYTES
             if kind and is_small and film.stream.codec_context.name in _CODECS:

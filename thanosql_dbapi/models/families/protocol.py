@@ -102,6 +102,7 @@ class Family:
         numbers: The whole numbers of the configuration, by its parts; ``""`` is the whole.
         ignored: How the names of tensors end that older checkpoints have beyond the model's.
         parts: The modules of the whole model that the text tower consists of, and the image tower.
+        heads: The last layer of each tower, a linear map onto its vectors; a tower may have none.
     """
 
     model_type: str
@@ -123,6 +124,7 @@ class Family:
         TEXT: ("text_model", "text_projection"),
         IMAGE: ("vision_model", "visual_projection"),
     }
+    heads: Mapping[str, str] = {TEXT: "text_projection", IMAGE: "visual_projection"}
 
     def base_of(self, folder: Path) -> str:
         """Return the base algorithm of one model; most families have one alone."""

@@ -65,6 +65,7 @@ class Siglip(Family):
         "vision_config": (*tower_numbers(768, 3072, 12, 12), *image_numbers(16)),
     }
     parts: Mapping[str, tuple[str, ...]] = {TEXT: ("text_model",), IMAGE: ("vision_model",)}
+    heads: Mapping[str, str] = {TEXT: "text_model.head"}
 
     def base_of(self, folder: Path) -> str:
         return "siglip2" if _is_second(folder) else self.base

@@ -7,7 +7,6 @@ the caller says. Pillow is imported only where suffixes are looked up and header
 from __future__ import annotations
 
 from .changes import Changes, Known, Rows, additions, all_changes
-from .digest import content_digest
 from .exclusion import Exclusion
 from .headers import COLUMNS as HEADER_COLUMNS
 from .headers import file_facts, read_headers
@@ -29,7 +28,6 @@ __all__ = [
     "additions",
     "all_changes",
     "column_of",
-    "content_digest",
     "file_facts",
     "file_of",
     "read_headers",

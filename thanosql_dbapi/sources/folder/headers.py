@@ -15,7 +15,6 @@ from datetime import datetime, timedelta, timezone
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from ..tables.table import Cell
 from .suffixes import RAW
 from .walk import LATEST_NS, File, suffix_of
 

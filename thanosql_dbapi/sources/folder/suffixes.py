@@ -25,7 +25,7 @@ _VIDEO = "3gp avi flv m2ts m4v mkv mov mp4 mpeg mpg mts ogv webm wmv"
 VIDEO = frozenset(f".{suffix}" for suffix in _VIDEO.split())
 
 COLUMNS = ("image_path", "audio_path", "video_path")
-"""The columns for the paths of pictures, audio and video; the first with a file is taken."""
+"""The columns for the paths of pictures, audio and video."""
 
 
 def column_of(pictures: Collection[str]) -> Mapping[str, str]:

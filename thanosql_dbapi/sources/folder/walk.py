@@ -104,8 +104,12 @@ class Listing:
 
     @property
     def column(self) -> str | None:
-        """The first column that has a file, or None."""
-        return next((column for column in COLUMNS if self.files[column]), None)
+        """The column of pictures if there are any, else of the medium with more files, or None."""
+        pictures, *others = COLUMNS
+        if self.files[pictures]:
+            return pictures
+        most = max(reversed(others), key=lambda column: len(self.files[column]))
+        return most if self.files[most] else None
 
     def keep(self, suffixes: Collection[str]) -> None:
         """Leave out the files of other suffixes."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Union
 from urllib.parse import unquote_to_bytes
 
-from ...errors import ProgrammingError, clip
+from ...errors import DatabaseError, ProgrammingError, clip
 
 if TYPE_CHECKING:
     from ...workspace import StrPath
@@ -22,6 +22,8 @@ A vector of 2,048 bytes fills a page of SQLite's default, 4,096, alone, and half
 empty. Twice that size takes a third off the file and off a scan, and slows small updates by a
 quarter; larger sizes slow those twofold (docs/benchmarks.md).
 """
+
+_HEADER = b"SQLite format 3\0"
 
 _FALSE = ("", "no", "off", "false")
 
@@ -95,6 +97,26 @@ def locate(database: Union[StrPath, bytes], *, is_uri: bool) -> Location:
     if name in ("", ":memory:"):
         return Location(None, is_read_only)
     return Location(Path(name).absolute(), is_read_only)
+
+
+def require_database(file: Path) -> None:
+    """Refuse a file that is there, is not empty and is no database: SQLite does not name it.
+
+    Raises:
+        DatabaseError: Its header is another one.
+
+    Source: https://www.sqlite.org/fileformat2.html#the_database_header
+    """
+    try:
+        with file.open("rb") as opened:
+            header = opened.read(len(_HEADER))
+    except OSError:
+        return  # SQLite says what is wrong
+    if header and header != _HEADER:
+        raise DatabaseError(
+            f"{str(file)!r} is not a database: expected a file that begins with"
+            f" {_HEADER!r}, as SQLite's do, got {header!r}; name another file; nothing was changed"
+        )
 
 
 def with_mode(

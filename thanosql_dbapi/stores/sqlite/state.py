@@ -14,6 +14,7 @@ from ...planning.report import Report
 from .memory import Memory
 
 if TYPE_CHECKING:
+    from ...embedding.executors.protocol import Executor
     from ...models.provenance import KnownFolder
     from ...planning.plans import SearchPlan
     from ...sources.installation import Installation
@@ -66,6 +67,7 @@ class State:
         known_drawings: The columns of vectors that were asked for it.
         labellers: What labels the vectors of views, by what a view keeps of it.
         wanted: What rows are compared with by SEARCHes for many texts, by its digest, the latest.
+        executor: What embeds the rows of statements; made by the first that has some.
     """
 
     temporary: list[str] = field(default_factory=list)
@@ -87,6 +89,7 @@ class State:
     is_told_of_drawings: bool = False
     known_drawings: set[tuple[str, str, str]] = field(default_factory=set)
     labellers: dict[str, Any] = field(default_factory=dict)
+    executor: Executor | None = None
     wanted: dict[str, Wanted] = field(default_factory=dict)
 
     def keep_wanted(self, key: str, wanted: Wanted) -> None:

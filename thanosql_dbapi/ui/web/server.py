@@ -18,6 +18,7 @@ import click
 
 from ...connection import Connection
 from ...errors import NotSupportedError, OperationalError
+from ...stores.sqlite.location import require_database
 from ...workspace import StrPath
 from ..album import DATABASE
 
@@ -61,6 +62,7 @@ def serve(
             "the page needs Datasette, which is not installed; pip install 'thanosql-dbapi[web]'"
         )
     # Whatever is wrong with the file or an option is said here, and not by a page.
+    require_database(file)
     with closing(Connection(file, mode="ro", progress=False, **options)) as connection:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     application = make_application(file, names=names, **options)

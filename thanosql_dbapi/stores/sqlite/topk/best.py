@@ -45,7 +45,7 @@ def best_rows(
     # To look a row up by its id costs some five times what a scan takes to pass it.
     asked, most = first, max(len(matrix) // 5, 500) + len(changed)
     is_expensive = False
-    for rows, floor in matrix.candidates(query, changed, first, current.products):
+    for rows, floor in matrix.candidates(query, changed, first, current.search):
         if len(rows) > most:
             break
         values = probe(rows, wanted + 1)

@@ -24,8 +24,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Union
 from weakref import WeakValueDictionary
 
-import numpy as np
-
 from ....language.names import same_name
 from ....language.tree import TableName
 from ..database import Database
@@ -36,9 +34,8 @@ from .change_log import DRAWN_VERSION, Mark, Watch, changes_since, find_watch, l
 from .matrix import Column, Matrix, most_rows, read_matrix
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from .quantized import Products
+    from .blocks import PossibleRows
+    from .quantized import Quantized
 
 MOST_CHANGES = 1000
 """Changed rows that every search compares too; with more, the matrix is patched."""
@@ -73,13 +70,13 @@ class Current:
         column: The column.
         matrix: Its vectors at some time.
         changed: The rows that have changed since.
-        products: What multiplies them, or None for the processor.
+        search: What goes through them, or None for the processor.
     """
 
     column: Column
     matrix: Matrix
     changed: set[int]
-    products: Products | None
+    search: PossibleRows | None
 
 
 @dataclass
@@ -93,7 +90,7 @@ class _Entry:
     state: tuple[int, int] = (-1, -1)  # of the whole database, when last asked
     is_kept: bool = True  # beyond the statement
     too_large: bool = False
-    products: tuple[Matrix, Products | None] | None = None
+    search: tuple[Matrix, PossibleRows | None] | None = None
 
 
 @dataclass
@@ -104,7 +101,7 @@ class Matrices:
         file: The database's file, or None for one in memory.
         limit: Bytes a matrix may have; 0 turns them all off.
         can_write: Whether side files may be written.
-        on_device: Takes a matrix's codes to a GPU; None where there is none.
+        on_device: Takes a matrix's vectors to a GPU; None where there is none.
         identity: Device and inode of the file that the connection opened, or None where unknown.
         is_blind: Whether the connection can change vectors without an entry in the log.
     """
@@ -112,7 +109,7 @@ class Matrices:
     file: Path | None
     limit: int
     can_write: bool = True
-    on_device: Callable[[NDArray[np.int8]], Products | None] = lambda codes: None
+    on_device: Callable[[Quantized], PossibleRows | None] = lambda vectors: None
     identity: tuple[int, int] | None = None
     is_blind: bool = False
     _entries: dict[tuple[TableName, str, int], _Entry] = field(default_factory=dict)
@@ -154,9 +151,9 @@ class Matrices:
                 matrix, changed = self._unwatched(database, entry, entry.column), set[int]()
             else:
                 matrix, changed = self._watched(database, entry, entry.column, entry.watch)
-        if entry.products is None or entry.products[0] is not matrix:
-            entry.products = matrix, self.on_device(matrix.vectors.codes)
-        current = Current(entry.column, matrix, changed, entry.products[1])
+        if entry.search is None or entry.search[0] is not matrix:
+            entry.search = matrix, self.on_device(matrix.vectors)
+        current = Current(entry.column, matrix, changed, entry.search[1])
         if moment is not None:
             self._seen[table, column, dimension] = moment, current
         return current

@@ -18,18 +18,19 @@ from numpy.typing import NDArray
 from ....language.names import quote_name
 from ..database import Database
 from ..similarity import LONGEST, SHORTEST
+from .blocks import possible_rows
 from .change_log import Mark
 from .quantized import Quantized, quantize
 
 if TYPE_CHECKING:
-    from .quantized import Floats, Products
+    from .blocks import PossibleRows
+    from .quantized import Floats
 
     RowIds = NDArray[np.int64]
 
 ROW_OVERHEAD = 20  # bytes a row beside its codes: row id, scale, error, length
 _CHUNK_BYTES = 16 * 2**20
 _SAMPLE = 1000
-_BLOCK = 64
 
 Append = Callable[["NDArray[np.int8]"], None]
 
@@ -85,7 +86,7 @@ class Matrix:
         query: Floats,
         changed: Collection[int],
         wanted: int,
-        products: Products | None = None,
+        search: PossibleRows | None = None,
     ) -> Iterator[tuple[list[int], float]]:
         """Yield larger and larger sets of rows that hold the best.
 
@@ -94,23 +95,21 @@ class Matrix:
             changed: Rows that have changed since the mark; each is always a candidate.
             wanted: How many of the best rows the first set must hold, >= 1; each one after it
                 holds eight times as many.
-            products: See :meth:`Quantized.bounds`.
+            search: What goes through the vectors. Default: the processor does.
 
         Yields:
             (row ids, floor): every other row has a similarity below the floor.
         """
-        lower, upper = self.vectors.bounds(query, products)
-        for bounds in (lower, upper):
-            bounds[self._places(changed)] = -np.inf
+        vectors, rounded = self.vectors, self.vectors.rounded(query)
+        find = search or functools.partial(possible_rows, vectors)
+        without = np.sort(self._places(changed))
         always = {*changed, *self.outliers}
         while wanted < len(self):
-            floor = _largest(lower, wanted)
-            rows = np.flatnonzero(upper >= floor)
-            narrow_lower, narrow_upper = self.vectors.narrow_bounds(query, rows)
+            rows, floor = find(rounded, wanted, without)
+            lower, upper = vectors.narrow_bounds(rounded, rows)
             if wanted <= len(rows):
-                narrow_lower[~np.isfinite(lower[rows])] = -np.inf
-                floor = max(floor, float(np.partition(narrow_lower, -wanted)[-wanted]))
-                rows = rows[narrow_upper >= floor]
+                floor = max(floor, float(np.partition(lower, -wanted)[-wanted]))
+                rows = rows[upper >= floor]
             yield sorted(always.union(self.row_ids[rows].tolist())), floor
             wanted *= 8
 
@@ -288,16 +287,3 @@ def _clean(vectors: Floats) -> tuple[Floats, NDArray[np.bool_]]:
 
 def _none(column: Column) -> Floats:
     return np.empty((0, column.dimension), np.float32)
-
-
-def _largest(values: Floats, count: int) -> float:
-    """Return a number that at least ``count`` values reach, and hardly more.
-
-    Among the maxima of blocks, the n-th largest is at most the n-th largest of all.
-    """
-    blocks = len(values) // _BLOCK
-    if blocks > 100 * count:
-        tail = values[blocks * _BLOCK :]
-        maxima = values[: blocks * _BLOCK].reshape(blocks, _BLOCK).max(axis=1)
-        values = np.concatenate([maxima, tail])
-    return float(np.partition(values, -count)[-count])

@@ -17,7 +17,6 @@ The mean is taken off because CLIP's vectors share a large one, which would make
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -27,11 +26,31 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     Floats = NDArray[np.float32]
-    Products = Callable[[NDArray[np.int8]], NDArray[Any]]
 
 _LEVELS = 127.0
 _STEP = 8192  # rows at a time: the working arrays then stay in the processor's cache
 _FLOAT32 = 2.0**-24
+
+
+@dataclass(frozen=True, eq=False)
+class RoundedQuery:
+    """A query as it is compared with rounded vectors.
+
+    Attributes:
+        unit: float64 array (dimension,), of length 1.
+        codes: int8 array (dimension,); ``unit`` is about ``step * codes``.
+        step: Its scale.
+        lost: The length of what rounding took off it.
+        of_mean: Its product with the vectors' mean.
+        summing: What summing in float32 can be off by, in this code and in sqlite-vec's.
+    """
+
+    unit: NDArray[np.float64]
+    codes: NDArray[np.int8]
+    step: np.float32
+    lost: np.float32
+    of_mean: np.float32
+    summing: np.float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,51 +80,77 @@ class Quantized:
         arrays = (self.codes, self.scale, self.error, self.length)
         return self.mean.nbytes + sum(array.nbytes for array in arrays)
 
-    def bounds(self, query: Floats, products: Products | None = None) -> tuple[Floats, Floats]:
-        """Return the least and the greatest similarity each row can have to a query.
+    def rounded(self, query: Floats) -> RoundedQuery:
+        """Return a query, rounded.
 
         Args:
             query: float32 array (dimension,), of any length but zero.
-            products: Gives the product of each row's codes with a query's. Default: the processor
-                does it.
+        """
+        unit = query.astype(np.float64)
+        unit /= np.linalg.norm(unit)
+        step = float(np.abs(unit).max()) / _LEVELS
+        codes = np.rint(unit / step).astype(np.int8)
+        return RoundedQuery(
+            unit,
+            codes,
+            np.float32(step),
+            _above(float(np.linalg.norm(unit - step * codes))),
+            np.float32(unit @ self.mean),
+            _summing(len(unit)),
+        )
+
+    def products(self, query: RoundedQuery, rows: slice) -> Floats:
+        """Return the products of some rows' codes with a query's; Python's lock is let go.
+
+        Returns:
+            float32 array (n,), whole numbers.
+        """
+        import numkong
+
+        codes = self.codes[rows]
+        products = np.empty((len(codes), 1), np.float32)
+        numkong.cdist(codes, query.codes[None, :], "dot", out=products, out_dtype="float32")
+        return products[:, 0]
+
+    def bounds(
+        self, query: RoundedQuery, rows: slice, products: NDArray[Any]
+    ) -> tuple[Floats, Floats]:
+        """Return the least and the greatest similarity that rows can have to a query.
+
+        Args:
+            query: The query.
+            rows: Which rows.
+            products: The products of their codes with the query's.
 
         Returns:
             Two float32 arrays (n,). They hold for the exact cosine and for what float32 arithmetic
             makes of it, sqlite-vec's included.
         """
-        unit = query.astype(np.float64)
-        unit /= np.linalg.norm(unit)
-        step = float(np.abs(unit).max()) / _LEVELS
-        rounded = np.rint(unit / step).astype(np.int8)
-        lost = float(np.linalg.norm(unit - step * rounded))
-        if not len(self):
-            return np.empty(0, np.float32), np.empty(0, np.float32)
-        dots = (products or self._products)(rounded)
-        middle = (dots * self.scale).astype(np.float32)
-        middle *= np.float32(step)
-        middle += np.float32(unit @ self.mean)
-        slack = self.length * np.float32(lost)
-        slack += self.error
-        slack += _summing(len(unit))
-        return middle - slack, middle + slack
+        middle = np.multiply(products, self.scale[rows], dtype=np.float32)
+        middle *= query.step
+        middle += query.of_mean
+        slack = self.length[rows] * query.lost
+        slack += self.error[rows]
+        slack += query.summing
+        lower = middle - slack
+        middle += slack
+        return lower, middle
 
-    def _products(self, query: NDArray[np.int8]) -> NDArray[Any]:
-        import numkong
-
-        return np.asarray(numkong.cdist(self.codes, query[None, :], "dot"))[:, 0]
-
-    def narrow_bounds(self, query: Floats, rows: NDArray[np.intp]) -> tuple[Floats, Floats]:
+    def narrow_bounds(self, query: RoundedQuery, rows: NDArray[np.intp]) -> tuple[Floats, Floats]:
         """Return the bounds of some rows, without what rounding the query adds to them.
 
         Args:
-            query: As for :meth:`bounds`.
+            query: The query.
             rows: Indices of the rows; meant for hundreds, each costs a hundred times more.
         """
-        unit = query.astype(np.float64)
-        unit /= np.linalg.norm(unit)
-        dots = self.codes[rows].astype(np.float32) @ unit.astype(np.float32)
-        middle = dots * self.scale[rows] + np.float32(unit @ self.mean)
-        slack = self.error[rows] + _summing(len(unit))
+        unit = query.unit.astype(np.float32)
+        middle = np.empty(len(rows), np.float32)
+        for begin in range(0, len(rows), _STEP):
+            some = slice(begin, begin + _STEP)
+            middle[some] = self.codes[rows[some]].astype(np.float32) @ unit
+        middle *= self.scale[rows]
+        middle += query.of_mean
+        slack = self.error[rows] + query.summing
         return middle - slack, middle + slack
 
 
@@ -153,6 +198,11 @@ def _summing(dimension: int) -> np.float32:
     Source: N. Higham, Accuracy and Stability of Numerical Algorithms, section 3.1.
     """
     return np.float32(6 * dimension * _FLOAT32)  # type: ignore[no-any-return]
+
+
+def _above(number: float) -> np.float32:
+    """Return a float32 number that is not below a float64 one."""
+    return np.nextafter(np.float32(number), np.float32(np.inf))  # type: ignore[no-any-return]
 
 
 def _mean(vectors: Floats) -> Floats:

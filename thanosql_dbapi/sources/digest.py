@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from ...openfile import OpenFile
+from ..openfile import OpenFile
 
 _CHUNK = 2**20
 

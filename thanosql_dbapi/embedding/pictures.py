@@ -1,10 +1,12 @@
-"""Opens the picture that a row or a query names, wherever it lies.
+"""Opens the picture or film that a row or a query names, wherever it lies.
 
 Another process can be sent it: it holds what says how pictures are read, and no open file.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MediaError, NotSupportedError, SourceError, clip
@@ -16,6 +18,9 @@ from ..sources.reader import Reader
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from .images import OpenPicture
+    from .video import Film
 
 
 class Pictures:
@@ -60,7 +65,7 @@ class Pictures:
         """
         if not isinstance(source, str) or not is_elsewhere(source):
             return source
-        from ..embedding.images import Fetched
+        from .images import Fetched
 
         shown = without_secrets(source)
         try:
@@ -71,22 +76,65 @@ class Pictures:
             # A file that is not there is told apart by the cause.
             raise MediaError(message) from error.__cause__ or error
 
-    def open(self, source: Any, **how: Any) -> Image:
+    def open(
+        self,
+        source: Any,
+        least_side_px: int | None = None,
+        remark: Callable[[str], None] | None = None,
+    ) -> Image:
         """Return an image as RGB.
 
         Args:
             source: A path, URL, object or member; bytes; or what :meth:`fetch` gave.
-            how: ``least_side_px`` and ``remark`` of ``open_image``.
+            least_side_px: As for ``open_image``.
+            remark: As for ``open_image``.
 
         Raises:
             MediaError: It cannot be read.
             WorkspaceError: It lies where statements may not read.
         """
-        from ..embedding.images import open_image
+        with self.opened(self.fetch(source)) as picture:
+            return self.decode(picture, least_side_px, remark)
 
-        return open_image(
-            self.fetch(source),
+    def opened(self, source: Any) -> AbstractContextManager[OpenPicture]:
+        """Find and open a picture that need not be fetched.
+
+        Args:
+            source: A path, bytes, or what :meth:`fetch` gave.
+
+        Raises:
+            MediaError: It cannot be opened.
+            WorkspaceError: It lies where statements may not read.
+        """
+        from .images import open_picture
+
+        return open_picture(source, locate=self._reader.policy.workspace.locate)
+
+    def decode(
+        self,
+        picture: OpenPicture,
+        least_side_px: int | None = None,
+        remark: Callable[[str], None] | None = None,
+    ) -> Image:
+        """Return an open picture as RGB; the arguments are those of :meth:`open`."""
+        return picture.decode(least_side_px, self._max_pixels, remark)
+
+    def open_film(self, source: Any, remark: Callable[[str], None]) -> AbstractContextManager[Film]:
+        """Open the film that a path means.
+
+        Args:
+            source: The path.
+            remark: Gets what is to be said of a film that is there in part.
+
+        Raises:
+            MediaError: It cannot be read.
+            WorkspaceError: It lies where statements may not read.
+        """
+        from .video import open_film
+
+        return open_film(
+            source,
             locate=self._reader.policy.workspace.locate,
             max_pixels=self._max_pixels,
-            **how,
+            remark=remark,
         )

@@ -1,0 +1,101 @@
+"""A process that decodes pictures for another, until that one closes the pipe between them.
+
+It imports Pillow, numpy and what opens pictures: no torch, no database. ``processes`` starts it,
+and writes to its standard input; see there for the messages.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import warnings
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ..batches import Read
+from .shared import attached
+from .task import PictureReader, knows_all, knows_nothing
+
+READY = b"thanosql worker is ready\n"
+"""What it writes first; what a program of the user's site has written before does not count."""
+
+Stored = tuple[int, tuple[int, ...]]
+"""Where in its slot the pixels of a picture begin, and their shape."""
+
+
+def main() -> None:
+    """Decode what is asked for, and answer, until there is no more to come."""
+    # Ctrl-C is for the process that asks, which then ends this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    asked, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    _keep_output_out()
+    _prepare()
+    answers.write(READY)
+    answers.flush()
+    try:
+        _serve(asked, answers)
+    except (EOFError, BrokenPipeError):
+        return  # the process that asked has ended
+
+
+def _keep_output_out() -> None:
+    """Have what anything prints here go to the errors, and not between the answers."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    try:
+        os.dup2(2, 1)
+    except OSError:  # a program without a terminal may have no place for errors
+        os.dup2(nothing, 1)
+
+
+def _prepare() -> None:
+    from PIL import Image
+
+    from .. import decoding, formats, images  # noqa: F401 - imported before they are needed
+
+    Image.init()
+    warnings.simplefilter("ignore")  # what Pillow has to say of odd headers
+    formats.are_warnings_off = True
+
+
+def _serve(asked: BinaryIO, answers: BinaryIO) -> None:
+    memory = memoryview(b"")
+    reader: PictureReader | None = None
+    while True:
+        kind, value = pickle.load(asked)
+        if kind == "memory":
+            memory = attached(value)
+        elif kind == "reader":
+            reader = pickle.loads(value)
+        else:
+            assert reader is not None
+            try:
+                answer: Any = _read_all(reader, memory, *value)
+            except Exception as error:  # e.g. too many open files: no fault of a picture
+                answer = error
+            pickle.dump(answer, answers, protocol=5)
+            answers.flush()
+
+
+def _read_all(
+    reader: PictureReader,
+    memory: memoryview,
+    sources: list[object],
+    slot: tuple[int, int],
+    decodes: bool,
+) -> list[tuple[Read, Stored | None]]:
+    """Read sources; their pixels go to a slot of the memory while it has room, else along."""
+    found: list[tuple[Read, Stored | None]] = []
+    at, end = slot
+    for source in sources:
+        read = reader.read(source, knows_nothing if decodes else knows_all)
+        stored: Stored | None = None
+        if read.pixels is not None and at + read.pixels.nbytes <= end:
+            pixels = read.pixels
+            np.frombuffer(memory, np.uint8, pixels.nbytes, at)[:] = pixels.reshape(-1)
+            stored, read.pixels = (at, pixels.shape), None
+            at += pixels.nbytes
+        found.append((read, stored))
+    return found
