@@ -136,6 +136,7 @@ class _Decoders:
     def submit(self, part: Part[K]) -> list[Future[Found]]:
         """Start the reading of a part's sources."""
         self._left -= len(part.rows)
+        self._tell()
         if self._chunks is None:
             self._choose()
         return (self._chunks or self._threads).submit(part)
@@ -148,9 +149,7 @@ class _Decoders:
             self._pool = self._local.pool()
             if not threads.count:  # asked for from the first image on
                 self._pool.wait()
-        note, self._pool.note = self._pool.note, ""
-        if note:
-            warn_user(f"CONVERT: {note}", RuntimeWarning)
+        self._tell()
         if not self._pool.is_ready:
             return
         self._chunks = ChunkDecoders(
@@ -162,6 +161,12 @@ class _Decoders:
             pixel_bytes=threads.pixel_bytes or _PIXEL_BYTES,
             has_known=threads.has_known,
         )
+
+    def _tell(self) -> None:
+        """Warn, once, of what the processes lack."""
+        if self._pool is not None and self._pool.note:
+            note, self._pool.note = self._pool.note, ""
+            warn_user(f"CONVERT: {note}", RuntimeWarning)
 
     def close(self) -> None:
         """Cancel what waits, and end the threads."""
