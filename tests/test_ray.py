@@ -195,7 +195,7 @@ def test_the_vectors_failures_and_warnings_are_those_of_this_machine(
     require_same(there[0], here[0])
     assert there[1:] == here[1:]
     assert [there[0][901] is None, there[0][903] is None] == [True, False]
-    assert not workers()
+    wait_for(lambda: not workers(), 10)
 
 
 def test_what_a_killed_worker_had_is_done_by_another_and_nothing_twice(
@@ -433,12 +433,38 @@ def test_a_program_elsewhere_joins_by_the_clusters_address(
     assert len(expected) == PICTURES + 2
 
 
-def test_a_connection_of_the_program_to_ray_is_used_and_left_alone(
-    cluster: str, connect: Connect
-) -> None:
+def test_another_address_than_the_one_in_use_is_refused(cluster: str, connect: Connect) -> None:
     other = connect(executor="ray://127.0.0.1:1")
-    with pytest.raises(
-        thanosql.OperationalError, match=r"connected to Ray already by executor 'ray"
-    ):
+    with pytest.raises(thanosql.OperationalError, match="connected to Ray already by executor 'r"):
         other.execute(CONVERT.format(""))
     assert signal.getsignal(signal.SIGTERM) in (signal.SIG_DFL, signal.default_int_handler)
+
+
+PROGRAM = """
+import sys, ray, thanosql_dbapi
+from thanosql_dbapi.embedding.executors.on_ray import pool
+ray.init("auto", log_to_driver=False, logging_level="ERROR")
+pool._installed = lambda name: "0.0"
+for executor in ("ray", "ray://127.0.0.1:1"):
+    connection = thanosql_dbapi.connect(sys.argv[1], executor=executor)
+    try:
+        connection.execute("CONVERT USING m OPTIONS (table_name='photos') AS SELECT * FROM photos")
+    except thanosql_dbapi.OperationalError as error:
+        print(str(error).partition(":")[0], "connected to Ray already" in str(error))
+    connection.close()
+assert ray.is_initialized()
+"""
+
+
+def test_a_connection_to_ray_that_the_program_has_is_used_and_left(
+    cluster: str, connect: Connect
+) -> None:
+    path = connect("own").execute("PRAGMA database_list").fetchone()[2]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, path],
+        env={**os.environ, "RAY_ADDRESS": cluster, "RAY_AUTH_MODE": "token"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.stdout == "executor 'ray' False\nexecutor 'ray True\n", done.stderr
