@@ -137,4 +137,5 @@ def _reached(values: Floats, count: int) -> np.float32:
         values = values[: groups * _GROUP].reshape(groups, _GROUP).max(axis=1)
     if len(values) < count:
         return np.float32(-np.inf)
-    return np.partition(values, -count)[-count]  # type: ignore[no-any-return]
+    reached: np.float32 = np.partition(values, -count)[-count]
+    return reached
