@@ -471,8 +471,8 @@ class TwoMatrices:
         vectors: torch.Tensor = self.model[1](tokens["values"])
         return vectors
 
-    def scale(self) -> torch.Tensor:
-        return torch.tensor(5.0)
+    def loss(self, cosines: torch.Tensor, fits: torch.Tensor) -> torch.Tensor:
+        return contrast(5 * cosines, fits)
 
     def bound(self) -> None:
         pass

@@ -14,7 +14,7 @@ from .batches import Sampler, Tokenize
 from .course import Judge
 from .heads import HeadSampler, HeadTowers
 from .learner import Learner, Rates
-from .methods import HEAD, LORA, METHODS, begin, merge
+from .methods import HEAD, LORA, METHODS, USUAL_WIDTH, begin, merge
 from .pairs import Pairs
 from .setup import Setup
 from .trained import TunedTowers, copy_model, load_model, round_as_stored, save_model
@@ -93,7 +93,7 @@ def from_model(
         pairs: What it is going to be trained and judged on.
         method: What learns, one of ``methods.METHODS``.
         batch_size: Pictures a step; None is the default.
-        learning_rate: Peak rate of AdamW; None is the method's.
+        learning_rate: Peak rate of AdamW; None is the method's, by the width of the image tower.
         validate: Share of the pictures held out, 0 to less than 1.
         seed: Decides everything random.
         device: Where it is trained.
@@ -124,8 +124,10 @@ def from_model(
     else:
         towers = TunedTowers(model, family)
         sampler = Sampler(*arguments, **drawn)
-    rates = Rates(learning_rate or METHODS[method].learning_rate, muon=0.0, decay=_DECAY)
+    width = check_config(folder)["vision_config.hidden_size"]
+    rate = learning_rate or METHODS[method].learning_rate * USUAL_WIDTH / width
     chunk = max(4, int(_CHUNK_WORK / image_work(folder))) if device == "cpu" else None
+    rates = Rates(rate, muon=0.0, decay=_DECAY)
     learner = Learner(towers.learning, towers, rates, chunk=chunk)
     return TunedSetup(
         model,
