@@ -19,6 +19,7 @@ import dataclasses
 import json
 import os
 import platform
+import re
 import shutil
 import signal
 import sqlite3
@@ -37,6 +38,7 @@ from .measure import Figure, cores
 SECONDS = 540
 """Of the whole run: under ten minutes."""
 _VERSIONS = ("numpy", "torch", "transformers", "pillow", "numkong", "sqlite-vec", "ray")
+_ERROR = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b.*", re.MULTILINE)
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -75,10 +77,14 @@ ROWS = (
     Row("top5", "rows:top5", 20, cores=(1, 2, 16)),
     Row("first", "rows:first_search", 15),
     Row("gpu-top5", "rows:top5_gpu", 20),
-    Row("decode-bound", "rows:decode_bound", 45),
+    Row("decoding", "decoding:ready_path", 25),
+    Row("texts", "rows:many_texts", 15),
+    Row("join", "rows:join", 45),
+    Row("decode-bound", "rows:decode_bound", 60),
     Row("model-bound", "rows:model_bound", 45),
     Row("gpu-convert", "rows:convert_gpu", 60),
     Row("writes", "rows:writes", 15),
+    Row("ray", "rows:on_ray", 40),
     Row("csv", "rows:copy_csv", 15),
     Row("folder", "rows:copy_folder", 15),
 )
@@ -107,29 +113,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(rows: Sequence[Row], folder: Path, seconds: float, report: Path | None = None) -> int:
     """Measure rows and print their table; return how many failed, at most 1."""
-    begin = time.monotonic()
     here = about(folder)
+    begin = time.monotonic()
     for name, value in here.items():
         print(f"- {name}: {value}")
     print("\n| | measured | beside it | ratio | bar | |\n|---|---:|---|---:|---:|---|", flush=True)
     figures: list[Figure] = []
     failed = False
-    for row in rows:
-        for count in row.cores or (cores(),):
-            left = seconds - (time.monotonic() - begin)
-            share = row.seconds * seconds / SECONDS
-            if row.cores and (why := _no_cores(count)):
-                found, error = [Figure(f"{row.name}, {count} cores", None, note=why)], ""
-            elif left < min(share, 10):
-                found, error = [Figure(row.name, None, note="no time was left")], ""
-            else:
-                found, error = _child(row, count, folder, share, min(left, 3 * share + 30))
-            if error:
-                failed = True
-                found.append(Figure(row.name, None, note=f"failed: {error}"))
-            for figure in found:
-                print(line(figure), flush=True)
-            figures += found
+    jobs = [(row, count) for row in rows for count in row.cores or (cores(),)]
+    while jobs:
+        row, count = jobs.pop(0)
+        left = seconds - (time.monotonic() - begin)
+        # Of a slow machine each row gets its part of what is left, and no row the others'.
+        waiting = sum(each.seconds for each, cores_wanted in jobs if not _no_cores(cores_wanted))
+        share = row.seconds * min(seconds / SECONDS, left / (row.seconds + waiting))
+        if why := _no_cores(count):
+            found, error = [Figure(f"{row.name}, {count} cores", None, note=why)], ""
+        else:
+            found, error = _child(row, count, folder, share, min(left, 2 * share + 30))
+        if error:
+            failed = True
+            found.append(Figure(row.name, None, note=error, is_failed=True))
+        for figure in found:
+            print(line(figure), flush=True)
+        figures += found
     taken = time.monotonic() - begin
     print(f"\n{taken:.0f} s, load average at the end {_load()}")
     if report:
@@ -141,7 +148,8 @@ def run(rows: Sequence[Row], folder: Path, seconds: float, report: Path | None =
 def line(figure: Figure) -> str:
     """Return a figure as a line of the table."""
     if figure.value is None:
-        return f"| {figure.what} | not here | | | | {figure.note} |"
+        why = "failed" if figure.is_failed else "not here"
+        return f"| {figure.what} | {why} | | | | {figure.note} |"
     beside = f"{figure.beside}: {figure.shown(figure.other)}" if figure.beside else ""
     ratio = f"{figure.ratio:.2f}" if figure.ratio is not None else ""
     bar = ""
@@ -197,8 +205,9 @@ def _child(
             error = _wait(process, limit)
         found = [Figure(**json.loads(text)) for text in results.read_text().splitlines()]
         if process.returncode and not error:
-            told = log.read_text(errors="replace").strip().splitlines() or ["no message"]
-            error = told[-1].replace("|", "/")[:200]
+            told = log.read_text(errors="replace").strip() or f"exit status {process.returncode}"
+            errors = _ERROR.findall(told) or told.splitlines()
+            error = errors[-1].replace("|", "/")[:200]
     return found, error
 
 

@@ -34,6 +34,7 @@ class Figure:
         bar: What the ratio, or the value where there is no ``beside``, is to reach: at most for
             seconds, at least for rates. None where it is reported only.
         note: What a reader has to know; the reason where ``value`` is None.
+        is_failed: Whether the measuring itself went wrong.
     """
 
     what: str
@@ -43,6 +44,7 @@ class Figure:
     other: float | None = None
     bar: float | None = None
     note: str = ""
+    is_failed: bool = False
 
     @property
     def ratio(self) -> float | None:

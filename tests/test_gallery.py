@@ -244,6 +244,16 @@ def test_how_many_pictures_there_are(
     assert [each.text for each in page.root.all("p", class_="found")] == [told]
 
 
+def test_a_gallery_of_a_korean_question_speaks_korean(conn, tmp_path: Path) -> None:
+    sql = "SELECT *, 0.5 AS similarity FROM t"
+    file = tmp_path / "g.html"
+    page = Page(thanosql_dbapi.gallery(conn, sql, file=file, title="검은 고양이", limit=2))
+    assert [each.text for each in page.root.all("p", class_="found")] == ["이미지 7장 중 처음 2장"]
+    assert page.cards[0].text.strip().startswith("유사도")
+    (html,) = page.root.all("html")
+    assert html.attributes["lang"] == "ko"
+
+
 def test_many_pictures_are_embedded_smaller(conn, tmp_path: Path) -> None:
     sql = (
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 101)"

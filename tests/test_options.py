@@ -33,6 +33,8 @@ GIVEN: list[tuple[str, str, Any, str, Any]] = [
     ("cache_bytes", "0", 0, "cache_bytes", 0),
     ("max_image_pixels", "1000", 1000, "max_image_pixels", 1000),
     ("executor", "threads", "threads", "executor", "threads"),
+    ("executor", "ray", "ray", "executor", "ray"),
+    ("executor", "ray://head:10001", "ray://head:10001", "executor", "ray://head:10001"),
     ("workers", "3", 3, "workers", 3),
     *(
         (name, word, value, attribute, value)
@@ -57,7 +59,17 @@ WRONG = [
     ("device", "gpu", "takes cpu, cuda, cuda:1 or mps; got 'gpu'"),
     ("cache_bytes", "4GB", "takes a number of bytes; got '4GB'"),
     ("cache_bytes", "-1", "takes 0 or more bytes; got '-1'"),
-    ("executor", "clouds", "takes threads or processes; got 'clouds'"),
+    ("executor", "clouds", "takes threads, processes, ray or ray://host:10001; got 'clouds'"),
+    (
+        "executor",
+        "ray://head",
+        "takes threads, processes, ray or ray://host:10001; got 'ray://head'",
+    ),
+    (
+        "executor",
+        "ray://a:99999",
+        "takes threads, processes, ray or ray://host:10001; got 'ray://a:99999'",
+    ),
     ("workers", "0", "takes 1 or more workers; got '0'"),
     ("max_image_pixels", "0", "takes 1 or more pixels; got '0'"),
     ("max_image_pixels", "-1", "takes 1 or more pixels; got '-1'"),

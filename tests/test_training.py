@@ -198,18 +198,6 @@ def test_what_cannot_be_trained(trained: Connection, sql: str, message: str) -> 
     assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == {"c", "m"}
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "BUILD MODEL d USING clipen OPTIONS (text_col='label') AS SELECT * FROM train",
-        "FIT MODEL d USING m AS SELECT * FROM train",
-    ],
-)
-def test_what_is_not_trained_yet_says_what_is(trained: Connection, sql: str) -> None:
-    with pytest.raises(thanosql.NotSupportedError, match=r"supported are classifiers, BUILD MODEL"):
-        trained.execute(sql)
-
-
 def test_rows_without_label_or_vector_are_left_out_with_a_warning(trained: Connection) -> None:
     trained.execute("UPDATE train SET label = NULL WHERE id < 4")
     trained.execute("UPDATE train SET m_clipen = NULL WHERE id IN (7, 8)")

@@ -126,9 +126,11 @@ def connect(
             4 GiB; 0 keeps none.
         max_image_pixels: Most pixels of an image to decode; a JPEG of more is read at a half, a
             quarter or an eighth of its size, other images are not read. Default: 178,956,970.
-        executor: What reads and embeds the pictures of many rows: ``"threads"``. Default: the best
-            there is.
-        workers: How many threads decode pictures at most. Default: one a core.
+        executor: What reads and embeds the pictures of many rows: ``"threads"``, ``"processes"``,
+            or the machines of a Ray cluster: ``"ray"``, that of this machine, started if there is
+            none, or ``"ray://host:10001"``. Default: threads, and processes where they pay.
+        workers: How many threads or processes decode pictures at most, or how many workers a
+            cluster gets. Default: one a core, or one a GPU or machine.
         confine_attach: Refuse ``ATTACH`` and ``VACUUM INTO`` of files outside the workspace.
         mode: ``"ro"`` writes nothing, neither the database nor anything beside it; ``"rw"`` creates
             no file; ``"rwc"`` is the default.

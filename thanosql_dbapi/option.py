@@ -18,8 +18,9 @@ _TRUE = ("true", "yes", "on", "y", "t", "1")
 _FALSE = ("false", "no", "off", "n", "f", "0")
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
 
-EXECUTORS = ("threads", "processes")
-EXECUTOR_NAMES = " or ".join(EXECUTORS)
+EXECUTORS = ("threads", "processes", "ray")
+EXECUTOR_NAMES = f"{', '.join(EXECUTORS)} or ray://host:10001"
+_CLUSTER = re.compile(r"ray://([^\s/@:?#\[\]]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})/?")
 
 STORE_OPTIONS: Mapping[str, Mapping[str, type]] = {
     "s3": {
@@ -191,12 +192,13 @@ def read_device(text: str) -> str:
 
 
 def read_executor(text: str) -> str:
-    """Return the name of an executor.
+    """Return the name of an executor, or the address of a Ray cluster.
 
     Raises:
         ValueError: There is none of that name.
     """
-    if text not in EXECUTORS:
+    address = _CLUSTER.fullmatch(text)
+    if text not in EXECUTORS and not (address and int(address[2]) < 1 << 16):
         raise ValueError
     return text
 

@@ -171,8 +171,11 @@ OPTIONS: Mapping[str, Option] = {
             read_executor,
             lambda value: isinstance(value, str),
             None,
-            "what reads and embeds the pictures of many rows: threads; default: the best there is",
+            "what reads and embeds the pictures of many rows: threads, processes, or the machines"
+            " of a Ray cluster: ray, that of this machine, or its address, ray://host:10001;"
+            " default: threads, and processes where they pay",
             "--executor",
+            environment="THANOSQL_EXECUTOR",
             metavar="NAME",
         ),
         Option(
@@ -181,7 +184,8 @@ OPTIONS: Mapping[str, Option] = {
             read_count(1, "workers"),
             lambda value: type(value) is int,
             None,
-            "how many threads decode pictures at most; default: one a core",
+            "how many threads or processes decode pictures at most, or how many workers a cluster"
+            " gets; default: one a core, or one a GPU or machine",
             "--workers",
             metavar="N",
         ),

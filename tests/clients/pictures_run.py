@@ -181,7 +181,7 @@ def gallery(connection: thanosql.Connection, end: str) -> None:
         wide = Image.open(io.BytesIO(page.screenshot())).convert("RGB").resize((1024, 608))
     with browser((312, 608)) as page:
         page.goto(file.as_uri())
-        page.locator("main button, main a, main figure").nth(2).click()
+        page.locator("main button.open").nth(2).click()
         page.wait_for_timeout(1000)
         phone = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     both = Image.new("RGB", (wide.width + 16 + phone.width, wide.height), "#d4d0ca")

@@ -87,6 +87,8 @@ BuildModel BUILD MODEL m USING CLIPEn OPTIONS (epochs=3, learning_rate=1e-4) AS 
 BuildModel BUILD MODEL my_classifier USING ConvNeXt_Tiny OPTIONS (image_col='image_path', label_col='div_l', max_epochs=1, overwrite=True) AS SELECT * FROM product_image_train
 BuildModel BUILD MODEL m USING EfficientNetV2S OPTIONS (image_col='image', label_col='label', batch_size=16, input_size=[224, 224], color='RGB') AS SELECT 1
 BuildModel BUILD MODEL m USING clip OPTIONS (base_model='clip', emb_col='e', seed=3) AS SELECT 1
+BuildModel BUILD MODEL m USING clipen OPTIONS (text_col='caption') AS SELECT 1
+BuildModel BUILD MODEL m USING CLIPEn OPTIONS (image_col='image_path', text_col='caption', size='base', epochs=30, batch_size=512, learning_rate=5e-4, seed=1, max_minutes=90.5, validate=0.05, overwrite=True) AS SELECT * FROM captioned
 FitModel FIT MODEL m USING base AS SELECT 1
 FitModel FIT MODEL new USING old OPTIONS (image_col='image_path', label_col='label', max_epochs=1) AS SELECT 1
 Unsupported SEARCH AUDIO text='a' USING m AS SELECT 1

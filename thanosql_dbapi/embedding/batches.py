@@ -28,46 +28,11 @@ BATCH_BYTES = 64 << 20
 ReadError = MediaError | WorkspaceError
 
 
-@dataclass(frozen=True)
-class Failure(Generic[K]):
-    """A row whose source could not be read.
-
-    Attributes:
-        key: The row.
-        source: Its source, as the row has it.
-        error: Why: a MediaError, or a WorkspaceError where the path may not be read.
-    """
-
-    key: K
-    source: object
-    error: ReadError
-
-
-@dataclass
-class Read:
-    """What reading a source gave; one of ``pixels``, ``vector`` and ``error``, or none of them.
-
-    None of them is for a source whose rows have their vector already.
-
-    Attributes:
-        content: What the source holds, where that can be told.
-        pixels: What the model is to embed.
-        vector: Its vector, float32, unit length.
-        is_made: Whether the model made the vector; else it was known.
-        remarks: What is to be said of a picture or film that is there in part.
-        error: Why it could not be read.
-    """
-
-    content: Content | None = None
-    pixels: Pixels | None = None
-    vector: bytes | None = None
-    is_made: bool = False
-    remarks: list[str] = field(default_factory=list)
-    error: ReadError | None = None
+class _KeepsCauses:
+    """Pickles ``error`` with its causes, which exceptions lose."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle with the causes of the error, which exceptions lose."""
-        return {**self.__dict__, "error": _chain(self.error)}
+        return {**self.__dict__, "error": _chain(self.__dict__["error"])}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         chain = state["error"]
@@ -87,6 +52,44 @@ def _chain(error: BaseException | None) -> list[BaseException]:
         chain.append(error)
         error = error.__cause__
     return chain
+
+
+@dataclass(frozen=True)
+class Failure(_KeepsCauses, Generic[K]):
+    """A row whose source could not be read.
+
+    Attributes:
+        key: The row.
+        source: Its source, as the row has it.
+        error: Why: a MediaError, or a WorkspaceError where the path may not be read.
+    """
+
+    key: K
+    source: object
+    error: ReadError
+
+
+@dataclass
+class Read(_KeepsCauses):
+    """What reading a source gave; one of ``pixels``, ``vector`` and ``error``, or none of them.
+
+    None of them is for a source whose rows have their vector already.
+
+    Attributes:
+        content: What the source holds, where that can be told.
+        pixels: What the model is to embed.
+        vector: Its vector, float32, unit length.
+        is_made: Whether the model made the vector; else it was known.
+        remarks: What is to be said of a picture or film that is there in part.
+        error: Why it could not be read.
+    """
+
+    content: Content | None = None
+    pixels: Pixels | None = None
+    vector: bytes | None = None
+    is_made: bool = False
+    remarks: list[str] = field(default_factory=list)
+    error: ReadError | None = None
 
 
 @dataclass

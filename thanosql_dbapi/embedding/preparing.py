@@ -12,9 +12,9 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from ..models.protocol import Pixels
-from .batches import Failure, Read
-from .decoders import Decoders, Reads
-from .known import KNOWS_NOTHING, Lookup
+from .batches import Failure, Part
+from .executors.threads import Decoders, Found, Reads
+from .known import KNOWS_NOTHING
 
 K = TypeVar("K")
 
@@ -37,12 +37,12 @@ def prepare_rows(
     Yields:
         The key and a uint8 array (height, width, 3), or why there is none.
     """
-    decoders = Decoders(reader, workers)
-    ahead: deque[tuple[K, object, Future[Read]]] = deque()
+    decoders = Decoders(reader, workers, KNOWS_NOTHING, 0)
+    ahead: deque[tuple[K, object, Future[Found]]] = deque()
     try:
         for key, source in rows:
-            lookup = Lookup(KNOWS_NOTHING, [key], 0)
-            ahead.append((key, source, decoders.submit(source, lookup)))
+            (job,) = decoders.submit(Part([(key, source)]))
+            ahead.append((key, source, job))
             if len(ahead) > _AHEAD:
                 yield _done(*ahead.popleft())
         while ahead:
@@ -51,8 +51,8 @@ def prepare_rows(
         decoders.close()
 
 
-def _done(key: K, source: object, job: Future[Read]) -> tuple[K, Pixels] | Failure[K]:
-    read = job.result()
+def _done(key: K, source: object, job: Future[Found]) -> tuple[K, Pixels] | Failure[K]:
+    (read,) = job.result().reads.values()
     if read.error is not None:
         return Failure(key, source, read.error)
     assert read.pixels is not None

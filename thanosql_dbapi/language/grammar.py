@@ -363,7 +363,7 @@ register(
     ),
     StatementSpec(
         ("FIT", "MODEL"), "FitModel", Shape.ACTION, _NEW_MODEL,
-        {"SUBJECT": "name", "USING": "model", "AS": "query"}, options=_TRAINING,
+        {"SUBJECT": "name", "USING": "model", "AS": "query"}, options=(*_TRAINING, its.METHOD),
     ),
     StatementSpec(
         ("PREDICT",), "Predict", Shape.QUERY, "", _USING_AS, options=(

@@ -12,7 +12,7 @@ TRAINED_TEXT_COL = text("text_col", None, "none")
 MAX_EPOCHS = integer(
     "max_epochs",
     None,
-    "until nothing improves; of a CLIP 30, or what `max_minutes` allows",
+    "until nothing improves; of a CLIP 30, in a FIT 20 or 10, or what `max_minutes` allows",
     minimum=1,
     older=("epochs",),
 )
@@ -20,6 +20,7 @@ LEARNING_RATE = number("learning_rate", None, "what suits the model", minimum=0)
 INPUT_SIZE = value("input_size", "the model's own")
 COLOR = value("color", "the model's own")
 MODEL_SIZE = choice("size", ("tiny", "small", "base"), "small")
+METHOD = choice("method", ("head", "lora", "full"), "head")
 MAX_MINUTES = number("max_minutes", None, "none", minimum=0)
 VALIDATE = number("validate", 0.1, minimum=0)
 TRAINING_SEED = integer("seed", 0, minimum=0)

@@ -65,6 +65,11 @@ class Preparation:
     shift: tuple[float, ...]
 
     @property
+    def seen_px(self) -> tuple[int, int] | None:
+        """(height, width) that every image is brought to; None where that is not one for all."""
+        return self.crop_px or self.size_px
+
+    @property
     def least_side_px(self) -> int | None:
         """Short side that a JPEG decoded at a part of its size must keep; None decodes it whole."""
         side = self.edge_px or (max(self.size_px) if self.size_px else None)

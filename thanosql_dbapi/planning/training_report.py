@@ -22,6 +22,8 @@ class TrainingReport(Report):
         loss: The contrastive loss at the end.
         recall_at_1: Share of the captions held out whose first picture is right, or None.
         recall_at_5: Share of those with a right one among the first five, or None.
+        recall_at_1_before: Of a FIT, the first of these figures before the training, or None.
+        recall_at_5_before: The second, or None.
         best_step: The step after which these were reached; its weights are the model's.
         seconds: Seconds it took, earlier tries included.
         device: What computed, such as ``"cpu"`` or ``"cuda:0"``.
@@ -40,6 +42,8 @@ class TrainingReport(Report):
     loss: float = 0.0
     recall_at_1: float | None = None
     recall_at_5: float | None = None
+    recall_at_1_before: float | None = None
+    recall_at_5_before: float | None = None
     best_step: int = 0
     seconds: float = 0.0
     device: str = ""

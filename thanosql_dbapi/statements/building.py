@@ -1,6 +1,6 @@
 """BUILD MODEL and FIT MODEL: a classifier on the vectors of a registered model.
 
-(A BUILD with ``text_col`` trains a CLIP: ``clip_building``.)
+(With ``text_col``, they train a CLIP: ``clip_building``, ``clip_fitting``.)
 
 Everything is read and trained before a file is written. The folder is published by the database's
 commit, as those of GET and UPLOAD are.
@@ -18,7 +18,6 @@ import numpy as np
 from ..errors import (
     ModelError,
     ModelWarning,
-    NotSupportedError,
     OperationalError,
     clip,
     warn_user,
@@ -98,19 +97,20 @@ def build_model(context: Context, arguments: Arguments, statement: BuildModel) -
 
 
 def fit_model(context: Context, arguments: Arguments, statement: FitModel) -> None:
-    """Go on with a classifier on more rows of its labels, and register the new one.
+    """Go on with a classifier on more rows of its labels, or with ``text_col`` with a CLIP.
 
     Raises:
-        ModelError: The name is taken, or there is no such classifier.
+        ModelError: The name is taken, or there is no such model.
         OperationalError: The rows have other labels, which are listed, or nothing to learn from.
-        NotSupportedError: A CLIP is to be trained.
+        StatementError: The model is of the other kind than what it is to learn from.
     """
     old = context.registry.any_model(statement.model)
-    if (
-        old.kind != "classifier"
-        or arguments.option(statement, training_options.TRAINED_TEXT_COL) is not None
-    ):
-        raise _only_classifiers(statement)
+    _check_kind(arguments, statement, old)
+    if old.kind != "classifier":
+        from .clip_fitting import fit_clip
+
+        fit_clip(context, arguments, statement, old)
+        return
     resolver = begin(context, arguments, statement, "classifier")
     base = base_model(context, old)
     before = classifier_of(context, old)
@@ -256,9 +256,26 @@ def _install(
     install_made(context, model, write, overwrite=arguments.option(statement, grammar.OVERWRITE))
 
 
-def _only_classifiers(statement: FitModel) -> NotSupportedError:
-    return NotSupportedError(
-        f"{label(statement)}: FIT MODEL of a model that makes vectors is not supported yet;"
-        " supported are classifiers, and BUILD MODEL … USING clipen OPTIONS (image_col=…,"
-        " text_col=…), which trains a CLIP from nothing"
-    )
+def _check_kind(arguments: Arguments, statement: FitModel, old: Model) -> None:
+    """Check that a FIT of a classifier has labels, and that of a CLIP captions.
+
+    Raises:
+        StatementError: It has not.
+    """
+    text = statement.option(training_options.TRAINED_TEXT_COL.name)
+    for_clips = text or statement.option(training_options.METHOD.name)
+    if old.kind == "classifier" and for_clips is not None:
+        raise arguments.error(
+            f"{label(statement)}: {clip(old.name)} is a classifier, which learns from labels; leave"
+            f" {for_clips.name} out, or name a model that makes vectors after USING; nothing was"
+            " changed",
+            for_clips,
+        )
+    if old.kind != "classifier" and text is None:
+        raise arguments.error(
+            f"{label(statement)}: {clip(old.name)} is a model that makes vectors, which learns from"
+            " captions: name their column with OPTIONS (text_col='…'); nothing was changed",
+            statement,
+            f"a classifier on labels is BUILD MODEL {statement.name} USING {old.name} OPTIONS"
+            " (label_col='…')",
+        )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..embedding.batches import Failure
-from ..embedding.executors.local import cores
+from ..cores import usable_cores
 from ..embedding.executors.task import PictureReader
 from ..embedding.preparing import prepare_rows
 from ..errors import MediaWarning, ModelWarning, OperationalError, clip, warn_user
@@ -120,20 +120,20 @@ class CaptionedRows:
         self._require(len(known))
         return total.hexdigest()
 
-    def pairs(self, preparation: Preparation, side_px: int, work: Work) -> Pairs:
+    def pairs(self, preparation: Preparation, work: Work) -> Pairs:
         """Read the pictures, and return them with their captions.
 
         Args:
-            preparation: What the model sees of an image.
-            side_px: Width and height of that.
+            preparation: What the model sees of an image, all in one size.
             work: Keeps the pictures; what it has is not read again.
 
         Raises:
             OperationalError: Too few can be read.
         """
         failures: list[Failure[int]] = []
+        assert preparation.seen_px is not None
         pixels, places = work.pictures(
-            (side_px, side_px, 3), lambda: self._prepared(preparation, failures)
+            (*preparation.seen_px, 3), lambda: self._prepared(preparation, failures)
         )
         self._warn(failures)
         self._require(len(pixels))
@@ -149,7 +149,7 @@ class CaptionedRows:
         firsts = set(self._firsts)
         rows = (row for row in self._staging.sources(plan.source) if row[0] in firsts)
         reader = PictureReader(context.pictures, plan.digests(context.workspace), preparation)
-        prepared = prepare_rows(reader, rows, workers=cores())
+        prepared = prepare_rows(reader, rows, workers=usable_cores())
         what = f"{self._label}: pictures"
         with context.settings.progress.track(what, len(firsts), "image") as advance:
             for found in prepared:

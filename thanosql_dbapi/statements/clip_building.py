@@ -46,7 +46,7 @@ def build_clip(context: Context, arguments: Arguments, statement: BuildModel) ->
     with clip_training.working(context, statement, name, wanted, device, rows.digest) as work:
         setup = from_nothing(
             size,
-            rows.pairs(size.preparation, size.side_px, work),
+            rows.pairs(size.preparation, work),
             batch_size=wanted.batch_size,
             learning_rate=wanted.learning_rate,
             validate=wanted.validate,

@@ -64,8 +64,13 @@ class Wanted:
     seed: int
 
 
-def read_wanted(arguments: Arguments, statement: Training) -> Wanted:
+def read_wanted(arguments: Arguments, statement: Training, epochs: int = EPOCHS) -> Wanted:
     """Return the options of a training.
+
+    Args:
+        arguments: The statement's.
+        statement: The statement.
+        epochs: How many, where neither these nor a time is given.
 
     Raises:
         StatementError: An option has a value of another kind, or is one of classifiers.
@@ -93,7 +98,7 @@ def read_wanted(arguments: Arguments, statement: Training) -> Wanted:
                 " was changed",
                 statement.option(spec.name) or statement,
             )
-    usual = EPOCHS if minutes is None else _ENDLESS
+    usual = epochs if minutes is None else _ENDLESS
     return Wanted(
         arguments.option(statement, training_options.MAX_EPOCHS, usual) or usual,
         batch,
@@ -229,6 +234,8 @@ def finish(
         loss=outcome.loss,
         recall_at_1=outcome.recall.at_1 if outcome.recall else None,
         recall_at_5=outcome.recall.at_5 if outcome.recall else None,
+        recall_at_1_before=outcome.first_recall.at_1 if outcome.first_recall else None,
+        recall_at_5_before=outcome.first_recall.at_5 if outcome.first_recall else None,
         best_step=outcome.best_step,
         seconds=outcome.seconds,
         device=device,

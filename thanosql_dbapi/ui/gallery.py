@@ -24,6 +24,7 @@ from ..errors import OperationalError, ProgrammingError, clip, clip_path
 from ..language import grammar
 from ..workspace import StrPath, with_home
 from .display import visible
+from .gallery_words import words_for
 from .pictures import count_of
 from .sections import Card, Section, section_of
 from .session import Outcome, run
@@ -105,6 +106,7 @@ def write_gallery(
     page = environment.get_template("gallery.html").render(
         title=title,
         lead=lead,
+        words=words_for(title),
         sections=sections,
         small=_BOX_OF_MANY[0],
         script=script,

@@ -131,6 +131,9 @@ def _trained(report: TrainingReport) -> str:
             f"recall@1 {report.recall_at_1:.2f}, recall@5 {report.recall_at_5:.2f} on"
             f" {report.held_out:,} pictures held out"
         )
+        if report.recall_at_1_before is not None and report.recall_at_5_before is not None:
+            before = f"{report.recall_at_1_before:.2f} and {report.recall_at_5_before:.2f}"
+            found += f" ({before} before)"
     return (
         f"{report.statement} {report.model}: {report.pictures:,} pictures, {report.epochs:.1f}"
         f" epochs in {report.seconds / 60:.1f} minutes, on {report.device}; {found}."

@@ -57,14 +57,11 @@ class _Worker:
     """One process, asked by one thread at a time."""
 
     def __init__(self, memory: SharedMemory | None) -> None:
-        package = __package__.partition(".")[0]
-        folder = str(Path(__file__).parents[2])
-        program = _PROGRAM.format(path=sys.path, name=package, folder=folder)
         apart: dict[str, Any] = {"start_new_session": True}  # Ctrl-C is for this process alone
         if os.name == "nt":
             apart = {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
         self._process = subprocess.Popen(
-            [sys.executable, *_flags(), "-c", program],
+            [sys.executable, *_flags(), "-c", worker_program()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=memory.descriptors if memory and os.name != "nt" else (),
@@ -159,6 +156,12 @@ class _Worker:
         self._process.returncode = 0
 
 
+def worker_program() -> str:
+    """Return the program that a worker runs."""
+    name, folder = __package__.partition(".")[0], str(Path(__file__).parents[2])
+    return _PROGRAM.format(path=sys.path, name=name, folder=folder)
+
+
 def _flags() -> list[str]:
     """Return the options of this Python that another one needs to see the same files."""
     return [
@@ -222,7 +225,9 @@ class Pool:
                 worker.wait()
                 self._idle.put(worker)
         except (OSError, _EndedError, CancelledError) as error:
-            self.problem = self.problem or f"no process for decoding can be started: {error}"
+            if not self.problem:
+                self.note = f"no process that decodes can be started ({error}), so threads do"
+            self.problem = self.problem or str(error)
             self.close()
         self._ready.set()
 

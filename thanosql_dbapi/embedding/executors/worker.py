@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import threading
 import warnings
+from contextlib import suppress
+from queue import SimpleQueue
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -34,10 +37,19 @@ def main() -> None:
     _prepare()
     answers.write(READY)
     answers.flush()
+    questions: SimpleQueue[Any] = SimpleQueue()
+    threading.Thread(target=_listen, args=(asked, questions), daemon=True).start()
+    with suppress(BrokenPipeError):
+        _serve(questions, answers)
+
+
+def _listen(asked: BinaryIO, questions: SimpleQueue[Any]) -> None:
+    """Take questions; where the process that asks has ended, end at once, whatever is decoded."""
     try:
-        _serve(asked, answers)
-    except (EOFError, BrokenPipeError):
-        return  # the process that asked has ended
+        while True:
+            questions.put(pickle.load(asked))
+    finally:
+        os._exit(0)
 
 
 def _keep_output_out() -> None:
@@ -60,11 +72,11 @@ def _prepare() -> None:
     formats.are_warnings_off = True
 
 
-def _serve(asked: BinaryIO, answers: BinaryIO) -> None:
+def _serve(questions: SimpleQueue[Any], answers: BinaryIO) -> None:
     memory = memoryview(b"")
     reader: PictureReader | None = None
     while True:
-        kind, value = pickle.load(asked)
+        kind, value = questions.get()
         if kind == "memory":
             memory = attached(value)
         elif kind == "reader":

@@ -40,7 +40,7 @@ class Reason(str, Enum):
     LOOP = "link to a folder that is read already"
     RAW = "RAW picture"
     PICTURE = "picture of a kind that is not read"
-    MEDIUM = "audio or video beside pictures"
+    MEDIUM = "another medium than the table's"
     NO_VIDEO = "no video"
     OTHER = "no picture, audio or video"
     SPECIAL = "not a regular file"

@@ -50,11 +50,20 @@ class Plan:
     looks_first: bool = False
 
     @classmethod
-    def of(cls, epochs: int, steps_per_epoch: int, max_seconds: float | None = None) -> Plan:
+    def of(
+        cls,
+        epochs: int,
+        steps_per_epoch: int,
+        max_seconds: float | None = None,
+        *,
+        looks_first: bool = False,
+    ) -> Plan:
         """Return the plan of so many epochs."""
         least, most = _LOOKS
+        if looks_first:  # what was trained before may be at its best after few steps
+            least = 1
         look = min(most, max(least, steps_per_epoch))
-        return cls(epochs * steps_per_epoch, look, max_seconds)
+        return cls(epochs * steps_per_epoch, look, max_seconds, looks_first)
 
     def pace(self, step: int, seconds: float) -> float:
         """Return a step's share of the peak learning rates: warm up, hold, and come down to 0."""
@@ -73,10 +82,17 @@ class Recall(NamedTuple):
     Attributes:
         at_1: Share of the captions whose first picture is right, 0 to 1.
         at_5: Share of those with a right one among the first five.
+        loss: The loss of all pairs held out, which tells apart what has the same recall.
     """
 
     at_1: float
     at_5: float
+    loss: float = 0.0
+
+    @property
+    def worth(self) -> tuple[float, float]:
+        """What is larger for the better of two models."""
+        return self.at_1 + self.at_5, -self.loss
 
 
 @dataclass(frozen=True)
@@ -88,6 +104,7 @@ class Outcome:
         loss: The running mean of the contrastive loss at the end.
         recall: The best weights' recall, or None where nothing was held out.
         first_recall: The recall before the first step, where there was a look at it.
+        last_recall: The recall at the last look.
         best_step: The step after which they were reached.
         seconds: Seconds it took, earlier tries included.
         stopped: Why it ended: ``"steps"``, ``"time"`` or ``"interrupt"``.
@@ -97,6 +114,7 @@ class Outcome:
     loss: float
     recall: Recall | None
     first_recall: Recall | None
+    last_recall: Recall | None
     best_step: int
     seconds: float
     stopped: str
@@ -138,25 +156,35 @@ class Judge:
             texts = torch.cat(
                 [towers.texts(sampler.tokens(self._texts[part])).float() for part in parts]
             )
-        return recall(texts.cpu(), images.cpu(), self._texts)
+        return recall(texts, images, self._texts, towers.loss)
 
 
-def recall(texts: torch.Tensor, images: torch.Tensor, captions: list[str]) -> Recall:
+def recall(
+    texts: torch.Tensor,
+    images: torch.Tensor,
+    captions: list[str],
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+) -> Recall:
     """Return how often a caption finds its picture, or another with the same caption.
 
     Args:
         texts: Float tensor (n, dimension), the captions' vectors of any length.
         images: Float tensor (n, dimension), row i is the picture of ``captions[i]``.
         captions: The captions.
+        loss: The towers' own; see ``learner.Towers``.
     """
+    import torch
     from torch.nn.functional import normalize
 
     near = normalize(texts, dim=-1) @ normalize(images, dim=-1).T
-    best = near.topk(min(5, len(captions)), dim=1).indices.numpy()
+    best = near.topk(min(5, len(captions)), dim=1).indices.cpu().numpy()
     codes: dict[str, int] = {}
     own = np.array([codes.setdefault(caption, len(codes)) for caption in captions])
     right = own[best] == own[:, None]
-    return Recall(float(right[:, 0].mean()), float(right.any(1).mean()))
+    fits = torch.from_numpy((own[:, None] == own).astype(np.float32)).to(near.device)
+    with torch.no_grad():
+        total = loss(near, fits).item()
+    return Recall(float(right[:, 0].mean()), float(right.any(1).mean()), total)
 
 
 def train(
@@ -275,10 +303,7 @@ class _Run:
 
     def _is_best(self, now: Recall | None) -> bool:
         best = self.best_recall
-        if best is None or now is None:
-            return True
-        # Of two that are as good, the later has learnt more; but learning must have been of use.
-        return sum(now) > sum(best) or (sum(now) == sum(best) and self.best_step > 0)
+        return best is None or now is None or now.worth > best.worth
 
     def save_in_time(self) -> None:
         started = self.clock()
@@ -296,10 +321,11 @@ class _Run:
                 "learner": self.learner.state_dict(),
                 "seconds": self.seconds(),
                 "loss": self.loss,
-                "recall": self.recall,
-                "first_recall": self.first_recall,
+                # Plain values: a state is read without running code.
+                "recall": None if self.recall is None else tuple(self.recall),
+                "first_recall": None if self.first_recall is None else tuple(self.first_recall),
                 "best": self.best,
-                "best_recall": self.best_recall,
+                "best_recall": None if self.best_recall is None else tuple(self.best_recall),
                 "best_step": self.best_step,
                 "looked_at": self.looked_at,
             }
@@ -340,6 +366,7 @@ class _Run:
             self.loss,
             self.best_recall,
             self.first_recall,
+            self.recall,
             self.best_step,
             self.seconds(),
             stopped,

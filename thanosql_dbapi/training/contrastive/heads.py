@@ -13,7 +13,7 @@ from ...models.families.protocol import IMAGE, TEXT, Family
 from ...models.temperature import BIAS, SCALE
 from .batches import Sampler
 from .pairs import Places
-from .tuning import TunedTowers
+from .trained import TunedTowers
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +30,7 @@ class HeadTowers(TunedTowers):
     stay as they are.
 
     Args:
-        model: See ``tuning.load_model``; its towers are without their last layers until
+        model: See ``trained.load_model``; its towers are without their last layers until
             :meth:`put_back`.
         family: Its family.
     """

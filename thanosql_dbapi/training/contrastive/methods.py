@@ -29,7 +29,8 @@ class Method:
     """A way to fine-tune.
 
     Attributes:
-        learning_rate: Peak rate of AdamW, where the user does not say.
+        learning_rate: Peak rate of AdamW for towers of :data:`USUAL_WIDTH`, where the user does not
+            say.
         epochs: Passes over the pictures, where the user does not say.
     """
 
@@ -38,11 +39,29 @@ class Method:
 
 
 METHODS: Mapping[str, Method] = {
-    HEAD: Method(1e-3, 20),
-    LORA: Method(1e-3, 10),
-    FULL: Method(1e-4, 10),
+    HEAD: Method(5e-4, 20),
+    LORA: Method(2e-4, 10),
+    FULL: Method(2e-5, 10),
 }
 """The methods by name; the first is the default."""
+USUAL_WIDTH = 768
+"""Width of CLIP's ViT-B. A rate that suits a matrix goes with one over its width.
+
+Source: Yang et al. 2022, "Tensor Programs V", https://arxiv.org/abs/2203.03466
+"""
+
+
+def require(method: str) -> None:
+    """Check that what a method needs is installed.
+
+    Raises:
+        ModelError: It is not.
+    """
+    if method == LORA and find_spec("peft") is None:
+        raise ModelError(
+            f"method='lora' needs the package peft: {INSTALL_LORA}; method='head' and"
+            " method='full' need nothing more; nothing was changed"
+        )
 
 
 def begin(model: torch.nn.Module, family: Family, method: str) -> None:
@@ -53,12 +72,12 @@ def begin(model: torch.nn.Module, family: Family, method: str) -> None:
     always learns.
 
     Args:
-        model: See ``tuning.load_model``; changed in place.
+        model: See ``trained.load_model``; changed in place.
         family: Its family.
         method: One of :data:`METHODS`.
 
     Raises:
-        ModelError: The family has no head that is known, or the package for LoRA is missing.
+        ModelError: The family has no head that is known.
     """
     model.requires_grad_(method == FULL)
     if method == LORA:
@@ -99,11 +118,6 @@ def _towers(model: torch.nn.Module) -> list[Any]:
 
 
 def _inject(model: torch.nn.Module) -> None:
-    if find_spec("peft") is None:
-        raise ModelError(
-            f"method='lora' needs the package peft: {INSTALL_LORA}; method='head' and"
-            " method='full' need nothing more"
-        )
     from peft import LoraConfig, inject_adapter_in_model
     from torch import nn
 

@@ -34,6 +34,7 @@ class Setup:
         judge: Judges the model.
         trained_on: Number of pictures it is trained on.
         held_out: Number of pictures it is judged on.
+        is_trained: Whether the model was trained before: so it is judged before it learns, too.
     """
 
     model: Any
@@ -43,10 +44,12 @@ class Setup:
     judge: Judge
     trained_on: int
     held_out: int
+    is_trained: bool = False
 
     def plan(self, epochs: int, max_seconds: float | None) -> Plan:
         """Return the plan of so many epochs, or as many as the time allows."""
-        return Plan.of(epochs, self.sampler.steps_per_epoch, max_seconds)
+        looks_first = self.is_trained and self.held_out > 0
+        return Plan.of(epochs, self.sampler.steps_per_epoch, max_seconds, looks_first=looks_first)
 
 
 def from_nothing(

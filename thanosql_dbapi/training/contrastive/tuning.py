@@ -1,169 +1,144 @@
-"""A trained model that learns on: loaded whole in float32, its towers, and the folder it becomes.
-
-What comes out has the tensors, names and precision of the folder that it was read from, so it is an
-ordinary folder for transformers, whatever method trained it.
-"""
+"""All that a training of a model needs that has been trained before; see ``setup``."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...errors import ModelError
-from ...models.families.protocol import IMAGE, TEXT, Family
-from ...models.files import CONFIG, PREPROCESSOR, PROCESSOR, WEIGHTS, open_file, weight_files
-from ...models.folder import fingerprint
-from ...models.temperature import BIAS, SCALE
-from ...models.weights import fill_tower, load_config, needs_torch
-from .loss import contrast, pairwise
+from ...models.families.protocol import Family
+from ...models.numbers import check_config, image_work
+from ...models.preprocessing import Preparation
+from .batches import Sampler, Tokenize
+from .course import Judge
+from .heads import HeadSampler, HeadTowers
+from .learner import Learner, Rates
+from .methods import HEAD, LORA, METHODS, USUAL_WIDTH, begin, merge
+from .pairs import Pairs
+from .setup import Setup
+from .trained import TunedTowers, copy_model, load_model, round_as_stored, save_model
 
-if TYPE_CHECKING:
-    import torch
-
-_LARGEST_SCALE = 100.0  # CLIP's own bound
-
-
-def load_model(folder: Path, family: Family, device: str) -> torch.nn.ModuleDict:
-    """Return both towers of a model and its temperature, in float32, nothing of it learning.
-
-    Args:
-        folder: A model folder, its path resolved.
-        family: Its family.
-        device: Where it is to live.
-
-    Raises:
-        ModelError: Its weights are damaged, or have no temperature: nothing to train it by.
-    """
-    with needs_torch():
-        import torch
-    config = load_config(folder)
-    model = torch.nn.ModuleDict()
-    for kind in (TEXT, IMAGE):
-        model[kind] = fill_tower(
-            lambda kind=kind: family.build(config, kind),  # type: ignore[misc]
-            folder,
-            known_name=family.known_name,
-            dtype=torch.float32,
-            device=device,
-        )
-    for name, value in _stored(folder, (SCALE, BIAS)).items():
-        parameter = torch.nn.Parameter(value.to(device, torch.float32), requires_grad=False)
-        model.register_parameter(name, parameter)
-    if not hasattr(model, SCALE):
-        raise ModelError(
-            f"model folder {str(folder)!r}: {family.title} has no {SCALE} in its weights, so there"
-            " is no contrast to train it by; choose a model of another family"
-        )
-    return model
+LEAST_BATCH, MOST_BATCH = 16, 64
+"""Pictures a step, within these an eighth of what there is."""
+_HEAD_BATCH = 256
+_DECAY = 0.01
+# Multiplications of the image tower that one chunk of a batch takes on the CPU, where nothing says
+# that the memory is full before it is: 34 pictures of CLIP's ViT-B/32.
+_CHUNK_WORK = 1.5e11
 
 
-class TunedTowers:
-    """The towers of a model that learns on; see ``learner.Towers``.
-
-    Args:
-        model: See :func:`load_model`.
-        family: Its family.
+@dataclass(frozen=True, eq=False)
+class TunedSetup(Setup):
+    """A trained model, about to learn on.
 
     Attributes:
-        learning: The module whose weights learn.
+        family: Its family.
+        base: The folder that it was loaded from.
+        method: What learns.
     """
 
-    def __init__(self, model: Any, family: Family) -> None:
-        self.learning = model
-        self.model, self.family = model, family
+    family: Family = field(kw_only=True)
+    base: Path = field(kw_only=True)
+    method: str = field(kw_only=True)
 
-    def images(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Embed pictures; see ``learner.Towers``."""
-        vectors = self.family.vectors(self.model[IMAGE], IMAGE, {"pixel_values": pixels})
-        return vectors, vectors
+    def settle(self) -> None:
+        """Make the model what will be saved: no changes beside its weights, and their precision."""
+        if isinstance(self.learner.towers, HeadTowers):
+            self.learner.towers.put_back()
+        if self.method == LORA:
+            merge(self.model)
+        round_as_stored(self.model, self.family, self.base)
 
-    def texts(self, tokens: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Embed texts; see ``learner.Towers``."""
-        vectors: torch.Tensor = self.family.vectors(self.model[TEXT], TEXT, tokens)
-        return vectors
+    def save(self, folder: Path, *, is_base: bool) -> None:
+        """Write the model's folder, after :meth:`settle`.
 
-    def loss(self, cosines: torch.Tensor, fits: torch.Tensor) -> torch.Tensor:
-        """Return the loss that the model was trained with; see ``learner.Towers``."""
-        logits = cosines * self.model.logit_scale.exp()
-        if hasattr(self.model, BIAS):
-            return pairwise(logits + self.model.logit_bias, fits)
-        return contrast(logits, fits)
-
-    def bound(self) -> None:
-        """Keep the scale at its bound."""
-        self.model.logit_scale.clamp_(max=math.log(_LARGEST_SCALE))
+        Args:
+            folder: An empty folder.
+            is_base: Whether nothing was learnt that is of use: the weights are the base's.
+        """
+        if is_base:
+            copy_model(self.family, self.base, folder)
+        else:
+            save_model(self.model, self.family, self.base, folder)
 
 
-def save_model(model: Any, family: Family, base: Path, folder: Path) -> str:
-    """Write the folder of a model that has learnt on, and return its fingerprint.
+def load_tokenize(folder: Path, family: Family) -> Tokenize:
+    """Return what tokenises texts for a model's text tower."""
+    tokenizer = family.load_tokenizer(folder)
+    most = family.max_tokens(check_config(folder))
+    return lambda texts: family.tokens(tokenizer, list(texts), most)
+
+
+def from_model(
+    folder: Path,
+    family: Family,
+    preparation: Preparation,
+    pairs: Pairs,
+    *,
+    method: str,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    validate: float = 0.1,
+    seed: int = 0,
+    device: str = "cpu",
+    advance: Callable[[int], None] = lambda count: None,
+) -> TunedSetup:
+    """Load a model and have it learn on.
 
     Args:
-        model: See :func:`load_model`; without LoRA's changes beside the matrices.
+        folder: Its folder, the path resolved.
         family: Its family.
-        base: The folder that it was loaded from, its path resolved.
-        folder: An empty folder.
+        preparation: What it sees of an image.
+        pairs: What it is going to be trained and judged on.
+        method: What learns, one of ``methods.METHODS``.
+        batch_size: Pictures a step; None is the default.
+        learning_rate: Peak rate of AdamW; None is the method's, by the width of the image tower.
+        validate: Share of the pictures held out, 0 to less than 1.
+        seed: Decides everything random.
+        device: Where it is trained.
+        advance: With ``"head"``, hears of the pictures that have gone through the image tower.
 
     Raises:
-        OSError: The disk says no.
-        ModelError: A file of the base is damaged.
+        ModelError: The model is damaged, or cannot be trained in this way.
     """
-    from safetensors.torch import save_file
-
-    for name in (CONFIG, PREPROCESSOR, PROCESSOR, *family.tokenizer_files):
-        if (base / name).is_file():
-            with open_file(base, name) as opened:
-                (folder / name).write_bytes(opened.read())
-    learnt = _learnt(model, family)
-    stored = _stored(base)
-    state = {
-        name: learnt.get(family.known_name(name), value).to(value.dtype).reshape(value.shape)
-        for name, value in stored.items()
-    }
-    save_file(
-        {name: value.cpu().contiguous() for name, value in state.items()},
-        str(folder / WEIGHTS),
-        metadata={"format": "pt"},
-    )
-    (folder / WEIGHTS).chmod(0o644)
-    return fingerprint(folder)
-
-
-def round_as_stored(model: Any, family: Family, base: Path) -> None:
-    """Round a model's weights to the precision of the folder that it was loaded from, in place."""
     import torch
 
-    learnt = _learnt(model, family)
-    with torch.no_grad():
-        for name, value in _stored(base).items():
-            own = learnt.get(family.known_name(name))
-            if own is not None:
-                own.copy_(own.to(value.dtype))
-
-
-def _learnt(model: Any, family: Family) -> dict[str, torch.Tensor]:
-    """Return the weights of a model by the names that its family knows."""
-    found = {}
-    for kind in (TEXT, IMAGE):
-        for name, value in model[kind].state_dict().items():
-            found[family.known_name(name)] = value
-    for name, value in model.named_parameters(recurse=False):
-        found[name] = value.detach()
-    return found
-
-
-def _stored(folder: Path, names: tuple[str, ...] | None = None) -> dict[str, torch.Tensor]:
-    """Return the tensors of a folder's weights, or some of them, as they are stored."""
-    from safetensors import safe_open
-
-    found = {}
-    for path in weight_files(folder):
-        with (
-            open_file(folder, path.name) as opened,
-            safe_open(opened.name(), framework="pt") as file,
-        ):
-            for name in file.keys():  # noqa: SIM118 - it is no mapping
-                if names is None or name in names:
-                    found[name] = file.get_tensor(name)
-    return found
+    model = load_model(folder, family, device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        begin(model, family, method)
+    trained, held = pairs.split(validate, seed)
+    most = _HEAD_BATCH if method == HEAD else MOST_BATCH
+    drawn: dict[str, Any] = {
+        "batch_size": batch_size or min(most, max(LEAST_BATCH, len(trained) // 8)),
+        "seed": seed,
+        "device": device,
+    }
+    arguments = pairs, trained, load_tokenize(folder, family), preparation
+    towers: TunedTowers
+    sampler: Sampler
+    if method == HEAD:
+        towers = head_towers = HeadTowers(model, family)
+        sampler = HeadSampler(head_towers, *arguments, advance=advance, **drawn)
+    else:
+        towers = TunedTowers(model, family)
+        sampler = Sampler(*arguments, **drawn)
+    width = check_config(folder)["vision_config.hidden_size"]
+    rate = learning_rate or METHODS[method].learning_rate * USUAL_WIDTH / width
+    chunk = max(4, int(_CHUNK_WORK / image_work(folder))) if device == "cpu" else None
+    rates = Rates(rate, muon=0.0, decay=_DECAY)
+    learner = Learner(towers.learning, towers, rates, chunk=chunk)
+    return TunedSetup(
+        model,
+        None,
+        learner,
+        sampler,
+        Judge(pairs, held, sampler),
+        len(trained),
+        len(held),
+        is_trained=True,
+        family=family,
+        base=folder,
+        method=method,
+    )

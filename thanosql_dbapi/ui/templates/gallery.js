@@ -12,7 +12,8 @@
     current = (index + buttons.length) % buttons.length;
     const button = buttons[current];
     const figure = button.closest("figure");
-    part("place").textContent = `${current + 1} of ${buttons.length}`;
+    part("place").textContent = dialog.dataset.place
+      .replace("{number}", current + 1).replace("{count}", buttons.length);
     const shown = button.firstElementChild.cloneNode(true);
     part("picture").replaceChildren(shown);
     const row = figure.querySelector("figcaption").cloneNode(true);

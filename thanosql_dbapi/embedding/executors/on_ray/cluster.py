@@ -16,6 +16,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,8 @@ from ....errors import NotSupportedError, OperationalError, clip
 
 RAY = "ray"
 """The executor that joins the cluster of this machine, or starts one."""
+
+_LOCAL = "local"
 
 # The server of Ray's clients answers at once or not at all; reaching it may take a VPN a while.
 _REACH_S = 5.0
@@ -48,8 +51,9 @@ def load_ray() -> Any:
     """
     hook = sys.excepthook
     try:
-        import grpc  # noqa: F401 - its client needs it, and says so late
         import ray
+
+        import_module("grpc")  # its client needs it, and says so late
     except ImportError as error:
         raise NotSupportedError(
             "executor 'ray' needs the package ray, with its client, which is not installed here:"
@@ -128,14 +132,16 @@ def _connect(ray: Any, address: str) -> None:
                 ray.init(address, **quiet)
                 return
             quiet["configure_logging"] = False
-            try:
-                ray.init("auto", **quiet)
-            except ConnectionError:
-                if "RAY_ADDRESS" in os.environ:
-                    raise
-                ray.init(
-                    "local", include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet
-                )
+            wanted = os.environ.get("RAY_ADDRESS")
+            if wanted != _LOCAL:
+                try:
+                    ray.init("auto", **quiet)
+                except ConnectionError:
+                    if wanted:
+                        raise
+            if not ray.is_initialized():
+                own = {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
+                ray.init(_LOCAL, **own, **quiet)
             _silence(ray)
     except OperationalError:
         raise
@@ -151,7 +157,7 @@ def _reach(address: str) -> None:
     """Check that somebody listens at an address."""
     parts = urlsplit(address)
     try:
-        socket.create_connection((parts.hostname, parts.port), _REACH_S).close()
+        socket.create_connection((parts.hostname, parts.port or 0), _REACH_S).close()
     except OSError as error:
         raise OperationalError(
             f"executor {address!r}: nobody answers there: {error.strerror or error}; expected the"

@@ -17,7 +17,7 @@ from ...known import Known
 from ..task import Task
 from .cluster import join, leave
 from .pool import SLOTS, Part, Pool
-from .worker import Causes, Facts
+from .worker import Facts
 
 K = TypeVar("K")
 
@@ -29,6 +29,7 @@ _HELD_BYTES = 256 << 20
 _PASSES = 2
 _TEXTS = 256
 _LOSSES = 2
+_NOT_SEEN = (FileNotFoundError, NotADirectoryError, PermissionError)
 
 
 class OnRay:
@@ -48,7 +49,7 @@ class OnRay:
         self._is_joined = False
 
     def embed(
-        self, task: Task, rows: Iterable[tuple[K, object]], known: Known
+        self, task: Task, rows: Iterable[tuple[K, object]], known: Known, *, total: int
     ) -> Generator[Batch[K]]:
         """Embed rows, in their order; see ``Executor``.
 
@@ -61,7 +62,7 @@ class OnRay:
         self._is_joined = True
         done = 0
         try:
-            with Pool(ray, task, self._workers, repr(self._address)) as pool:
+            with Pool(ray, task, self._workers, total, repr(self._address)) as pool:
                 for batch in _Stream(pool, task, rows).batches():
                     yield _settled(batch, known)
                     done += len(batch)
@@ -101,8 +102,8 @@ class _Stream:
             while self._window and (result := self._window[0].result) is not None:
                 part = self._window.popleft()
                 self._held -= _size(part)
-                for batch, causes in result:
-                    self._finish(batch, causes, part)
+                for batch in result:
+                    self._require_sight(batch, part.node)
                     yield batch
             if self._window:
                 for part in reversed(self._pool.wait()):
@@ -141,21 +142,26 @@ class _Stream:
             f"{self._task.kind} {shown} cannot be read: the process that had it, and nothing else,"
             f" has ended {_LOSSES} times; it may be damaged, or too large for the memory there"
         )
-        part.result = [(self._batch([Failure(key, source, error)]), [None])]
+        part.result = [self._batch([Failure(key, source, error)])]
 
     def _batch(self, failures: list[Failure[Any]]) -> Batch[Any]:
         facts = self._facts
         none = np.empty((0, facts.dimension), np.float32)
         return Batch([], none, failures, device=facts.device, dtype=facts.dtype)
 
-    def _finish(self, batch: Batch[Any], causes: Causes, part: Part) -> None:
-        """Give the failures of a batch their causes, and see that the files are not here."""
-        for failure, cause in zip(batch.failures, causes, strict=True):
-            failure.error.__cause__ = cause
-            is_of_place = cause is not None or isinstance(failure.error, WorkspaceError)
+    def _require_sight(self, batch: Batch[Any], node: str) -> None:
+        """Check that the files which a machine did not find are not there.
+
+        Raises:
+            OperationalError: This process can read one of them.
+        """
+        for failure in batch.failures:
+            is_of_place = isinstance(failure.error, WorkspaceError) or isinstance(
+                failure.error.__cause__, _NOT_SEEN
+            )
             if is_of_place and self._sees(failure.source):
                 raise self._pool.error(
-                    f"machine {part.node} does not see {self._task.kind} {clip(failure.source)},"
+                    f"machine {node} does not see {self._task.kind} {clip(failure.source)},"
                     f" which this one does: {failure.error}; mount its folder there at the same"
                     " path, or put the files into a bucket and COPY them from there, s3://…"
                 )

@@ -12,8 +12,9 @@ from typing import Any
 
 from ...._version import __version__
 from ....errors import ModelError, OperationalError, clip
+from ...batches import Batch
 from ..task import Task
-from .worker import Facts, Result, Rows, worker_class
+from .worker import Facts, Rows, worker_class
 
 SLOTS = 2
 """Parts that a worker has at a time: one is decoded while another is embedded."""
@@ -27,8 +28,11 @@ EXTRAS = ("av", "gcsfs", "pillow-heif", "pillow-jxl-plugin", "rawpy", "s3fs")
 PLACED_S = 300.0
 """A cluster that grows with what is asked of it takes some minutes to start a machine."""
 
-LOSSES_LIMIT = 6
+LOSSES_LIMIT = 12
 """Workers that may be lost one after another with nothing embedded in between."""
+
+ROWS_LEAST = 16
+"""Rows that are worth another worker, which takes seconds to load the model."""
 
 MODEL_BYTES = 4 << 30
 """Largest model that is sent to a machine without it; it is in the cluster's memory meanwhile."""
@@ -52,7 +56,7 @@ class Part:
     rows: Rows
     is_alone: bool = False
     losses: int = 0
-    result: Result | None = None
+    result: list[Batch[Any]] | None = None
     node: str = ""
 
 
@@ -86,13 +90,15 @@ class Pool:
         ray: The module, connected to a cluster.
         task: What is embedded.
         workers: How many; None is one a GPU where there are some and the task may use them, else
-            one a machine.
+            one a machine; never more than there are rows for.
+        total: About how many rows there are.
         said: The executor, for messages.
     """
 
-    def __init__(self, ray: Any, task: Task, workers: int | None, said: str) -> None:
+    def __init__(self, ray: Any, task: Task, workers: int | None, total: int, said: str) -> None:
         self._ray, self._said = ray, said
-        self._share = _share(ray.nodes(), workers, task.model.device)
+        most = max(1, total // ROWS_LEAST) if task.kind != "video" else max(1, total)
+        self._share = _share(ray.nodes(), workers, most, task.model.device)
         device = task.model.device or ""
         # Of a machine's GPUs, a worker sees its own alone.
         model = replace(task.model, device="cuda") if device.startswith("cuda") else task.model
@@ -147,7 +153,7 @@ class Pool:
         worker = min(able, key=lambda each: len(each.parts))
         worker.parts.append(part)
 
-        def done(worker: Worker, result: Result) -> None:
+        def done(worker: Worker, result: list[Batch[Any]]) -> None:
             part.result, part.node = result, worker.node
             worker.parts.remove(part)
             self._losses = 0
@@ -167,6 +173,8 @@ class Pool:
             Error: What a worker says that stops the statement.
         """
         ray = self._ray
+        if not ray.is_initialized():  # it would start a cluster of its own
+            raise self.error("this program was disconnected from the cluster")
         try:
             ready, _ = ray.wait(list(self._waits), timeout=_WAIT_S)
             for ref in ready:
@@ -181,9 +189,9 @@ class Pool:
                     self._replace(worker, error)
                     continue
                 if state == "failed":
-                    raise result
+                    raise type(result)(f"executor {self._said}: machine {worker.node}: {result}")
                 then(worker, result)
-        except ConnectionError as error:
+        except (ConnectionError, ray.exceptions.RayError) as error:
             raise self.error(f"the cluster does not answer any more: {_said(error)}") from error
         if all(not each.node for each in self._workers):
             self._require_place()
@@ -202,7 +210,7 @@ class Pool:
             f"the cluster had no place for a worker in {PLACED_S:.0f} seconds: one takes"
             f" {share.cores} CPUs and {share.gpus:g} GPUs, of which {free.get('CPU', 0):g} and"
             f" {free.get('GPU', 0):g} are free in all; wait for other programs, or take more and"
-            " smaller ones, OPTIONS (workers=…)"
+            " smaller ones, connect(…, workers=…)"
         )
 
     def _start(self) -> None:
@@ -277,7 +285,8 @@ class Pool:
 
     def _kill(self, worker: Worker) -> None:
         with suppress(Exception):  # it is gone, or the cluster is
-            self._ray.kill(worker.actor)
+            if self._ray.is_initialized():
+                self._ray.kill(worker.actor)
 
 
 @dataclass(frozen=True)
@@ -287,19 +296,22 @@ class _Share:
     gpus: float
 
 
-def _share(nodes: list[dict[str, Any]], workers: int | None, device: str | None) -> _Share:
+def _share(
+    nodes: list[dict[str, Any]], workers: int | None, most: int, device: str | None
+) -> _Share:
     """Return how many workers there are to be, and what each gets: as much as leaves all a place.
 
     Args:
         nodes: The cluster's machines, as Ray lists them.
         workers: How many were asked for.
+        most: How many there are rows for.
         device: The task's.
     """
     own = [each["Resources"] for each in nodes if each["Alive"]]
     cores = [int(each.get("CPU", 0)) for each in own]
     may_use_gpu = device is None or device.startswith("cuda")
     gpus = int(sum(each.get("GPU", 0) for each in own)) if may_use_gpu else 0
-    count = workers or gpus or sum(each > 0 for each in cores) or 1
+    count = min(most, workers or gpus or sum(each > 0 for each in cores) or 1)
     fitting = (
         each
         for each in range(max(cores, default=1), 1, -1)

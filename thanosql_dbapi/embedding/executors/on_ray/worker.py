@@ -26,12 +26,8 @@ from ..local import Local
 from ..task import ModelPlace, Task
 
 Rows = list[tuple[Any, object]]
-Causes = list[OSError | None]
-"""Of each failure in a batch, why its file was not seen, or None; the cause of an exception is not
-pickled with it."""
-Result = list[tuple[Batch[Any], Causes]]
-
-_NOT_SEEN = (FileNotFoundError, NotADirectoryError, PermissionError)
+PROCESSES_LEAST = 4
+"""Cores from which on processes decode: threads of a Python with a global lock use some two."""
 
 
 def worker_class() -> type:
@@ -133,12 +129,14 @@ class Worker:
 
         encoder = load_encoder(folder, device=model.device, fingerprint=model.fingerprint)
         self._task = replace(task, model=replace(model, folder=folder))
+        # Of the rows of one part, an executor could not tell that processes pay.
+        decodes_in = "processes" if cores >= PROCESSES_LEAST else None
         for _ in range(slots):
-            self._executors.put(Local(cores))
+            self._executors.put(Local(decodes_in, cores))
         size = task.batch_size or encoder.default_batch_size()
         return Facts(encoder.dimension, encoder.device, encoder.dtype, size)
 
-    def embed(self, rows: Rows) -> Result:
+    def embed(self, rows: Rows) -> list[Batch[Any]]:
         """Embed rows, in their order.
 
         Raises:
@@ -147,10 +145,9 @@ class Worker:
         assert self._task is not None
         executor = self._executors.get()
         try:
-            batches = list(executor.embed(self._task, rows, KNOWS_NOTHING))
+            return list(executor.embed(self._task, rows, KNOWS_NOTHING, total=len(rows)))
         finally:
             self._executors.put(executor)
-        return [(batch, [_cause(each.error) for each in batch.failures]) for batch in batches]
 
     def receive(self, name: str, block: bytes) -> None:
         """Take the next part of a file of the model."""
@@ -169,7 +166,7 @@ class Worker:
         if taken is None or not _holds(taken, model.fingerprint):
             raise ModelError(
                 f"model {str(model.folder)!r} did not arrive whole in {str(_kept())!r}; is the disk"
-                " full there? Nothing was changed"
+                " full there?"
             )
         with suppress(OSError):  # another worker was first
             taken.rename(_kept() / model.fingerprint)
@@ -200,8 +197,3 @@ def _kept() -> Path:
             " others; remove it"
         )
     return folder
-
-
-def _cause(error: BaseException) -> OSError | None:
-    cause = error.__cause__
-    return type(cause)(cause.errno, cause.strerror) if isinstance(cause, _NOT_SEEN) else None
