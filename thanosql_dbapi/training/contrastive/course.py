@@ -17,6 +17,7 @@ import numpy as np
 from ...errors import OperationalError, clip
 from .batches import Sampler
 from .learner import Batch, Learner
+from .loss import contrast
 from .pairs import Pairs, Places
 from .work import Work
 
@@ -27,6 +28,7 @@ _WARM_UP = 60  # steps
 _COOLS = 0.4  # share of the training over which the rates come down to nothing
 _LOOKS = 50, 1000  # steps from one look at what was held out to the next, least and most
 _MOST_JUDGED = 2000
+_SCALES = tuple(4 * 2 ** (n / 2) for n in range(13))  # 4 to 256, 1 over the temperatures tried
 _EMBEDDED = 256  # pictures, or captions, that are embedded at once
 _SAVE_S = 60.0  # seconds between checkpoints, at least …
 _SAVE_TIMES = 20  # … and so many times what the last one took
@@ -82,7 +84,8 @@ class Recall(NamedTuple):
     Attributes:
         at_1: Share of the captions whose first picture is right, 0 to 1.
         at_5: Share of those with a right one among the first five.
-        loss: The loss of all pairs held out, which tells apart what has the same recall.
+        loss: The contrast of all pairs held out, at the temperature at which it is least: how far
+            the right pictures stand out. It tells apart what has the same recall.
     """
 
     at_1: float
@@ -156,22 +159,16 @@ class Judge:
             texts = torch.cat(
                 [towers.texts(sampler.tokens(self._texts[part])).float() for part in parts]
             )
-        return recall(texts, images, self._texts, towers.loss)
+        return recall(texts, images, self._texts)
 
 
-def recall(
-    texts: torch.Tensor,
-    images: torch.Tensor,
-    captions: list[str],
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-) -> Recall:
+def recall(texts: torch.Tensor, images: torch.Tensor, captions: list[str]) -> Recall:
     """Return how often a caption finds its picture, or another with the same caption.
 
     Args:
         texts: Float tensor (n, dimension), the captions' vectors of any length.
         images: Float tensor (n, dimension), row i is the picture of ``captions[i]``.
         captions: The captions.
-        loss: The towers' own; see ``learner.Towers``.
     """
     import torch
     from torch.nn.functional import normalize
@@ -182,9 +179,9 @@ def recall(
     own = np.array([codes.setdefault(caption, len(codes)) for caption in captions])
     right = own[best] == own[:, None]
     fits = torch.from_numpy((own[:, None] == own).astype(np.float32)).to(near.device)
-    with torch.no_grad():
-        total = loss(near, fits).item()
-    return Recall(float(right[:, 0].mean()), float(right.any(1).mean()), total)
+    # At the model's own temperature, a change of that alone would look like a gain or a loss.
+    loss = min(contrast(scale * near, fits).item() for scale in _SCALES)
+    return Recall(float(right[:, 0].mean()), float(right.any(1).mean()), loss)
 
 
 def train(
