@@ -65,6 +65,7 @@ Query FUNCTION compute.groupby_emb_mean OPTIONS (label_col='label', emb_col='con
 Query FUNCTION compute.groupby_emb_mean FROM 'vectors.parquet'
 Query FUNCTION compute.similarity OPTIONS (emb_col='e', src_table='t', src_emb_col='e', src_label_col='label', top_k=1, result_col='similarity_result') AS SELECT * FROM u
 Query FUNCTION compute.similarity OPTIONS (src_table='t') FROM ?
+Query SELECT * FROM (FUNCTION compute.nearest OPTIONS (emb_col='v', src_table='t', key_col='id', src_key_col='id', top_k=3, rank_col='n') AS SELECT * FROM t)
 Query SELECT * FROM (FUNCTION compute.duplicates OPTIONS (emb_col='e', threshold=0.98) AS SELECT * FROM t)
 Query FUNCTION compute.outliers OPTIONS (neighbors=3, top_k=9) AS SELECT * FROM t
 Query LIST MODEL
