@@ -60,8 +60,16 @@ WRONG = [
     ("cache_bytes", "4GB", "takes a number of bytes; got '4GB'"),
     ("cache_bytes", "-1", "takes 0 or more bytes; got '-1'"),
     ("executor", "clouds", "takes threads, processes, ray or ray://host:10001; got 'clouds'"),
-    ("executor", "ray://head", "takes threads, processes, ray or ray://host:10001; got 'ray://head'"),
-    ("executor", "ray://a:99999", "takes threads, processes, ray or ray://host:10001; got 'ray://a:99999'"),
+    (
+        "executor",
+        "ray://head",
+        "takes threads, processes, ray or ray://host:10001; got 'ray://head'",
+    ),
+    (
+        "executor",
+        "ray://a:99999",
+        "takes threads, processes, ray or ray://host:10001; got 'ray://a:99999'",
+    ),
     ("workers", "0", "takes 1 or more workers; got '0'"),
     ("max_image_pixels", "0", "takes 1 or more pixels; got '0'"),
     ("max_image_pixels", "-1", "takes 1 or more pixels; got '-1'"),

@@ -132,7 +132,7 @@ def test_the_error_that_stops_a_convert_is_the_same(opened: Callable[..., Any], 
     for executor in ("threads", "processes"):
         connection = opened(executor=executor, workers=1)
         fill(connection, [("bad", BAD[bad]), ("good", GOOD["PNG"])])
-        with pytest.raises(thanosql_dbapi.Error, match="image|path") as caught:
+        with pytest.raises(thanosql_dbapi.Error, match=r"image|path") as caught:
             connection.execute(CONVERT.replace("table_name", "on_error='fail', table_name"))
         cause = caught.value.__cause__
         errors.append((type(caught.value), str(caught.value), type(cause), str(cause)))

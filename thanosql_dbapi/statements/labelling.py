@@ -293,12 +293,9 @@ def _mean(
     context: Context, model: Model, label: str, templates: tuple[str, ...]
 ) -> NDArray[np.float32]:
     """Return the direction of a label's texts: the mean of their vectors, of unit length."""
-    vectors = []
-    for template in templates:
-        blob = context.embed_query("text", model.name, template.replace("{}", label))
-        assert blob is not None
-        vectors.append(to_vector(blob))
-    mean = np.mean(vectors, axis=0)
+    texts = [template.replace("{}", label) for template in templates]
+    vectors = map(to_vector, context.embed_queries("text", model.name, texts))
+    mean = np.mean(list(vectors), axis=0)
     unit: NDArray[np.float32] = mean / np.linalg.norm(mean)
     return unit
 
@@ -315,7 +312,7 @@ def _texts(resolver: Resolver, statement: Predict | Evaluate, name: str) -> list
     return list(dict.fromkeys(values))
 
 
-def find_table(context: Context, name: str, option: str) -> TableName:
+def find_table(context: Context, name: str, option: str, content: str = "labels") -> TableName:
     """Return the table that an option names, ``table`` or ``schema.table``.
 
     Raises:
@@ -326,5 +323,5 @@ def find_table(context: Context, name: str, option: str) -> TableName:
     if found is None and dot:
         found = context.database.find_table(schema, rest)
     if found is None:
-        raise OperationalError(f"no such table: {name}; option {option} names one with labels")
+        raise OperationalError(f"no such table: {name}; option {option} names one with {content}")
     return TableName(found[1], found[0])

@@ -14,9 +14,9 @@ from .threads import FAR_WORKERS, Found
 
 K = TypeVar("K")
 
-# A message costs this process a tenth of a millisecond, so it is about some pictures, but not so
+# A message costs this process a quarter of a millisecond, so it is about some pictures, but not so
 # many that the last worker is waited for.
-CHUNK_S = 0.02
+CHUNK_S = 0.05
 CHUNK_LIMIT = 32
 
 

@@ -8,7 +8,6 @@ busy, each of so many rows and so many bytes: memory does not grow with the numb
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import deque
 from collections.abc import Generator, Iterable
@@ -16,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from ...cores import usable_cores
 from ...errors import warn_user
 from ...models.protocol import AnyEncoder
 from ..batches import Batch, Part, checked_size, cut, embed_reads
@@ -87,12 +87,16 @@ class Local:
     @property
     def threads(self) -> int:
         """How many threads decode."""
-        return self._workers or cores(THREADS_LIMIT)
+        return self._workers or min(usable_cores(), THREADS_LIMIT)
+
+    @property
+    def _processes(self) -> int:
+        return self._workers or min(usable_cores(), PROCESSES_LIMIT)
 
     def pool(self) -> Pool:
         """Return the processes, which may not have started yet."""
         if self._pool is None or self._pool.problem:
-            self._pool = Pool(self._workers or cores(PROCESSES_LIMIT))
+            self._pool = Pool(self._processes)
         return self._pool
 
     def wants_processes(self, count: int, seconds: float, left: int) -> bool:
@@ -106,7 +110,7 @@ class Local:
         if self._decodes_in is not None or not _can_start_python():
             return self._decodes_in == "processes"
         has_lock = getattr(sys, "_is_gil_enabled", lambda: True)()
-        if not has_lock or (self._workers or cores(PROCESSES_LIMIT)) < 2 or count < SAMPLE:
+        if not has_lock or self._processes < 2 or count < SAMPLE:
             return False
         return left * seconds / count > PAYS_S
 
@@ -196,7 +200,7 @@ def embed_rows(
         ModelError: The model is damaged.
     """
     size = checked_size(batch_size, encoder.default_batch_size())
-    workers = workers or cores(THREADS_LIMIT)
+    workers = workers or min(usable_cores(), THREADS_LIMIT)
     return _embed_rows(
         encoder, rows, size, Decoders(reader, workers, known, encoder.dimension), known
     )
@@ -237,19 +241,6 @@ def _embed_rows(
             batch.cancel()
         decoders.close()
         model.shutdown(wait=True)
-
-
-def cores(limit: int = THREADS_LIMIT) -> int:
-    """Return how many cores this process may use.
-
-    Args:
-        limit: At most.
-    """
-    try:
-        count = len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        count = os.cpu_count() or 1
-    return max(1, min(limit, count))
 
 
 def _can_start_python() -> bool:

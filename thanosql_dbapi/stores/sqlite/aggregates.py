@@ -117,10 +117,12 @@ def register(connection: sqlite3.Connection, failed: Callable[[BaseException], N
         ("thanosql_duplicates", 3, Duplicates),
         ("thanosql_outliers", 3, Outliers),
     ):
-        connection.create_aggregate(name, count, _guarded(kind, failed))
+        connection.create_aggregate(name, count, guarded(kind, failed))
 
 
-def _guarded(kind: type[Any], failed: Callable[[BaseException], None]) -> type[Any]:
+def guarded(kind: type[Any], failed: Callable[[BaseException], None]) -> type[Any]:
+    """Return an aggregate that reports why it fails."""
+
     class Guarded(kind):  # type: ignore[misc]
         def step(self, *arguments: Any) -> None:
             try:

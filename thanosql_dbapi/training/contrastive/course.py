@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ...errors import OperationalError, clip
 from .batches import Sampler
 from .learner import Batch, Learner
+from .loss import contrast
 from .pairs import Pairs, Places, fitting, some_words
 from .work import Work
 
@@ -29,6 +30,7 @@ _WARM_UP = 60  # steps
 _COOLS = 0.4  # share of the training over which the rates come down to nothing
 _LOOKS = 50, 1000  # steps from one look at what was held out to the next, least and most
 _MOST_JUDGED = 2000
+_SCALES = tuple(4 * 2 ** (n / 2) for n in range(13))  # 4 to 256, 1 over the temperatures tried
 _EMBEDDED = 256  # pictures, or captions, that are embedded at once
 _SAVE_S = 60.0  # seconds between checkpoints, at least …
 _SAVE_TIMES = 20  # … and so many times what the last one took
@@ -84,7 +86,8 @@ class Recall(NamedTuple):
     Attributes:
         at_1: Share of the captions whose first picture is right, 0 to 1.
         at_5: Share of those with a right one among the first five.
-        loss: The loss of all pairs held out, which tells apart what has the same recall.
+        loss: The contrast of all pairs held out, at the temperature at which it is least: how far
+            the right pictures stand out. It tells apart what has the same recall.
         precision: Of captions in part, such as "a black cat", the share of right pictures among
             the first five, or of those that there are. Whole captions tell pictures apart by a
             few of their words, and a recall of them is soon as high as it can be.
@@ -166,23 +169,17 @@ class Judge:
                 torch.cat([towers.texts(sampler.tokens(each[at])).float() for at in some])
                 for each in (self._texts, self._parts)
             )
-        found = recall(texts, images, self._texts, towers.loss)
+        found = recall(texts, images, self._texts)
         return found._replace(precision=precision(parts, images, self._fits))
 
 
-def recall(
-    texts: torch.Tensor,
-    images: torch.Tensor,
-    captions: list[str],
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-) -> Recall:
+def recall(texts: torch.Tensor, images: torch.Tensor, captions: list[str]) -> Recall:
     """Return how often a caption finds its picture, or another with the same caption.
 
     Args:
         texts: Float tensor (n, dimension), the captions' vectors of any length.
         images: Float tensor (n, dimension), row i is the picture of ``captions[i]``.
         captions: The captions.
-        loss: The towers' own; see ``learner.Towers``.
     """
     import torch
     from torch.nn.functional import normalize
@@ -193,9 +190,9 @@ def recall(
     own = np.array([codes.setdefault(caption, len(codes)) for caption in captions])
     right = own[best] == own[:, None]
     fits = torch.from_numpy((own[:, None] == own).astype(np.float32)).to(near.device)
-    with torch.no_grad():
-        total = loss(near, fits).item()
-    return Recall(float(right[:, 0].mean()), float(right.any(1).mean()), total)
+    # At the model's own temperature, a change of that alone would look like a gain or a loss.
+    loss = min(contrast(scale * near, fits).item() for scale in _SCALES)
+    return Recall(float(right[:, 0].mean()), float(right.any(1).mean()), loss)
 
 
 def precision(texts: torch.Tensor, images: torch.Tensor, fits: NDArray[np.float32]) -> float:
