@@ -123,4 +123,7 @@ def _warn_of_no_use(statement: FitModel, old: Model, setup: TunedSetup, outcome:
 
 
 def _said(recall: Recall) -> str:
-    return f"recall@1 {recall.at_1:.3f}, recall@5 {recall.at_5:.3f}, loss {recall.loss:.3f}"
+    return (
+        f"recall@1 {recall.at_1:.3f}, recall@5 {recall.at_5:.3f}, of captions in part"
+        f" {recall.precision:.3f}, loss {recall.loss:.3f}"
+    )
