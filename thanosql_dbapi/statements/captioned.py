@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..embedding.batches import Failure
 from ..cores import usable_cores
+from ..embedding.batches import Failure
 from ..embedding.executors.task import PictureReader
 from ..embedding.preparing import prepare_rows
 from ..errors import MediaWarning, ModelWarning, OperationalError, clip, warn_user

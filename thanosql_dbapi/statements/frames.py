@@ -132,8 +132,10 @@ class Frames:
         path = f"./{film.path}" if film.path.startswith("~") else film.path
         stem = self._stem(film)
         try:
+            from ..embedding.frames import stills
+
             with self._context.pictures.open_film(path, self.remarks.append) as opened:
-                for still in opened.stills(self._options.interval_s):
+                for still in stills(opened, self._options.interval_s):
                     yield film.path, still.time_s, self._kept(still.image, stem, still.time_s)
         except (MediaError, WorkspaceError) as error:
             self.failures[film.path] = str(error)
