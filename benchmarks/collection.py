@@ -27,7 +27,7 @@ import numpy as np
 import thanosql_dbapi as thanosql
 from thanosql_dbapi.stores.sqlite.database import Database
 from thanosql_dbapi.stores.sqlite.registry import Registry, VectorColumn
-from thanosql_dbapi.stores.sqlite.topk.change_log import watch
+from thanosql_dbapi.stores.sqlite.topk.change_log import draw_version, watch
 
 from .measure import machine
 from .tiny_clip import DIMENSION, make_model
@@ -43,7 +43,7 @@ FILTERS = {"50 %": "album{} < 50", "1 %": "album{} = 7", "0.01 %": "scene{} = 7"
 """Share of the rows to the condition that keeps them; ``{}`` is ``""`` or ``"_indexed"``."""
 
 KINDS = ("clip", "uniform")
-_VERSION = 3
+_VERSION = 4
 _CHUNK_ROWS = 10_000
 _BEST = (0.316560, 0.311931, 0.310819, 0.310214, 0.309158)
 TABLE = f"""
@@ -197,6 +197,7 @@ def register(connection: sqlite3.Connection) -> None:
         )
     )
     watch(database, column_id, "photos", COLUMN)
+    draw_version(database)
 
 
 def _embedded(connection: sqlite3.Connection, text: str) -> NDArray[np.float32]:

@@ -27,8 +27,8 @@ import numpy as np
 from PIL import Image
 
 import thanosql_dbapi
+from thanosql_dbapi.cores import usable_cores
 from thanosql_dbapi.embedding.digests import Digests
-from thanosql_dbapi.embedding.executors.local import cores
 from thanosql_dbapi.embedding.images import open_image
 from thanosql_dbapi.models.encoder import Encoder
 from thanosql_dbapi.storybook import MODEL_FOLDER
@@ -222,7 +222,7 @@ def _open(path: Path, encoder: Encoder) -> Image.Image:
 
 
 def _decode_all(encoder: Encoder, files: Sequence[Path]) -> None:
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         for _ in pool.map(lambda path: encoder.prepare(_open(path, encoder)), files):
             pass
 
@@ -238,7 +238,7 @@ def _peer_decode_all(files: Sequence[Path], processor: Any) -> None:
     def prepare(path: Path) -> Any:
         return processor(images=Image.open(path).convert("RGB"), return_tensors="np")
 
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         for _ in pool.map(prepare, files):
             pass
 

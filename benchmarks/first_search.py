@@ -1,16 +1,22 @@
 """The first search of a new process: seconds from its start to the first answer, and to what.
 
     python -m benchmarks.first_search [--rows N] [--runs N] [--vocabulary FILE]
+    python -m benchmarks.first_search --opening [--cold] [--rows N] [--runs N]
 
 A text that was never seen has to import torch and load the model; one that was asked before, in
 any process of the workspace, does not. Each run is a new process over the same database of random
 vectors; the two kinds take turns.
+
+With ``--opening``: the first search of a connection beside the second, where another process has
+left the side file, and the text's vector is known. ``--cold`` puts the side file out of the page
+cache before each (Linux).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -23,8 +29,11 @@ import numpy as np
 import thanosql_dbapi
 from thanosql_dbapi.models.query_store import NAME
 
+from .collection import TEXT as ASKED
+from .collection import Collection, collection
 from .measure import machine, shown
 from .models import vit_b32
+from .search import SQL
 
 DIMENSION = 512
 TEXT = "a photograph of a black cat on a sofa"
@@ -63,6 +72,47 @@ searched = time.time() - parts["second search"]
 print(json.dumps({"parts": parts, "heavy": heavy, "searched": searched}))
 """
 
+OPENING = """
+import json, sys, time
+import thanosql
+connection = thanosql.connect(sys.argv[1], progress=False)
+connection.execute("SELECT embed_text('m', ?)", (sys.argv[2],)).fetchone()
+taken = []
+for _ in range(2):
+    begin = time.perf_counter(), time.process_time()
+    connection.execute(sys.argv[3]).fetchall()
+    taken += [time.perf_counter() - begin[0], time.process_time() - begin[1]]
+print(json.dumps(taken))
+"""
+
+
+def opening(rows: int, runs: int, *, is_cold: bool) -> None:
+    """Print what the first search of a new connection takes beside its second."""
+    made = collection(rows)
+    side = made.database.with_name(f"{made.database.name}-thanosql1")
+    if not side.exists():
+        _opened(made)
+    taken = []
+    for _ in range(runs):
+        if is_cold:
+            with side.open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        taken.append(_opened(made))
+    cache = "not in the page cache" if is_cold else "in the page cache"
+    print(f"\n### The first search after opening, {rows:,} rows, side file {cache}\n")
+    print("| | first | second |\n|---|---:|---:|")
+    medians = [statistics.median(each) for each in zip(*taken, strict=True)]
+    for name, parts in (("seconds", medians[::2]), ("of processors", medians[1::2])):
+        _line(name, list(parts))
+
+
+def _opened(made: Collection) -> list[float]:
+    """Return seconds and processor seconds of the first search, and of the second."""
+    command = [sys.executable, "-c", OPENING, str(made.database), ASKED, SQL]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    taken: list[float] = json.loads(done.stdout)
+    return taken
+
 
 def main() -> None:
     """Run the benchmark."""
@@ -70,8 +120,13 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=25_000)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--vocabulary", type=Path, help="bpe_simple_vocab_16e6.txt.gz of CLIP")
+    parser.add_argument("--opening", action="store_true", help="the first search of a connection")
+    parser.add_argument("--cold", action="store_true", help="with --opening: out of the page cache")
     options = parser.parse_args()
     print(machine("torch", "transformers"))
+    if options.opening:
+        opening(options.rows, options.runs, is_cold=options.cold)
+        return
     with tempfile.TemporaryDirectory() as name:
         database = _database(Path(name), options.rows, options.vocabulary)
         wholes: dict[str, list[float]] = {"never seen": [], "seen before": []}

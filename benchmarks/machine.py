@@ -77,9 +77,10 @@ ROWS = (
     Row("top5", "rows:top5", 20, cores=(1, 2, 16)),
     Row("first", "rows:first_search", 15),
     Row("gpu-top5", "rows:top5_gpu", 20),
+    Row("decoding", "decoding:ready_path", 25),
     Row("texts", "rows:many_texts", 15),
     Row("join", "rows:join", 45),
-    Row("decode-bound", "rows:decode_bound", 45),
+    Row("decode-bound", "rows:decode_bound", 60),
     Row("model-bound", "rows:model_bound", 45),
     Row("gpu-convert", "rows:convert_gpu", 60),
     Row("writes", "rows:writes", 15),
@@ -119,22 +120,23 @@ def run(rows: Sequence[Row], folder: Path, seconds: float, report: Path | None =
     print("\n| | measured | beside it | ratio | bar | |\n|---|---:|---|---:|---:|---|", flush=True)
     figures: list[Figure] = []
     failed = False
-    for row in rows:
-        for count in row.cores or (cores(),):
-            left = seconds - (time.monotonic() - begin)
-            share = row.seconds * seconds / SECONDS
-            if row.cores and (why := _no_cores(count)):
-                found, error = [Figure(f"{row.name}, {count} cores", None, note=why)], ""
-            elif left < min(share, 10):
-                found, error = [Figure(row.name, None, note="no time was left")], ""
-            else:
-                found, error = _child(row, count, folder, share, min(left, 3 * share + 30))
-            if error:
-                failed = True
-                found.append(Figure(row.name, None, note=error, is_failed=True))
-            for figure in found:
-                print(line(figure), flush=True)
-            figures += found
+    jobs = [(row, count) for row in rows for count in row.cores or (cores(),)]
+    while jobs:
+        row, count = jobs.pop(0)
+        left = seconds - (time.monotonic() - begin)
+        # Of a slow machine each row gets its part of what is left, and no row the others'.
+        waiting = sum(each.seconds for each, cores_wanted in jobs if not _no_cores(cores_wanted))
+        share = row.seconds * min(seconds / SECONDS, left / (row.seconds + waiting))
+        if why := _no_cores(count):
+            found, error = [Figure(f"{row.name}, {count} cores", None, note=why)], ""
+        else:
+            found, error = _child(row, count, folder, share, min(left, 2 * share + 30))
+        if error:
+            failed = True
+            found.append(Figure(row.name, None, note=error, is_failed=True))
+        for figure in found:
+            print(line(figure), flush=True)
+        figures += found
     taken = time.monotonic() - begin
     print(f"\n{taken:.0f} s, load average at the end {_load()}")
     if report:

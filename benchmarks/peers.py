@@ -162,8 +162,35 @@ def usearch_int8(made: Collection) -> Find:
     ).tolist()
 
 
+def cuda() -> Any:
+    """Return torch.
+
+    Raises:
+        AbsentError: It finds no GPU.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        raise AbsentError("torch finds no GPU")
+    return torch
+
+
+def torch_on_gpu(made: Collection) -> Find:
+    """All vectors on the GPU in half precision, one matrix product, topk."""
+    torch = cuda()
+    matrix = torch.from_numpy(made.matrix()).to("cuda", torch.float16)
+
+    def find(query: Any) -> list[int]:
+        similarities = matrix @ torch.from_numpy(query).to("cuda", torch.float16)
+        best = torch.topk(similarities, K).indices.tolist()
+        return [i + 1 for i in best]
+
+    return find
+
+
 PEERS: dict[str, Peer] = {
     "numpy float32, product + argpartition": numpy_product,
+    "torch float16 on the GPU, product + topk": torch_on_gpu,
     "sqlite-vec vec0": sqlite_vec,
     "LanceDB, flat": lancedb,
     "DuckDB, array_cosine_similarity": duckdb,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from thanosql_dbapi.stores.sqlite.topk import blocks
 from thanosql_dbapi.stores.sqlite.topk.blocks import possible_rows
 from thanosql_dbapi.stores.sqlite.topk.gpu import DeviceVectors
+from thanosql_dbapi.stores.sqlite.topk.matrix import Matrix
 from thanosql_dbapi.stores.sqlite.topk.quantized import Quantized, quantize
 
 DIMENSION = 64
@@ -101,12 +103,11 @@ def test_no_row_is_missed_that_can_be_among_the_best(
 
 def test_rows_at_the_ends_of_blocks(finder: Finder) -> None:
     vectors = cloud("any", QUERY)
-    ends = np.union1d(np.arange(0, ROWS, BLOCK), np.arange(BLOCK - 1, ROWS, BLOCK))
-    ends = np.union1d(ends, [ROWS - 1])
+    parts = blocks.blocks(ROWS, 1)
+    ends = np.unique([[part.start, part.stop - 1] for part in parts])
     vectors[ends] = QUERY
-    assert len(ends) == 42
-    assert check(finder, vectors, 3).tolist() == ends.tolist()
-    assert np.isin(ends[1::2], check(finder, vectors, 21, ends[::2])).all()
+    assert check(finder, vectors, 2).tolist() == ends.tolist()
+    assert np.isin(ends[1::2], check(finder, vectors, len(parts), ends[::2])).all()
 
 
 @pytest.mark.parametrize("wanted", [1, 30])
@@ -132,6 +133,25 @@ def test_rows_of_one_vector_each(finder: Finder) -> None:
     vectors = cloud("any", QUERY)
     vectors[::3, 0] *= 200
     check(finder, vectors, 5)
+
+
+@pytest.mark.parametrize("wanted", [1, 5])
+def test_the_candidates_of_a_matrix(finder: Finder, wanted: int) -> None:
+    vectors = cloud("any", QUERY)
+    quantized = quantize(vectors)
+    ids = np.arange(ROWS) * 3 + 7
+    exact = similarities(vectors, QUERY)
+    best = np.argsort(-exact)
+    changed = {*ids[best[:2]].tolist(), 1, 2}  # two of the best, and two that are new
+    exact[best[:2]] = -np.inf
+    matrix = Matrix(None, ids, quantized, outliers=frozenset({3, 4}))
+    sets = list(itertools.islice(matrix.candidates(QUERY, changed, wanted, finder(quantized)), 3))
+    for (rows, floor), count in zip(sets, (wanted, 8 * wanted, 64 * wanted), strict=True):
+        assert rows == sorted({*rows, *changed, 3, 4})
+        assert (exact[~np.isin(ids, rows)] < floor).all()
+        # What float32 and rounding leave open is little: no more than twice the rows asked for.
+        assert np.sort(exact)[-count] - 0.01 < floor <= np.sort(exact)[-count]
+        assert len(rows) <= 6 + 2 * count + 5
 
 
 def test_a_device_that_fails_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:

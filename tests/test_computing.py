@@ -193,7 +193,7 @@ def test_views_and_unions(rows: Connection, function: str) -> None:
         ("similarity AS SELECT * FROM t", r"compute.similarity: expected the option src_table"),
         (
             "similarity OPTIONS (src_table='x') AS SELECT * FROM t",
-            r"no such table: x; option src_table names one with labels",
+            r"no such table: x; option src_table names one with the labelled",
         ),
         (
             "similarity OPTIONS (src_table='t', src_label_col='tag') AS SELECT * FROM t",

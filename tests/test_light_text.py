@@ -50,7 +50,8 @@ def by_transformers(folder: Path, text: str) -> np.ndarray:
 
 
 def light_vector(folder: Path, text: str, device: str | None = None) -> np.ndarray | None:
-    return light.text_vector(folder, str(folder), text, device)
+    found = light.text_vectors(folder, str(folder), [text], device)
+    return None if found is None else found[0]
 
 
 @pytest.fixture
@@ -81,6 +82,13 @@ def test_it_is_the_vector_of_transformers(
     assert found is not None
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, want, rtol=0, atol=1e-5)
+
+
+def test_many_texts_of_different_lengths_at_once(clip_folder: Path, without_torch: None) -> None:
+    found = light.text_vectors(clip_folder, str(clip_folder), TEXTS, None)
+    assert found is not None
+    for text, vector in zip(TEXTS, found, strict=True):
+        np.testing.assert_allclose(vector, light_vector(clip_folder, text), rtol=0, atol=1e-6)
 
 
 def test_the_settings_count(changed, clip_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,14 +8,14 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import thanosql
-from thanosql_dbapi.models.query_cache import Query, VectorCache, queries, query_vector
+from thanosql_dbapi.models.query_cache import Query, VectorCache, queries, query_vectors
 from thanosql_dbapi.models.query_store import NAME, QueryStore
 
 HEAVY = {"torch", "transformers"}
@@ -164,7 +164,7 @@ def test_a_damaged_file_is_made_anew(
     damage(store_path)
     queries.clear()
     assert embedded(converted) == want
-    assert QueryStore(store_path).get(Query(*key_of(converted)).key()) == want
+    assert list(QueryStore(store_path).get([Query(*key_of(converted)).key()]).values()) == [want]
 
 
 def key_of(connection: thanosql.Connection) -> tuple[str, int, None, str]:
@@ -175,10 +175,11 @@ def key_of(connection: thanosql.Connection) -> tuple[str, int, None, str]:
 def test_a_vector_of_another_length_is_not_believed(tmp_path: Path) -> None:
     store = QueryStore(tmp_path / NAME)
     query = Query("f", 2, None, "cat")
-    store.put(query.key(), b"12345678")
-    assert query_vector(query, store, lambda: b"computed") == b"12345678"
+    store.put({query.key(): b"12345678"})
+    assert query_vectors([query], store, lambda places: [b"computed"]) == [b"12345678"]
     queries.clear()
-    assert query_vector(Query("f", 3, None, "cat"), store, lambda: b"computed") == b"computed"
+    other = Query("f", 3, None, "cat")
+    assert query_vectors([other], store, lambda places: [b"computed"]) == [b"computed"]
 
 
 # ---- folders that cannot be written, and other processes -------------------------------------
@@ -232,26 +233,29 @@ def test_a_locked_file_does_not_stop_a_search(
 
 
 def test_a_look_up_makes_no_file(tmp_path: Path) -> None:
-    assert QueryStore(tmp_path / NAME).get(b"key") is None
+    assert QueryStore(tmp_path / NAME).get([b"key"]) == {}
     assert list(tmp_path.iterdir()) == []
-    QueryStore(tmp_path / "no folder" / NAME).put(b"key", b"vector")
+    QueryStore(tmp_path / "no folder" / NAME).put({b"key": b"vector"})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_file_keeps_the_newest(tmp_path: Path) -> None:
     store = QueryStore(tmp_path / NAME, limit=3)
     for number in (0, 1, 2, 0, 3, 4):
-        store.put(bytes([number]), b"vector %d" % number)
-    found = [store.get(bytes([number])) for number in range(5)]
-    assert found == [b"vector 0", None, None, b"vector 3", b"vector 4"]
+        store.put({bytes([number]): b"vector %d" % number})
+    found = store.get([bytes([number]) for number in range(5)])
+    assert found == {bytes([number]): b"vector %d" % number for number in (0, 3, 4)}
 
 
 def test_several_threads_share_the_file(tmp_path: Path) -> None:
     def work(number: int) -> None:
         store = QueryStore(tmp_path / NAME)
         for each in range(10):
-            store.put(bytes([number, each]), b"%d" % number)
-            assert store.get(bytes([number, each])) in (b"%d" % number, None)
+            store.put({bytes([number, each]): b"%d" % number})
+            assert store.get([bytes([number, each])]) in (
+                {bytes([number, each]): b"%d" % number},
+                {},
+            )
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -267,12 +271,12 @@ def test_several_threads_share_the_file(tmp_path: Path) -> None:
 def asked(content: object = "cat", fingerprint: str = "f", device: str | None = None) -> list[str]:
     calls: list[str] = []
 
-    def compute() -> bytes:
+    def compute(places: Sequence[int]) -> list[bytes]:
         calls.append("computed")
-        return b"12345678"
+        return [b"12345678"]
 
     query = Query(fingerprint, 2, device, content)  # type: ignore[arg-type]
-    assert query_vector(query, None, compute) == b"12345678"
+    assert query_vectors([query], None, compute) == [b"12345678"]
     return calls
 
 
@@ -294,12 +298,43 @@ def test_another_model_or_device_is_another_query() -> None:
 
 def test_the_cache_is_bounded() -> None:
     cache = VectorCache(limit=2)
-    calls: list[bytes] = []
-
-    def compute(name: bytes) -> Callable[[], bytes]:
-        return lambda: calls.append(name) or b""
-
-    for name in (b"a", b"b", b"a", b"c", b"a", b"b"):
-        cache.get(name, compute(name))
-    assert calls == [b"a", b"b", b"c", b"b"]
+    for name in (b"a", b"b"):
+        cache.put({name: name * 2})
+    assert cache.get([b"a", b"c"]) == {b"a": b"aa"}
+    cache.put({b"c": b"cc"})
+    assert cache.get([b"a", b"b", b"c"]) == {b"a": b"aa", b"c": b"cc"}
     assert len(cache) == 2
+
+
+def test_many_texts_are_embedded_in_one_go(
+    converted: thanosql.Connection, store_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from thanosql_dbapi.models.encoder import Encoder
+
+    batches: list[list[str]] = []
+    embed = Encoder.embed_texts
+    monkeypatch.setattr(
+        Encoder,
+        "embed_texts",
+        lambda self, texts: batches.append(list(texts)) or embed(self, texts),
+    )
+    search = "SEARCH IMAGE texts=? USING m AS SELECT * FROM photos"
+    texts = [f"picture {number}" for number in range(70)]
+    rows = converted.execute(search, [texts[:5]]).fetchall()
+    converted.execute(search, [[*texts, texts[0]]])
+    assert batches == [texts[:5], texts[5:69], texts[69:]]
+    assert entries(store_path) == 70
+    queries.clear()
+    again = converted.execute(search, [texts[:5]]).fetchall()
+    assert [row[-5:] for row in again] == [row[-5:] for row in rows]
+    assert len(batches) == 3
+
+
+def test_a_combined_question_embeds_its_parts_alone(
+    converted: thanosql.Connection, store_path: Path
+) -> None:
+    converted.execute(
+        "SEARCH IMAGE texts=['a cat', '-0.5*night'] USING m OPTIONS (combine=True)"
+        " AS SELECT * FROM photos"
+    )
+    assert entries(store_path) == 2  # "a cat" and "night", and not "-0.5*night"

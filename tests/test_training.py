@@ -198,11 +198,6 @@ def test_what_cannot_be_trained(trained: Connection, sql: str, message: str) -> 
     assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == {"c", "m"}
 
 
-def test_fit_of_a_model_that_makes_vectors_says_what_is_trained(trained: Connection) -> None:
-    with pytest.raises(thanosql.NotSupportedError, match=r"supported are classifiers, and BUILD"):
-        trained.execute("FIT MODEL d USING m AS SELECT * FROM train")
-
-
 def test_rows_without_label_or_vector_are_left_out_with_a_warning(trained: Connection) -> None:
     trained.execute("UPDATE train SET label = NULL WHERE id < 4")
     trained.execute("UPDATE train SET m_clipen = NULL WHERE id IN (7, 8)")

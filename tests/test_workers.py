@@ -132,7 +132,7 @@ def test_the_error_that_stops_a_convert_is_the_same(opened: Callable[..., Any], 
     for executor in ("threads", "processes"):
         connection = opened(executor=executor, workers=1)
         fill(connection, [("bad", BAD[bad]), ("good", GOOD["PNG"])])
-        with pytest.raises(thanosql_dbapi.Error, match="image|path") as caught:
+        with pytest.raises(thanosql_dbapi.Error, match=r"image|path") as caught:
             connection.execute(CONVERT.replace("table_name", "on_error='fail', table_name"))
         cause = caught.value.__cause__
         errors.append((type(caught.value), str(caught.value), type(cause), str(cause)))
@@ -202,6 +202,22 @@ def test_without_shared_memory_pixels_come_through_pipes_and_a_warning_says_so(
     assert count == len(GOOD)
     fill(connection, [("another", GOOD["PNG"] + b"another")])
     connection.execute(CONVERT)  # without a second warning
+    connection.close()
+
+
+def test_what_shared_memory_does_not_hold_comes_through_pipes(
+    opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reserve(memory: object, start: int, end: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pool.SharedMemory, "reserve", reserve)
+    connection = opened(executor="processes", workers=1)
+    fill(connection, list(GOOD.items()))
+    with pytest.warns(RuntimeWarning, match=r"not enough shared memory.*No space left"):
+        connection.execute(CONVERT.replace("table_name", "batch_size=1, table_name"))
+    (count,) = connection.execute("SELECT count(m_clipen) FROM p").fetchone()
+    assert count == len(GOOD)
     connection.close()
 
 

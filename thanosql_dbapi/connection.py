@@ -348,9 +348,15 @@ class Connection(sqlite3.Connection):
             assert connection is not None
             return label_in_sql(connection._context(), spec, vector, wants_score=wants_score)
 
+        def distances(vector: bytes, key: str) -> bytes | None:
+            connection = reference()
+            assert connection is not None
+            wanted = connection._state.wanted.get(key)
+            return None if wanted is None else wanted.distances(vector)
+
         def failed(error: BaseException) -> None:
             if connection := reference():
                 connection._state.function_error = error
 
-        functions.register(self, embed, predict, failed)
+        functions.register(self, embed, predict, distances, failed)
         self._state.own_functions.clear()  # those are ours

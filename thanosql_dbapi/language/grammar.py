@@ -383,13 +383,9 @@ register(
         "preprocess", "video_to_df",
         METHOD, CLIP_S, CLIP_COL, RESULT_DIR, VIDEO_COL, OVERWRITE, writes_files=True,
     ),
-    _function(
-        "compute", "groupby_emb_mean", its.LABEL_COL, its.COMPUTED_EMB_COL, its.MEAN_COL
-    ),
-    _function(
-        "compute", "similarity", its.COMPUTED_EMB_COL, its.SRC_TABLE, its.SRC_EMB_COL,
-        its.SRC_LABEL_COL, its.NEAREST, its.SIMILARITY_LABEL_COL, its.SCORE_COL,
-    ),
+    _function("compute", "groupby_emb_mean", *its.MEAN),
+    _function("compute", "similarity", *its.SIMILARITY),
+    _function("compute", "nearest", *its.NEAREST),
     _function("compute", "duplicates", its.COMPUTED_EMB_COL, its.ALIKE, its.GROUP_COL),
     _function(
         "compute", "outliers", its.COMPUTED_EMB_COL, its.NEIGHBORS, its.MOST_UNLIKE,

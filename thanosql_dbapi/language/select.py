@@ -350,6 +350,9 @@ class Text:
         return (len(self.query.parts), 0) if number < 0 else (number, token.start)
 
 
+_CONDITIONS = frozenset({"WHERE", "ON", "USING", "NATURAL"})
+
+
 @once_a_tree
 def read(query: Query) -> Text:
     """Return the levels of a query."""
@@ -360,3 +363,9 @@ def read(query: Query) -> Text:
 def common_names(query: Query) -> frozenset[str]:
     """Return the names that a query's WITH clauses define at any depth, in lower case."""
     return frozenset().union(*(level.common for level in read(query).levels))
+
+
+@once_a_tree
+def has_condition(query: Query) -> bool:
+    """Return whether the SQL around the statements of ours may keep some of their rows only."""
+    return any(token.word in _CONDITIONS for _, token in read(query).tokens)

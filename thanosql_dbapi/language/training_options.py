@@ -39,11 +39,26 @@ INTERVAL = number("interval", None, "none")
 
 COMPUTED_EMB_COL = text("emb_col", None, "the vectors of the query, or `'convert_result'`")
 MEAN_COL = text("result_col", "emb_mean_result", older=("column_name",))
+MEAN = (LABEL_COL, COMPUTED_EMB_COL, MEAN_COL)
 SRC_TABLE = text("src_table", None, "must be given")
 SRC_EMB_COL = text("src_emb_col", None, "the same name as `emb_col`")
 SRC_LABEL_COL = text("src_label_col", "label")
-NEAREST = integer("top_k", 1, minimum=1)
+LABEL_COUNT = integer("top_k", 1, minimum=1)
 SIMILARITY_LABEL_COL = text("result_col", "similarity_result", older=("column_name",))
+SIMILARITY = (
+    COMPUTED_EMB_COL, SRC_TABLE, SRC_EMB_COL, SRC_LABEL_COL, LABEL_COUNT, SIMILARITY_LABEL_COL,
+    SCORE_COL,
+)  # fmt: skip
+KEY_COL = text("key_col", None, "none: no row is left out")
+SRC_KEY_COL = text("src_key_col", None, "the row id")
+NEIGHBOR_COUNT = integer("top_k", 5, minimum=1)
+NEIGHBOR_COL = text("result_col", "nearest", older=("column_name",))
+NEIGHBOR_SCORE_COL = text("score_col", "nearest_similarity")
+NEIGHBOR_RANK_COL = text("rank_col", "nearest_rank")
+NEAREST = (
+    COMPUTED_EMB_COL, SRC_TABLE, SRC_EMB_COL, KEY_COL, SRC_KEY_COL, NEIGHBOR_COUNT, NEIGHBOR_COL,
+    NEIGHBOR_SCORE_COL, NEIGHBOR_RANK_COL,
+)  # fmt: skip
 ALIKE = number("threshold", 0.95)
 GROUP_COL = text("result_col", "duplicate_group", older=("column_name",))
 NEIGHBORS = integer("neighbors", 5, minimum=1)

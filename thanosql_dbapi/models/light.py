@@ -1,4 +1,4 @@
-"""The vector of one text without torch: for programs that ask a question and end.
+"""The vectors of texts without torch: for programs that ask a question and end.
 
 A tower that torch runs takes three seconds of imports before its first sum. Here the tokens come
 from the tokenizers library and the weights from the folder's safetensors, of which only what the
@@ -9,7 +9,7 @@ what is wrong.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -28,19 +28,21 @@ _CPU = (None, "cpu")
 _STORED = ("F32", "F16")
 
 
-def text_vector(folder: Path, fingerprint: str, text: str, device: str | None) -> Vectors | None:
-    """Return a text's unit vector; None where torch is to compute it.
+def text_vectors(
+    folder: Path, fingerprint: str, texts: Sequence[str], device: str | None
+) -> Vectors | None:
+    """Return the unit vectors of texts; None where torch is to compute them.
 
     Where torch is imported already, it computes: the tower may be loaded, and a GPU at hand.
 
     Args:
         folder: The model's folder.
         fingerprint: The model's fingerprint; the tokenizer is kept by it.
-        text: Any text.
+        texts: Any texts, one or more.
         device: What the user asked for.
 
     Returns:
-        float32 array (dimension,), to 1e-5 that of ``Encoder.embed_texts``.
+        float32 array (n, dimension), to 1e-5 that of ``Encoder.embed_texts``.
     """
     if "torch" in sys.modules or device not in _CPU:
         return None
@@ -51,19 +53,21 @@ def text_vector(folder: Path, fingerprint: str, text: str, device: str | None) -
         config, numbers = read_config(folder), check_config(folder)
         if not family.computes_text(config):
             return None
-        tokens = tokens_of(folder, fingerprint, text)
-        if tokens is None:
+        tokens = [each for text in texts if (each := tokens_of(folder, fingerprint, text))]
+        if len(tokens) < len(texts):
             return None
         with ExitStack() as stack:
             read = _reader(folder, stack)
-            found = None if read is None else family.text_vector(config, numbers, read, tokens)
+            found = None if read is None else family.text_vectors(config, numbers, read, tokens)
     except (Error, SafetensorError, OSError, ValueError, TypeError, KeyError, IndexError):
         return None
-    length = 0.0 if found is None else float(np.linalg.norm(found))
-    if found is None or not 0 < length < float("inf"):
+    if found is None:
         return None
-    vector: NDArray[np.float32] = np.asarray(found / length, dtype=np.float32)
-    return vector
+    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    if not ((lengths > 0) & np.isfinite(lengths)).all():
+        return None
+    vectors: NDArray[np.float32] = np.asarray(found / lengths, dtype=np.float32)
+    return vectors
 
 
 def _reader(folder: Path, stack: ExitStack) -> Callable[[str, Rows], Floats] | None:

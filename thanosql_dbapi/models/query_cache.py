@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from .forking import Lock
 from .protocol import Pixels
+
+Compute = Callable[[Sequence[int]], list[bytes]]
 
 LIMIT = 4096
 # Part of every key: another number forgets all vectors, e.g. when images are prepared otherwise.
@@ -24,12 +26,12 @@ VERSION = 2
 class Store(Protocol):
     """Where vectors outlive the process; never raises."""
 
-    def get(self, key: bytes) -> bytes | None:
-        """Return the vector of a key, or None."""
+    def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the vectors of keys, of those that are there."""
         ...
 
-    def put(self, key: bytes, vector: bytes) -> None:
-        """Keep a vector, if possible."""
+    def put(self, vectors: Mapping[bytes, bytes]) -> None:
+        """Keep vectors by their keys, if possible."""
         ...
 
 
@@ -76,20 +78,22 @@ class VectorCache:
     def __len__(self) -> int:
         return len(self._vectors)
 
-    def get(self, key: bytes, compute: Callable[[], bytes]) -> bytes:
-        """Return the vector of ``key``, computed now if it is not remembered."""
+    def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the vectors of keys, of those that are remembered."""
         with self._lock:
-            found = self._vectors.get(key)
-            if found is not None:
+            found = {key: self._vectors[key] for key in keys if key in self._vectors}
+            for key in found:
                 self._vectors.move_to_end(key)
-                return found
-        vector = compute()  # outside the lock: it may load a model
+        return found
+
+    def put(self, vectors: Mapping[bytes, bytes]) -> None:
+        """Remember vectors by their keys."""
         with self._lock:
-            self._vectors[key] = vector
-            self._vectors.move_to_end(key)
+            for key, vector in vectors.items():
+                self._vectors[key] = vector
+                self._vectors.move_to_end(key)
             while len(self._vectors) > self.limit:
                 self._vectors.popitem(last=False)
-        return vector
 
     def clear(self) -> None:
         """Forget every vector."""
@@ -100,25 +104,31 @@ class VectorCache:
 queries = VectorCache()
 
 
-def query_vector(query: Query, store: Store | None, compute: Callable[[], bytes]) -> bytes:
-    """Return a query's unit vector as float32 bytes, computed if nobody remembers it.
+def query_vectors(asked: Sequence[Query], store: Store | None, compute: Compute) -> list[bytes]:
+    """Return the unit vectors of queries as float32 bytes, computed if nobody remembers them.
 
     Args:
-        query: What is to be embedded.
+        asked: What is to be embedded, by one model.
         store: Where other processes' vectors are, or None for this process's alone.
-        compute: Embeds it.
+        compute: Embeds those of some places, in one go.
     """
-    if not query.fingerprint:
-        return compute()
-    key = query.key()
-
-    def find() -> bytes:
-        found = store.get(key) if store is not None else None
-        if found is not None and len(found) == 4 * query.dimension:
-            return found
-        vector = compute()
+    if not all(query.fingerprint for query in asked):
+        return compute(range(len(asked)))
+    keys = [query.key() for query in asked]
+    known = queries.get(keys)
+    missing = {key: place for place, key in enumerate(keys) if key not in known}
+    if missing and store is not None:
+        size = 4 * asked[0].dimension
+        stored = store.get(list(missing))
+        fresh = {key: vector for key, vector in stored.items() if len(vector) == size}
+        queries.put(fresh)
+        known |= fresh
+        missing = {key: place for key, place in missing.items() if key not in fresh}
+    if missing:
+        # Outside of all locks: it may load a model.
+        made = dict(zip(missing, compute(list(missing.values())), strict=True))
+        queries.put(made)
         if store is not None:
-            store.put(key, vector)
-        return vector
-
-    return queries.get(key, find)
+            store.put(made)
+        known |= made
+    return [known[key] for key in keys]

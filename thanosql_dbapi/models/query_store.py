@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 NAME = ".queries.db"
 LIMIT = 10_000
 # Another process writes for a millisecond; a search does not wait for one that hangs.
 TIMEOUT_S = 0.1
+_AT_ONCE = 500  # parameters, below the limit of every SQLite
 
 _VECTORS = """
 CREATE TABLE IF NOT EXISTS vectors (
@@ -43,50 +46,58 @@ class QueryStore:
         self.limit = limit
         self.can_write = can_write
 
-    def get(self, key: bytes) -> bytes | None:
-        """Return the vector of a key, or None where there is none that can be believed."""
+    def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the vectors of keys, without those that are not there or cannot be believed."""
+        rows: list[tuple[Any, ...]] = []
         try:
             if self.path.is_symlink() or not self.path.is_file():
-                return None
+                return {}
             with closing(self._open("ro")) as database:
-                row = database.execute(
-                    "SELECT vector, checksum FROM vectors WHERE key = ?", (key,)
-                ).fetchone()
+                for begin in range(0, len(keys), _AT_ONCE):
+                    some = keys[begin : begin + _AT_ONCE]
+                    asked = ", ".join("?" * len(some))
+                    rows += database.execute(
+                        f"SELECT key, vector, checksum FROM vectors WHERE key IN ({asked})", some
+                    )
         except (sqlite3.Error, OSError):
-            return None
-        if row is None or not isinstance(row[0], bytes) or row[1] != checksum(key, row[0]):
-            return None
-        return row[0]
+            return {}
+        return {
+            key: vector
+            for key, vector, check in rows
+            if isinstance(key, bytes)
+            and isinstance(vector, bytes)
+            and check == checksum(key, vector)
+        }
 
-    def put(self, key: bytes, vector: bytes) -> None:
-        """Keep a vector; where that cannot be done, nothing happens."""
+    def put(self, vectors: Mapping[bytes, bytes]) -> None:
+        """Keep vectors by their keys; where that cannot be done, nothing happens."""
         # Behind a link could be anybody's database.
         if not self.can_write or self.path.is_symlink():
             return
         try:
-            self._write(key, vector)
+            self._write(vectors)
         except sqlite3.OperationalError:
             pass  # locked, read-only, or the disk is full: another time
         except sqlite3.DatabaseError:
-            self._replace(key, vector)
+            self._replace(vectors)
 
-    def _replace(self, key: bytes, vector: bytes) -> None:
+    def _replace(self, vectors: Mapping[bytes, bytes]) -> None:
         """Begin a new file in place of a damaged one."""
         try:
             self.path.unlink(missing_ok=True)
-            self._write(key, vector)
+            self._write(vectors)
         except (sqlite3.Error, OSError):
             pass
 
-    def _write(self, key: bytes, vector: bytes) -> None:
+    def _write(self, vectors: Mapping[bytes, bytes]) -> None:
         with closing(self._open("rwc")) as database:
             # Without waiting for the disk: what a power cut takes is computed again.
             database.execute("PRAGMA synchronous = OFF")
             database.execute("BEGIN IMMEDIATE")
             database.execute(_VECTORS)
-            database.execute(
+            database.executemany(
                 "INSERT OR REPLACE INTO vectors (key, vector, checksum) VALUES (?, ?, ?)",
-                (key, vector, checksum(key, vector)),
+                [(key, vector, checksum(key, vector)) for key, vector in vectors.items()],
             )
             database.execute(
                 "DELETE FROM vectors WHERE id <= (SELECT max(id) FROM vectors) - ?", (self.limit,)

@@ -10,11 +10,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Union
+from typing import Any, NamedTuple, Union
 
 from ..language.narrowing import Narrowing
 from ..language.topk import FunctionTopK, SearchTopK
 from ..language.tree import Query, Search
+
+
+class QueryValue(NamedTuple):
+    """One value that a SEARCH looks for; see :class:`QueryVector`."""
+
+    kind: str
+    value: Any
+    is_written: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +66,7 @@ class SearchPlan:
         background: Of a probability, what each picture could show instead; None where each text
             has a probability of its own.
         diversity: How much rows that are like better ones lose, 0 to 1; None where they do not.
+        many: What the vectors are known by, where all of them are compared with a row at once.
     """
 
     node: Search
@@ -77,6 +86,7 @@ class SearchPlan:
     bias: float = 0.0
     background: QueryVector | None = None
     diversity: float | None = None
+    many: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..errors import clip
 from ..language import grammar
 from ..language.tree import Search
 from ..models.temperature import read_temperature
-from ..planning.plans import QueryVector, SearchPlan
+from ..planning.plans import QueryValue, QueryVector, SearchPlan
 from ..stores.sqlite.registry import Model
 from .resolve import Resolver
 
@@ -20,7 +21,7 @@ _WEIGHTED = re.compile(r"\s*([+-]?)\s*(?:(\d+(?:\.\d*)?|\.\d+)\s*\*)?\s*(.*)", r
 
 
 def combined(
-    resolver: Resolver, statement: Search, model: Model, vectors: tuple[QueryVector, ...]
+    resolver: Resolver, statement: Search, model: Model, values: Sequence[QueryValue]
 ) -> QueryVector:
     """Return one question of several: ``'a cat'``, ``'-a dog'``, ``'0.5*night'``.
 
@@ -28,23 +29,23 @@ def combined(
         StatementError: A text has a weight and no words, or an image is bytes in a view.
     """
     parts = []
-    for vector in vectors:
-        weight, value = 1.0, vector.value
-        if vector.kind == "text":
+    for each in values:
+        weight, value = 1.0, each.value
+        if each.kind == "text":
             weight, value = _weighted(value)
             if not value:
                 raise resolver.arguments.error(
-                    f"SEARCH: the text {clip(vector.value)} has a weight and no words", statement
+                    f"SEARCH: the text {clip(each.value)} has a weight and no words", statement
                 )
         elif not isinstance(value, str):
             raise resolver.arguments.error(
                 "SEARCH: with combine=True an image is a path or a URL, got bytes", statement
             )
-        parts.append((weight, vector.kind, value))
+        parts.append((weight, each.kind, value))
     value = json.dumps(parts, ensure_ascii=False)
     blob = resolver.context.embed_query("combined", model.name, value)
     assert blob is not None
-    return QueryVector("combined", value, all(each.is_written for each in vectors), blob)
+    return QueryVector("combined", value, all(each.is_written for each in values), blob)
 
 
 def with_probability(resolver: Resolver, model: Model, plan: SearchPlan) -> SearchPlan:

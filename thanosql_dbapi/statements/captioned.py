@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..cores import usable_cores
 from ..embedding.batches import Failure
-from ..embedding.executors.local import cores
 from ..embedding.executors.task import PictureReader
 from ..embedding.preparing import prepare_rows
 from ..errors import MediaWarning, ModelWarning, OperationalError, clip, warn_user
@@ -149,7 +149,7 @@ class CaptionedRows:
         firsts = set(self._firsts)
         rows = (row for row in self._staging.sources(plan.source) if row[0] in firsts)
         reader = PictureReader(context.pictures, plan.digests(context.workspace), preparation)
-        prepared = prepare_rows(reader, rows, workers=cores())
+        prepared = prepare_rows(reader, rows, workers=usable_cores())
         what = f"{self._label}: pictures"
         with context.settings.progress.track(what, len(firsts), "image") as advance:
             for found in prepared:

@@ -6,59 +6,18 @@ the manuals' own classifier of few examples.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from ..errors import OperationalError, clip
 from ..language import grammar, training_options
-from ..language.names import quote_name, same_name
-from ..language.tree import Function, Part, TableName
-from ..progress import silent
-from ..stores.sqlite.compile import Compiled, Compiler, repr_number
+from ..language.names import quote_name
+from ..language.tree import Function, TableName
+from ..stores.sqlite.compile import Compiler, repr_number
 from ..stores.sqlite.similarity import similarity
-from .labelling import find_table
-from .resolve import Handler, Resolver, does_work
+from .computed import NUMBER, Computed, find_source, function_rows, numbered, refuse_taken
+from .resolve import Handler, Resolver
 from .row_vectors import require_column
-from .staging import new_table
-from .tables import require_tables
 
-NUMBER, RANK, LABEL, SCORE = (f"thanosql_{name}" for name in ("n", "rank", "label", "score"))
-OLDER_COLUMN = "convert_result"
-
-
-@dataclass(frozen=True, eq=False)
-class Computed:
-    """Rows with vectors, and what a function names.
-
-    Attributes:
-        node: The statement.
-        parts: The SQL of the rows.
-        names: Their columns.
-        column: The column with the vectors.
-        result: The column that the function adds.
-    """
-
-    node: Function
-    parts: tuple[Part, ...]
-    names: tuple[str, ...]
-    column: str
-    result: str
-
-    @property
-    def label(self) -> str:
-        """The statement, for messages."""
-        return f"{grammar.FUNCTION} {self.node.name}"
-
-    def vector(self, rows: str) -> str:
-        """Return the SQL of a row's vector; a list in JSON, as files have it, is made one."""
-        column = f"{rows}.{quote_name(self.column)}"
-        return f"CASE typeof({column}) WHEN 'text' THEN vec_f32({column}) ELSE {column} END"
-
-    def columns(self, rows: str) -> str:
-        """Return the SQL of the rows' columns."""
-        return ", ".join(f"{rows}.{quote_name(name)}" for name in self.names)
+RANK, LABEL, SCORE = (f"thanosql_{name}" for name in ("rank", "label", "score"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +28,7 @@ class MeanPlan(Computed):
 
 
 @dataclass(frozen=True, eq=False)
-class NearestPlan(Computed):
+class SimilarityPlan(Computed):
     """compute.similarity.
 
     Attributes:
@@ -106,183 +65,64 @@ class OutliersPlan(Computed):
 
 def resolve_mean(resolver: Resolver, statement: Function) -> MeanPlan:
     """Return what compute.groupby_emb_mean will do: one row a label, its mean vector."""
-    rows = _rows(resolver, statement)
+    rows = function_rows(resolver, statement)
     group = resolver.arguments.option(statement, training_options.LABEL_COL)
     label = f"{grammar.FUNCTION} {statement.name}"
     require_column(rows[1], group, label, "the labels", "label_col")
     result = resolver.arguments.option(statement, training_options.MEAN_COL)
-    _refuse_taken(label, (group,), result)
-    return MeanPlan(statement, *rows, result, group)
+    refuse_taken(label, (group,), result)
+    return MeanPlan(statement, *rows[:3], result, group)
 
 
-def resolve_nearest(resolver: Resolver, statement: Function) -> NearestPlan:
+def resolve_similarity(resolver: Resolver, statement: Function) -> SimilarityPlan:
     """Return what compute.similarity will do: the labels of the most similar labelled vectors."""
-    arguments, database = resolver.arguments, resolver.context.database
-    label = f"{grammar.FUNCTION} {statement.name}"
-    name = arguments.option(statement, training_options.SRC_TABLE)
-    if name is None:
-        raise arguments.error(
-            f"{label}: expected the option src_table, the table with the labelled vectors",
-            statement,
-        )
-    parts, names, column = _rows(resolver, statement)
-    table = find_table(resolver.context, name, "src_table")
-    there = [each for each, _ in database.table_columns(table.schema, table.name)]
-    own_vector = arguments.option(statement, training_options.SRC_EMB_COL, column)
+    arguments, label = resolver.arguments, f"{grammar.FUNCTION} {statement.name}"
+    rows = function_rows(resolver, statement)
+    source = find_source(resolver, statement, rows, "the labelled vectors")
     own_label = arguments.option(statement, training_options.SRC_LABEL_COL)
-    where = f"{label}, src_table {clip(name)}"
-    require_column(there, own_vector, where, "the vectors", "src_emb_col", place="table")
-    require_column(there, own_label, where, "the labels", "src_label_col", place="table")
-    vector = quote_name(own_vector)
-    sample = database.row(
-        f"SELECT length({vector}) FROM {quote_name(table.schema, table.name)}"
-        f" WHERE typeof({vector}) = 'blob' LIMIT 1"
+    require_column(
+        source.columns, own_label, source.label, "the labels", "src_label_col", place="table"
     )
-    if sample is None:
-        raise OperationalError(f"{where}: column {clip(own_vector)} has no vector")
     result = arguments.option(statement, training_options.SIMILARITY_LABEL_COL)
     score = arguments.option(statement, training_options.SCORE_COL)
-    for added in (result, *([score] if score is not None else [])):
-        _refuse_taken(label, names, added)
-    return NearestPlan(
+    refuse_taken(label, rows.names, result)
+    if score is not None:
+        refuse_taken(label, rows.names, score, "score_col")
+    return SimilarityPlan(
         statement,
-        parts,
-        names,
-        column,
+        *rows[:3],
         result,
-        table,
-        own_vector,
+        source.table,
+        source.column,
         own_label,
-        arguments.option(statement, training_options.NEAREST),
+        arguments.option(statement, training_options.LABEL_COUNT),
         score,
-        sample[0] // 4,
+        source.dimension,
     )
 
 
 def resolve_duplicates(resolver: Resolver, statement: Function) -> DuplicatesPlan:
     """Return what compute.duplicates will do: the rows that are like another, by groups."""
-    rows, arguments = _rows(resolver, statement), resolver.arguments
+    rows, arguments = function_rows(resolver, statement), resolver.arguments
     result = arguments.option(statement, training_options.GROUP_COL)
-    _refuse_taken(f"{grammar.FUNCTION} {statement.name}", rows[1], result)
+    refuse_taken(f"{grammar.FUNCTION} {statement.name}", rows[1], result)
     return DuplicatesPlan(
-        statement, *rows, result, arguments.option(statement, training_options.ALIKE)
+        statement, *rows[:3], result, arguments.option(statement, training_options.ALIKE)
     )
 
 
 def resolve_outliers(resolver: Resolver, statement: Function) -> OutliersPlan:
     """Return what compute.outliers will do: the rows, those least like any others first."""
-    rows, arguments = _rows(resolver, statement), resolver.arguments
+    rows, arguments = function_rows(resolver, statement), resolver.arguments
     result = arguments.option(statement, training_options.OUTLIER_COL)
-    _refuse_taken(f"{grammar.FUNCTION} {statement.name}", rows[1], result)
+    refuse_taken(f"{grammar.FUNCTION} {statement.name}", rows[1], result)
     return OutliersPlan(
         statement,
-        *rows,
+        *rows[:3],
         result,
         arguments.option(statement, training_options.NEIGHBORS),
         arguments.option(statement, training_options.MOST_UNLIKE),
     )
-
-
-def _rows(resolver: Resolver, statement: Function) -> tuple[tuple[Part, ...], tuple[str, ...], str]:
-    """Return the SQL of a function's rows, their columns, and the one with the vectors."""
-    context, label = resolver.context, f"{grammar.FUNCTION} {statement.name}"
-    if statement.query is None:
-        parts: tuple[Part, ...] = (_loaded(resolver, statement),)
-    else:
-        parts = statement.query.parts
-    compiled = resolver.compile(parts)
-    try:
-        names = context.database.columns(*compiled)
-    except OperationalError:
-        if statement.query is not None:
-            require_tables(context.database, statement.query)
-        raise
-    column = resolver.arguments.option(statement, training_options.COMPUTED_EMB_COL)
-    if column is None:
-        column = _only_vectors(resolver, names, label)
-    require_column(names, column, label, "the vectors", "emb_col")
-    if statement.query is None or not does_work(statement.query):
-        _check_sample(resolver, compiled, column, label)
-    return parts, tuple(names), column
-
-
-def _only_vectors(resolver: Resolver, names: list[str], label: str) -> str:
-    """Return the column of a query that holds vectors, those of images before those of texts."""
-    registry = resolver.context.registry
-    found = [name for name in names if name.lower() in registry.vector_names()]
-    if len(found) > 1:
-        of_texts = {
-            each.column_name.lower()
-            for each in registry.vector_columns()
-            if each.source_type == "text"
-        }
-        found = [name for name in found if name.lower() not in of_texts]
-    if len(found) > 1:
-        raise OperationalError(
-            f"{label}: several columns hold vectors: {', '.join(found)}; say which with"
-            " OPTIONS (emb_col='…')"
-        )
-    return found[0] if found else OLDER_COLUMN
-
-
-def _check_sample(resolver: Resolver, compiled: Compiled, column: str, label: str) -> None:
-    name = quote_name(column)
-    sample = resolver.context.database.row(
-        f"SELECT typeof({name}), length({name}), {name} FROM ({compiled.sql}\n)"
-        f" WHERE {name} IS NOT NULL LIMIT 1",
-        compiled.parameters,
-    )
-    if sample is None:
-        return
-    kind, length, value = sample
-    is_list = kind == "text" and str(value).lstrip().startswith("[")
-    if not is_list and (kind != "blob" or not length or length % 4):
-        raise OperationalError(
-            f"{label}: column {clip(column)} holds {clip(value)}, which is no vector; name the"
-            " column with the vectors with OPTIONS (emb_col='…'), or CONVERT the table first"
-        )
-
-
-def _loaded(resolver: Resolver, statement: Function) -> str:
-    """Put the rows of a file, JSON records or a data frame into a temporary table."""
-    from ..sources.tables import Table, frame_table, open_table, records_table
-    from .copy import CHUNK, insert_rows
-
-    context, label = resolver.context, f"{grammar.FUNCTION} {statement.name}"
-    if resolver.plan.is_stored:
-        raise resolver.arguments.error(
-            f"{label} FROM … reads a file, and cannot be part of a {resolver.verb}; COPY the file"
-            " into a table",
-            statement,
-        )
-    value: Any = resolver.arguments.value(statement.source)
-    value = str(value) if isinstance(value, Path) else value
-    source: Table
-    if hasattr(value, "columns"):
-        source = frame_table(value)
-    elif not isinstance(value, str):
-        raise resolver.arguments.error(
-            f"{label}: expected a path, JSON records or a DataFrame after FROM, got {clip(value)}",
-            statement,
-        )
-    elif re.match(r"\s*[\[{]", value):
-        source = records_table(value)
-    else:
-        source = open_table(context.workspace.locate(value))
-    table = quote_name("temp", new_table(context))
-    columns = list(source.columns)
-    with context.database.atomic():
-        context.database.execute(f"CREATE TABLE {table} ({', '.join(map(quote_name, columns))})")
-        insert_rows(context.database, table, columns, source.rows(), silent, CHUNK)
-    return f"SELECT * FROM {table}"
-
-
-def _refuse_taken(label: str, names: tuple[str, ...], added: str) -> None:
-    if any(same_name(name, added) for name in names):
-        raise OperationalError(
-            f"{label}: the rows have a column {clip(added)} already; name the new one with"
-            " OPTIONS (result_col='…'), or leave that column out of the query after AS"
-        )
 
 
 def _mean(compiler: Compiler, plan: MeanPlan) -> str:
@@ -293,7 +133,7 @@ def _mean(compiler: Compiler, plan: MeanPlan) -> str:
     )
 
 
-def _nearest(compiler: Compiler, plan: NearestPlan) -> str:
+def _similarity(compiler: Compiler, plan: SimilarityPlan) -> str:
     own = f"s.{quote_name(plan.own_vector)}"
     size = 4 * plan.dimension
     is_vector = f"typeof({own}) = 'blob' AND length({own}) = {size}"
@@ -311,7 +151,7 @@ def _nearest(compiler: Compiler, plan: NearestPlan) -> str:
     ranked = (
         f"SELECT q.*, {label} AS {LABEL}, {value} AS {SCORE}, row_number() OVER"
         f" (PARTITION BY q.{NUMBER} ORDER BY {value} DESC) AS {RANK}"
-        f" FROM {_numbered(rows)} AS q CROSS JOIN {table} AS s"
+        f" FROM {numbered(rows)} AS q CROSS JOIN {table} AS s"
     )
     score = f", r.{SCORE} AS {quote_name(plan.score)}" if plan.score else ""
     return (
@@ -338,18 +178,14 @@ def _listed(compiler: Compiler, plan: Computed, call: str, limit: int | None = N
     rows = f"({compiler.parts(plan.parts)}\n)"
     end = "" if limit is None else f" LIMIT {limit}"
     return (
-        f"SELECT * FROM (WITH thanosql_rows AS (SELECT * FROM {_numbered(rows)})"
+        f"SELECT * FROM (WITH thanosql_rows AS (SELECT * FROM {numbered(rows)})"
         f" SELECT {plan.columns('r')}, json_extract(g.value, '$[1]') AS {quote_name(plan.result)}"
         f" FROM json_each((SELECT {call} FROM thanosql_rows AS r)) AS g"
         f" CROSS JOIN thanosql_rows AS r ON r.{NUMBER} = json_extract(g.value, '$[0]'){end})"
     )
 
 
-def _numbered(rows: str) -> str:
-    return f"(SELECT row_number() OVER () AS {NUMBER}, q.* FROM {rows} AS q)"
-
-
 MEAN = Handler(resolve_mean, selects={MeanPlan: _mean})
-NEAREST = Handler(resolve_nearest, selects={NearestPlan: _nearest})
+SIMILARITY = Handler(resolve_similarity, selects={SimilarityPlan: _similarity})
 DUPLICATES = Handler(resolve_duplicates, selects={DuplicatesPlan: _duplicates})
 OUTLIERS = Handler(resolve_outliers, selects={OutliersPlan: _outliers})

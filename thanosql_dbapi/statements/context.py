@@ -6,6 +6,7 @@ import copy
 import functools
 import json
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
@@ -33,6 +34,7 @@ from ..stores.sqlite.registry import Model, Registry
 from ..stores.sqlite.state import State
 from ..stores.sqlite.topk.matrices import Matrices
 from ..workspace import Workspace
+from .query_texts import check_texts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from ..stores.sqlite.topk.blocks import PossibleRows
     from ..stores.sqlite.topk.quantized import Quantized
     from .embedding_plan import EmbeddingPlan
+
+_TEXTS_AT_ONCE = 64  # 60 MB of numbers for texts as long as a model reads
 
 QueryValue = Union[str, bytes, bytearray, memoryview]
 
@@ -293,14 +297,27 @@ class Context:
             return None
         if kind == "combined":
             return self._combined(model_name, value)
+        (vector,) = self.embed_queries(kind, model_name, [value])
+        return vector
+
+    def embed_queries(self, kind: str, model_name: str, values: Sequence[Any]) -> list[bytes]:
+        """Return the embeddings of several texts or images; texts are embedded in batches.
+
+        Args:
+            kind: ``"text"`` or ``"image"``.
+            model_name: As for :meth:`embed_query`.
+            values: As for :meth:`embed_query`, without None.
+
+        Returns:
+            For each value what :meth:`embed_query` returns.
+        """
         model = self.registry.model(model_name)
         accepted = (str,) if kind == "text" else (str, bytes, bytearray, memoryview)
-        if not isinstance(value, accepted):
-            expected = "a text" if kind == "text" else "an image as path, URL or bytes"
-            raise ProgrammingError(f"expected {expected}, got {clip(value)}")
-        from ..models.light import text_vector
-        from ..models.query_cache import Query, query_vector
-        from ..models.tokens import text_problem, text_read
+        for value in values:
+            if not isinstance(value, accepted):
+                expected = "a text" if kind == "text" else "an image as path, URL or bytes"
+                raise ProgrammingError(f"expected {expected}, got {clip(value)}")
+        from ..models.query_cache import Query, query_vectors
 
         folder = self.model_folder(model)
 
@@ -317,34 +334,41 @@ class Context:
             else None
         )
         if kind == "text":
-            text = str(value)
-            if problem := text_problem(text):
-                raise DataError(problem)
-            if not text.isascii():
-                self._warn_of_script(model, text)
-            read = text_read(folder, model.fingerprint, text)
-            if read is not None:
-                warn_user(
-                    f"the text is longer than model {clip(model.name)} reads and was cut after"
-                    f" {clip(read[-40:])}: {len(read):,} of {len(text):,} characters were used",
-                    ModelWarning,
-                )
+            texts = [str(value) for value in values]
+            check_texts(model, folder, texts, self.settings, self.state.warned)
 
-            def embed() -> bytes:
-                vector = text_vector(folder, model.fingerprint, text, self.settings.device)
-                if vector is None:
-                    (vector,) = self.encoder(model).embed_texts([text])
-                return vector.tobytes()
+            def embed(places: Sequence[int]) -> list[bytes]:
+                return self._text_vectors(model, folder, [texts[place] for place in places])
 
-            return query_vector(asked(text), store, embed)
+            return query_vectors([asked(text) for text in texts], store, embed)
         from ..models.preprocessing import load_preparation
 
         preparation = load_preparation(folder)
-        image = self.pictures.open(value, least_side_px=preparation.least_side_px)
-        pixels = preparation.pixels(image)
-        return query_vector(
-            asked(pixels), store, lambda: self.encoder(model).embed_pixels([pixels]).tobytes()
-        )
+
+        def vector_of(value: Any) -> bytes:
+            image = self.pictures.open(value, least_side_px=preparation.least_side_px)
+            pixels = preparation.pixels(image)
+            (vector,) = query_vectors(
+                [asked(pixels)],
+                store,
+                lambda places: [self.encoder(model).embed_pixels([pixels]).tobytes()],
+            )
+            return vector
+
+        return [vector_of(value) for value in values]
+
+    def _text_vectors(self, model: Model, folder: Path, texts: Sequence[str]) -> list[bytes]:
+        """Return the vectors of texts, computed now, by numpy alone where that will do."""
+        from ..models.light import text_vectors
+
+        found: list[bytes] = []
+        for begin in range(0, len(texts), _TEXTS_AT_ONCE):
+            some = texts[begin : begin + _TEXTS_AT_ONCE]
+            vectors = text_vectors(folder, model.fingerprint, some, self.settings.device)
+            if vectors is None:
+                vectors = self.encoder(model).embed_texts(some)
+            found += [vector.tobytes() for vector in vectors]
+        return found
 
     def _combined(self, model_name: str, parts: str) -> bytes:
         """Return the direction of the weighted sum of several query values."""
@@ -353,8 +377,7 @@ class Context:
         total: NDArray[np.float64] | float = 0.0
         with np.errstate(over="ignore", invalid="ignore"):
             for weight, kind, value in json.loads(parts):
-                blob = self.embed_query(kind, model_name, value)
-                assert blob is not None
+                (blob,) = self.embed_queries(kind, model_name, [value])
                 total = total + weight * np.frombuffer(blob, "<f4").astype(np.float64)
             length = float(np.linalg.norm(total))
         if not np.isfinite(length):
@@ -362,22 +385,6 @@ class Context:
         if length < 1e-6:
             raise DataError("the combined texts cancel each other out; nothing is left to search")
         return np.asarray(total / length, "<f4").tobytes()
-
-    def _warn_of_script(self, model: Model, text: str) -> None:
-        """Warn, once a connection, of a text in a script that a model of the catalog lacks."""
-        from ..sources.languages import lacking
-
-        def catalog() -> Catalog:
-            from ..sources.catalog import load_catalog
-            from ..sources.network import is_url
-
-            place = self.settings.catalog
-            # Nothing is fetched for a warning.
-            return load_catalog() if place and is_url(str(place)) else self.catalog()
-
-        asked = (model.name, model.source, model.fingerprint, text)
-        if warning := lacking(*asked, catalog, self.state.warned):
-            warn_user(warning, ModelWarning)
 
 
 def _on_device(device: str | None, vectors: Quantized) -> PossibleRows | None:

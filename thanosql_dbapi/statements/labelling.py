@@ -89,8 +89,13 @@ def find_labels(resolver: Resolver, statement: Predict | Evaluate) -> LabelSourc
     model = context.registry.any_model(statement.model)
     labels = statement.option(training_options.LABELS.name)
     templates = statement.option(training_options.TEMPLATES.name)
+    # For EVALUATE, label_col is what labels are compared with.
+    sources = (training_options.LABELS_OF, training_options.LABEL_TABLE)
+    of_columns = (
+        [statement.option(spec.name) for spec in sources] if isinstance(statement, Predict) else []
+    )
     if model.kind == "classifier":
-        for given in (labels, templates):
+        for given in (labels, templates, *of_columns):
             if given is not None:
                 raise arguments.error(
                     f"{verb} USING {model.name}: a classifier has labels of its own; leave option"
@@ -106,6 +111,13 @@ def find_labels(resolver: Resolver, statement: Predict | Evaluate) -> LabelSourc
         table = None if name is None else find_table(context, name, "label_table")
     texts = None
     if labels is not None:
+        for given in of_columns:
+            if given is not None:
+                raise arguments.error(
+                    f"{verb} USING {model.name}: the labels are those of option 'labels'; leave"
+                    f" option {given.name!r} or 'labels' out",
+                    given,
+                )
         texts = tuple(_texts(resolver, statement, labels.name))
         if len(texts) < 2:
             raise arguments.error(
@@ -293,12 +305,9 @@ def _mean(
     context: Context, model: Model, label: str, templates: tuple[str, ...]
 ) -> NDArray[np.float32]:
     """Return the direction of a label's texts: the mean of their vectors, of unit length."""
-    vectors = []
-    for template in templates:
-        blob = context.embed_query("text", model.name, template.replace("{}", label))
-        assert blob is not None
-        vectors.append(to_vector(blob))
-    mean = np.mean(vectors, axis=0)
+    texts = [template.replace("{}", label) for template in templates]
+    vectors = map(to_vector, context.embed_queries("text", model.name, texts))
+    mean = np.mean(list(vectors), axis=0)
     unit: NDArray[np.float32] = mean / np.linalg.norm(mean)
     return unit
 
@@ -315,7 +324,7 @@ def _texts(resolver: Resolver, statement: Predict | Evaluate, name: str) -> list
     return list(dict.fromkeys(values))
 
 
-def find_table(context: Context, name: str, option: str) -> TableName:
+def find_table(context: Context, name: str, option: str, content: str = "labels") -> TableName:
     """Return the table that an option names, ``table`` or ``schema.table``.
 
     Raises:
@@ -326,5 +335,5 @@ def find_table(context: Context, name: str, option: str) -> TableName:
     if found is None and dot:
         found = context.database.find_table(schema, rest)
     if found is None:
-        raise OperationalError(f"no such table: {name}; option {option} names one with labels")
+        raise OperationalError(f"no such table: {name}; option {option} names one with {content}")
     return TableName(found[1], found[0])

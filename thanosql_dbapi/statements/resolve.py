@@ -196,8 +196,14 @@ def _known(context: Context, key: Hashable, query: Query) -> Plan | None:
         return None
     for node in plan.nodes.values():
         assert isinstance(node, SearchPlan)
-        for each in node.vectors:
-            if context.embed_query(each.kind, node.model, each.value) != each.vector:
+        for kind in {each.kind for each in node.vectors}:
+            own = [each for each in node.vectors if each.kind == kind]
+            values = [each.value for each in own]
+            if kind == "combined":
+                found = [context.embed_query(kind, node.model, value) for value in values]
+            else:
+                found = [*context.embed_queries(kind, node.model, values)]
+            if found != [each.vector for each in own]:
                 return None
     return plan
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from ..errors import OperationalError, clip
@@ -9,10 +11,19 @@ from ..language import grammar
 from ..language.names import same_name
 from ..language.narrowing import narrowing
 from ..language.outline import tables_read
+from ..language.select import has_condition
 from ..language.tree import Search, Value
-from ..planning.plans import NamedPlan, NodePlan, Plan, QueryVector, SearchPlan
+from ..planning.plans import (
+    NamedPlan,
+    NodePlan,
+    Plan,
+    QueryValue,
+    QueryVector,
+    SearchPlan,
+)
 from ..stores.sqlite.compile import Compiled, compile_plan
 from ..stores.sqlite.registry import Model, VectorColumn
+from ..stores.sqlite.similarity import COMPARING
 from . import drawings
 from .asking import combined, wanted_diversity, with_probability
 from .resolve import Handler, Resolver, does_work
@@ -21,6 +32,10 @@ from .vector_columns import check_model, check_sample
 
 MOST_VALUES = 2000
 """SQLite's limit of columns (https://www.sqlite.org/limits.html); nothing is embedded beyond it."""
+
+FEWEST_MANY = 16
+"""Query values from which on a row is compared with all of them at once: about as quick for so
+many (benchmarks.many_texts)."""
 
 _NO_COLUMN = "no such column: "
 
@@ -62,14 +77,19 @@ def resolve_search(resolver: Resolver, statement: Search) -> SearchPlan:
             statement,
         )
     can_narrow = score == "cosine" and diversity is None and not does_work(statement.query)
-    vectors = tuple(_embed(resolver, statement, model, *each) for each in values)
+    vectors = (
+        (combined(resolver, statement, model, values),)
+        if is_one
+        else _embedded(resolver, model, values)
+    )
+    _tell_of_drawings(resolver, model, values)
     plan = SearchPlan(
         node=statement,
         model=model.name,
         fingerprint=model.fingerprint,
         dimension=model.dimension,
         column=column,
-        vectors=(combined(resolver, statement, model, vectors),) if is_one else vectors,
+        vectors=vectors,
         names=names,
         threshold=threshold,
         limit=limit,
@@ -78,6 +98,7 @@ def resolve_search(resolver: Resolver, statement: Search) -> SearchPlan:
         columns=columns,
         score=score,
         diversity=diversity,
+        many=_many(resolver, vectors) if score == "cosine" and columns is not None else None,
     )
     return with_probability(resolver, model, plan) if score == "probability" else plan
 
@@ -130,8 +151,12 @@ def _top_k(resolver: Resolver, statement: Search) -> int | None:
     return resolver.arguments.option(statement, grammar.TOP_K)
 
 
-def _query_values(resolver: Resolver, statement: Search) -> list[tuple[str, Value, Any]]:
-    """Return (kind, value as written, value) of each query value, texts first."""
+def _query_values(resolver: Resolver, statement: Search) -> list[QueryValue]:
+    """Return the query values, texts first.
+
+    Raises:
+        StatementError: One is no text, or no image.
+    """
     arguments = resolver.arguments
     texts, images = statement.texts, statement.images
     if statement.option(grammar.SEARCH_BY.name) is not None:
@@ -140,34 +165,77 @@ def _query_values(resolver: Resolver, statement: Search) -> list[tuple[str, Valu
         search_input = statement.option(grammar.SEARCH_INPUT.name)
         values: tuple[Value, ...] = () if search_input is None else (search_input.value,)
         texts, images = (values, images) if kind == "text" else (texts, values)
-    return [
-        (kind, written, value)
+    found = [
+        QueryValue(kind, value, isinstance(written, str))
         for kind, given in (("text", texts), ("image", images))
         for written in given
         for value in arguments.several(written)
     ]
+    for each in found:
+        if problem := _problem(each.kind, each.value):
+            raise arguments.error(f"SEARCH: the {each.kind} to search for {problem}", statement)
+    return found
 
 
-def _embed(
-    resolver: Resolver, statement: Search, model: Model, kind: str, written: Value, value: Any
-) -> QueryVector:
+def _problem(kind: str, value: Any) -> str:
+    """Return what is wrong with a query value, or ""."""
     accepted = str if kind == "text" else (str, bytes, bytearray, memoryview)
-    problem = ""
     if not isinstance(value, accepted):
         expected = "a text" if kind == "text" else "a path, a URL or bytes"
-        problem = f"must be {expected}, got {'NULL' if value is None else clip(value)}"
-    elif isinstance(value, str) and not value.strip():
-        problem = f"must say something, got {clip(value)}"
-    if problem:
-        raise resolver.arguments.error(f"SEARCH: the {kind} to search for {problem}", statement)
+        return f"must be {expected}, got {'NULL' if value is None else clip(value)}"
+    if isinstance(value, str) and not value.strip():
+        return f"must say something, got {clip(value)}"
+    return ""
+
+
+def _embedded(
+    resolver: Resolver, model: Model, values: Sequence[QueryValue]
+) -> tuple[QueryVector, ...]:
     # Errors inside an SQL function lose their message in SQLite; raised here, they arrive.
-    vector = resolver.context.embed_query(kind, model.name, value)
-    assert vector is not None
-    if kind == "image" and drawings.is_of_concern(resolver.context, model):
+    blobs: list[bytes] = []
+    for kind in ("text", "image"):
+        some = [each.value for each in values if each.kind == kind]
+        blobs += resolver.context.embed_queries(kind, model.name, some) if some else []
+    return tuple(QueryVector(*each, blob) for each, blob in zip(values, blobs, strict=True))
+
+
+def _tell_of_drawings(resolver: Resolver, model: Model, values: Sequence[QueryValue]) -> None:
+    """Warn of a photograph that is searched for with a model that knows drawings only."""
+    context = resolver.context
+    if not drawings.is_of_concern(context, model):
+        return
+    for kind, value, _ in values:
         image = value if isinstance(value, str) else bytes(value)
-        if drawings.is_no_drawing(resolver.context, image):
-            drawings.tell(resolver.context, f"SEARCH USING {model.name}", image)
-    return QueryVector(kind, value, isinstance(written, str), vector)
+        if kind == "image" and drawings.is_no_drawing(context, image):
+            drawings.tell(context, f"SEARCH USING {model.name}", image)
+
+
+def _many(resolver: Resolver, vectors: tuple[QueryVector, ...]) -> str | None:
+    """Return what the vectors are known by, where rows are compared with all of them at once.
+
+    Where the SQL around has a condition, SQLite may use it to find a few rows by an index, which
+    it cannot look for behind a function that is called once a row.
+    """
+    state = resolver.context.state
+    if (
+        len(vectors) < FEWEST_MANY
+        or resolver.plan.is_stored
+        or not state.own_functions.isdisjoint(COMPARING)
+        or has_condition(resolver.plan.query)
+    ):
+        return None
+    import numpy as np
+
+    from ..stores.sqlite.arithmetic import Wanted, is_exact
+
+    blob = b"".join(vector.vector for vector in vectors)
+    key = hashlib.sha256(blob).hexdigest()
+    if key not in state.wanted:
+        wanted = Wanted.of(np.frombuffer(blob, "<f4").reshape(len(vectors), -1))
+        if wanted is None or not is_exact(resolver.context.database):
+            return None
+        state.keep_wanted(key, wanted)
+    return key
 
 
 # -- the columns of the rows --------------------------------------------------------------------

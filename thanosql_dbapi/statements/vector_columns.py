@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import OperationalError, clip
 from ..language.names import quote_name, same_name
-from ..language.tree import Query
+from ..language.tree import Query, TableName
 from ..stores.sqlite.compile import Compiled
 from ..stores.sqlite.registry import Model
 from . import drawings
@@ -76,3 +76,38 @@ def check_sample(
             f" {clip(model.name)} makes vectors of {model.dimension} dimensions; name the column"
             " of this model with OPTIONS (emb_col='…'), or CONVERT the table with it first"
         )
+
+
+def check_same_model(
+    context: Context, query: Query, column: str, table: TableName, own_column: str, what: str
+) -> None:
+    """Check that a query's vectors are not known to be of another model than those of a table.
+
+    Args:
+        context: The connection.
+        query: The query.
+        column: Its column.
+        table: The table.
+        own_column: The table's column.
+        what: The statement, for the message.
+
+    Raises:
+        OperationalError: They are.
+    """
+    registry = context.registry
+    source = registry.find_vector_column(table.schema or "main", table.name, own_column)
+    own = tables_behind(context.database, query)
+    read = [
+        each
+        for each in registry.vector_columns()
+        if same_name(each.column_name, column)
+        and (each.schema_name.lower(), each.table_name.lower()) in own
+    ]
+    if source is None or not read or any(each.fingerprint == source.fingerprint for each in read):
+        return
+    raise OperationalError(
+        f"{what}: column {clip(column)} holds vectors of model {clip(read[0].model)}"
+        f" ({read[0].dimension} dimensions), and column {clip(own_column)} of table"
+        f" {clip(table.name)} those of model {clip(source.model)} ({source.dimension} dimensions),"
+        f" which do not compare; CONVERT one of them with the model of the other"
+    )

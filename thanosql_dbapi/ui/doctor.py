@@ -31,6 +31,7 @@ EXTRAS = (
     ("video", "av", "films"),
     ("async", "aiosqlite", "SQLAlchemy's async engines"),
     ("sqlglot", "sqlglot", "sqlglot's dialect"),
+    ("ray", "ray", "CONVERT on the machines of a Ray cluster"),
 )
 HOSTED = "thanosql"
 """The hosted product's client on PyPI, which is imported by our name."""

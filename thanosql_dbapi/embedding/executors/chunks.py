@@ -14,9 +14,9 @@ from .threads import FAR_WORKERS, Found
 
 K = TypeVar("K")
 
-# A message costs this process a tenth of a millisecond, so it is about some pictures, but not so
+# A message costs this process a quarter of a millisecond, so it is about some pictures, but not so
 # many that the last worker is waited for.
-CHUNK_S = 0.02
+CHUNK_S = 0.05
 CHUNK_LIMIT = 32
 
 
@@ -76,6 +76,7 @@ class ChunkDecoders:
             self._pool.close()
         for pool in (self._near, self._far):
             pool.shutdown(wait=True)
+        self._pool.end()
 
     def _read_far(self, position: int, source: object, lookups: dict[int, Lookup]) -> Found:
         try:

@@ -8,14 +8,15 @@ busy, each of so many rows and so many bytes: memory does not grow with the numb
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from ...cores import usable_cores
 from ...errors import warn_user
 from ...models.protocol import AnyEncoder
 from ..batches import Batch, Part, checked_size, cut, embed_reads
@@ -24,6 +25,9 @@ from .chunks import ChunkDecoders
 from .pool import Pool
 from .task import PictureReader, Task
 from .threads import Decoders, Found, Reads
+
+if TYPE_CHECKING:
+    from ...models.encoder import Encoder
 
 K = TypeVar("K")
 
@@ -57,10 +61,7 @@ class Local:
         self, task: Task, rows: Iterable[tuple[K, object]], known: Known, *, total: int
     ) -> Generator[Batch[K]]:
         """Embed rows, in their order; see ``Executor``."""
-        from ...models.encoder import load_encoder
-
-        model = task.model
-        encoder = load_encoder(model.folder, device=model.device, fingerprint=model.fingerprint)
+        encoder = _encoder(task)
         if task.kind == "text":
             from ..texts import embed_texts_rows
 
@@ -79,6 +80,11 @@ class Local:
         decoders = _Decoders(self, reader, known, encoder.dimension, total)
         return _embed_rows(encoder, rows, size, decoders, known)
 
+    def opened(self, task: Task, *, total: int) -> AbstractContextManager[None]:
+        """Load the model; see ``Executor``."""
+        _encoder(task)
+        return nullcontext()
+
     def close(self) -> None:
         """End the processes that are kept between statements."""
         if self._pool is not None:
@@ -87,12 +93,16 @@ class Local:
     @property
     def threads(self) -> int:
         """How many threads decode."""
-        return self._workers or cores(THREADS_LIMIT)
+        return self._workers or min(usable_cores(), THREADS_LIMIT)
+
+    @property
+    def _processes(self) -> int:
+        return self._workers or min(usable_cores(), PROCESSES_LIMIT)
 
     def pool(self) -> Pool:
         """Return the processes, which may not have started yet."""
         if self._pool is None or self._pool.problem:
-            self._pool = Pool(self._workers or cores(PROCESSES_LIMIT))
+            self._pool = Pool(self._processes)
         return self._pool
 
     def wants_processes(self, count: int, seconds: float, left: int) -> bool:
@@ -106,9 +116,16 @@ class Local:
         if self._decodes_in is not None or not _can_start_python():
             return self._decodes_in == "processes"
         has_lock = getattr(sys, "_is_gil_enabled", lambda: True)()
-        if not has_lock or (self._workers or cores(PROCESSES_LIMIT)) < 2 or count < SAMPLE:
+        if not has_lock or self._processes < 2 or count < SAMPLE:
             return False
         return left * seconds / count > PAYS_S
+
+
+def _encoder(task: Task) -> Encoder:
+    from ...models.encoder import load_encoder
+
+    model = task.model
+    return load_encoder(model.folder, device=model.device, fingerprint=model.fingerprint)
 
 
 class _Decoders:
@@ -132,6 +149,7 @@ class _Decoders:
     def submit(self, part: Part[K]) -> list[Future[Found]]:
         """Start the reading of a part's sources."""
         self._left -= len(part.rows)
+        self._tell()
         if self._chunks is None:
             self._choose()
         return (self._chunks or self._threads).submit(part)
@@ -144,9 +162,7 @@ class _Decoders:
             self._pool = self._local.pool()
             if not threads.count:  # asked for from the first image on
                 self._pool.wait()
-        note, self._pool.note = self._pool.note, ""
-        if note:
-            warn_user(f"CONVERT: {note}", RuntimeWarning)
+        self._tell()
         if not self._pool.is_ready:
             return
         self._chunks = ChunkDecoders(
@@ -158,6 +174,12 @@ class _Decoders:
             pixel_bytes=threads.pixel_bytes or _PIXEL_BYTES,
             has_known=threads.has_known,
         )
+
+    def _tell(self) -> None:
+        """Warn, once, of what the processes lack."""
+        if self._pool is not None and self._pool.note:
+            note, self._pool.note = self._pool.note, ""
+            warn_user(f"CONVERT: {note}", RuntimeWarning)
 
     def close(self) -> None:
         """Cancel what waits, and end the threads."""
@@ -196,7 +218,7 @@ def embed_rows(
         ModelError: The model is damaged.
     """
     size = checked_size(batch_size, encoder.default_batch_size())
-    workers = workers or cores(THREADS_LIMIT)
+    workers = workers or min(usable_cores(), THREADS_LIMIT)
     return _embed_rows(
         encoder, rows, size, Decoders(reader, workers, known, encoder.dimension), known
     )
@@ -237,19 +259,6 @@ def _embed_rows(
             batch.cancel()
         decoders.close()
         model.shutdown(wait=True)
-
-
-def cores(limit: int = THREADS_LIMIT) -> int:
-    """Return how many cores this process may use.
-
-    Args:
-        limit: At most.
-    """
-    try:
-        count = len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        count = os.cpu_count() or 1
-    return max(1, min(limit, count))
 
 
 def _can_start_python() -> bool:

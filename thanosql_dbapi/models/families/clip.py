@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .clip_text import can_compute, text_vector
+from .clip_text import can_compute, text_vectors
 from .protocol import (
     DIMENSION_LIMIT,
     TEXT,
@@ -95,14 +95,14 @@ class Clip(Family):
     def computes_text(self, config: Mapping[str, Any]) -> bool:
         return self.model_type == Clip.model_type and can_compute(_text_config(config))
 
-    def text_vector(
+    def text_vectors(
         self,
         config: Mapping[str, Any],
         numbers: Numbers,
         read: Callable[[str, Sequence[int] | None], NDArray[np.float32]],
-        tokens: Sequence[int],
+        texts: Sequence[Sequence[int]],
     ) -> NDArray[np.float32] | None:
-        return text_vector(_text_config(config), numbers, read, tokens)
+        return text_vectors(_text_config(config), numbers, read, texts)
 
     def check_tokenizer(self, folder: Path, config: Any, tokenizer: Any) -> None:
         if config.text_config.eos_token_id != _OLD_END:

@@ -1,4 +1,4 @@
-"""CLIP's text tower in numpy: one text, without torch, whose import takes seconds.
+"""CLIP's text tower in numpy: some texts, without torch, whose import takes seconds.
 
 The same sums as transformers' ``CLIPTextModelWithProjection`` in float32, to 1e-5. What is out of
 the ordinary in a folder is left to torch.
@@ -47,22 +47,26 @@ def can_compute(config: Mapping[str, Any]) -> bool:
     return config.get("hidden_act", "quick_gelu") in _ACTIVATIONS
 
 
-def text_vector(
-    config: Mapping[str, Any], numbers: Mapping[str, int], read: Read, tokens: Sequence[int]
+def text_vectors(
+    config: Mapping[str, Any],
+    numbers: Mapping[str, int],
+    read: Read,
+    texts: Sequence[Sequence[int]],
 ) -> Floats | None:
-    """Return the vector of a text, not normalised; None where its end is not found.
+    """Return the vectors of texts, not normalised; None where the end of one is not found.
 
     Args:
         config: ``text_config`` of ``config.json``.
         numbers: The whole numbers of the configuration.
         read: Reads the folder's weights.
-        tokens: The text's, its begin and end included; no padding.
+        texts: The tokens of each, their begin and end included; no padding. One or more.
 
     Returns:
-        float32 array (dimension,).
+        float32 array (n, dimension).
     """
-    place = _end(tokens, int(config.get("eos_token_id", 49_407)))
-    if place is None:
+    places = [_end(tokens, int(config.get("eos_token_id", 49_407))) for tokens in texts]
+    ends = [place for place in places if place is not None]
+    if len(ends) < len(texts):
         return None
     layers, heads = (
         numbers[f"text_config.{name}"] for name in ("num_hidden_layers", "num_attention_heads")
@@ -80,35 +84,47 @@ def text_vector(
         found: Floats = x @ read(f"{name}.weight", None).T + read(f"{name}.bias", None)
         return found
 
-    x = read("text_model.embeddings.token_embedding.weight", tokens)
-    x = x + read("text_model.embeddings.position_embedding.weight", range(len(tokens)))
+    # A token looks at those before it alone, so what pads a text does not matter.
+    longest = max(map(len, texts))
+    padded = np.array([[*tokens, *[tokens[-1]] * (longest - len(tokens))] for tokens in texts])
+    known, which = np.unique(padded, return_inverse=True)
+    embedded = read("text_model.embeddings.token_embedding.weight", known.tolist())
+    positions = read("text_model.embeddings.position_embedding.weight", range(longest))
+    x = embedded[which.ravel()] + np.tile(positions, (len(texts), 1))
     for number in range(layers):
         inner = norm(x, _LAYER.format(number, "layer_norm1"))
         attention = _LAYER.format(number, "self_attn")
         query, key, value = (linear(inner, f"{attention}.{part}_proj") for part in "qkv")
-        x = x + linear(_attended(query, key, value, heads), f"{attention}.out_proj")
+        mixed = _attended(query, key, value, len(texts), heads)
+        x = x + linear(mixed, f"{attention}.out_proj")
         inner = norm(x, _LAYER.format(number, "layer_norm2"))
         inner = act(linear(inner, _LAYER.format(number, "mlp.fc1")))
         x = x + linear(inner, _LAYER.format(number, "mlp.fc2"))
     # A text's vector is that of its end.
-    pooled = norm(x[place], "text_model.final_layer_norm")
+    last = x[np.arange(len(texts)) * longest + np.array(ends)]
+    pooled = norm(last, "text_model.final_layer_norm")
     found: Floats = pooled @ read("text_projection.weight", None).T
     return found
 
 
-def _attended(query: Floats, key: Floats, value: Floats, heads: int) -> Floats:
-    """Return what each token takes of itself and those before it; arrays are (tokens, width)."""
-    count, width = query.shape
+def _attended(query: Floats, key: Floats, value: Floats, texts: int, heads: int) -> Floats:
+    """Return what each token takes of itself and those before it in its text.
+
+    The arrays are (texts * tokens, width).
+    """
+    rows, width = query.shape
+    count = rows // texts
 
     def split(x: Floats) -> Floats:
-        found: Floats = x.reshape(count, heads, width // heads).transpose(1, 0, 2)
+        found: Floats = x.reshape(texts, count, heads, width // heads).transpose(0, 2, 1, 3)
         return found
 
-    scores = split(query) @ split(key).transpose(0, 2, 1) / np.float32((width // heads) ** 0.5)
-    scores[:, np.triu(np.ones((count, count), bool), 1)] = -np.inf
+    keys = split(key).transpose(0, 1, 3, 2)
+    scores = split(query) @ keys / np.float32((width // heads) ** 0.5)
+    scores[..., np.triu(np.ones((count, count), bool), 1)] = -np.inf
     scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
     weights = scores / scores.sum(axis=-1, keepdims=True)
-    mixed: Floats = (weights @ split(value)).transpose(1, 0, 2).reshape(count, width)
+    mixed: Floats = (weights @ split(value)).transpose(0, 2, 1, 3).reshape(rows, width)
     return mixed
 
 

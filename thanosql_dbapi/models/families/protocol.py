@@ -218,33 +218,33 @@ class Family:
         )
         return {name: found[name] for name in ("input_ids", "attention_mask")}
 
-    # One text without torch.
+    # Texts without torch.
 
     def computes_text(self, config: Mapping[str, Any]) -> bool:
-        """Return whether :meth:`text_vector` can compute what a configuration asks for.
+        """Return whether :meth:`text_vectors` can compute what a configuration asks for.
 
         Args:
             config: What ``config.json`` says.
         """
         return False
 
-    def text_vector(
+    def text_vectors(
         self,
         config: Mapping[str, Any],
         numbers: Numbers,
         read: Callable[[str, Sequence[int] | None], NDArray[np.float32]],
-        tokens: Sequence[int],
+        texts: Sequence[Sequence[int]],
     ) -> NDArray[np.float32] | None:
-        """Return the vector of a text's tokens by numpy alone, not normalised.
+        """Return the vectors of texts by numpy alone, not normalised.
 
         Args:
             config: What ``config.json`` says.
             numbers: Its whole numbers.
             read: Gives a tensor of the folder, or some of its rows, in float32.
-            tokens: The tokens, begin and end included.
+            texts: The tokens of each, begin and end included; one or more.
 
         Returns:
-            float32 array (dimension,); None leaves it to torch.
+            float32 array (n, dimension); None leaves it to torch.
         """
         return None
 

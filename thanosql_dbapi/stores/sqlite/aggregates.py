@@ -117,19 +117,26 @@ def register(connection: sqlite3.Connection, failed: Callable[[BaseException], N
         ("thanosql_duplicates", 3, Duplicates),
         ("thanosql_outliers", 3, Outliers),
     ):
-        connection.create_aggregate(name, count, _guarded(kind, failed))
+        connection.create_aggregate(name, count, guarded(kind, failed))
 
 
-def _guarded(kind: type[Any], failed: Callable[[BaseException], None]) -> type[Any]:
+def guarded(kind: type[Any], failed: Callable[[BaseException], None]) -> type[Any]:
+    """Return an aggregate that reports why it fails."""
+
     class Guarded(kind):  # type: ignore[misc]
+        has_failed = False
+
         def step(self, *arguments: Any) -> None:
             try:
                 super().step(*arguments)
             except BaseException as error:
+                self.has_failed = True
                 failed(error)
                 raise
 
         def finalize(self) -> Any:
+            if self.has_failed:  # sqlite3 asks all the same; after Ctrl-C nothing is to be computed
+                return None
             try:
                 return super().finalize()
             except BaseException as error:

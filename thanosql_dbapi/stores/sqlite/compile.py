@@ -31,7 +31,7 @@ from ...planning.plans import (
     TopK,
 )
 from .registry import PREFIX
-from .similarity import similarity
+from .similarity import similarity, similarity_of_many
 
 
 class Compiled(NamedTuple):
@@ -44,7 +44,7 @@ class Compiled(NamedTuple):
 Select = Callable[["Compiler", Any], str]
 """Gives the SELECT of a node plan."""
 
-_NUMBER = "thanosql_number"
+_NUMBER, _FOUND = "thanosql_number", "thanosql_found"
 
 SELECTS: dict[type, Select] = {}
 """For each class of node plan, what compiles it; a statement's handler adds its own."""
@@ -175,14 +175,24 @@ class Compiler:
 def _search(compiler: Compiler, plan: SearchPlan) -> str:
     if plan.score != "cosine":
         return _scored_search(compiler, plan)
-    rows = compiler.rows(plan)
+    rows, own = compiler.rows(plan), "q.*"
     expressions = [compiler.similarity(plan, vector) for vector in plan.vectors]
+    if plan.many is not None and plan.columns is not None:
+        column = f"q.{quote_name(plan.column)}"
+        found = f"thanosql_distances({column}, {compiler.bind(plan.many)}) AS {_FOUND}"
+        # OFFSET keeps SQLite from calling the function once for each mention.
+        rows = f"SELECT q.*, {found} FROM ({rows}\n) AS q LIMIT -1 OFFSET 0"
+        own = ", ".join(f"q.{quote_name(name)}" for name in plan.columns)
+        expressions = [
+            similarity_of_many(f"q.{_FOUND}", place, alone)
+            for place, alone in enumerate(expressions)
+        ]
     first = expressions[0]
     added = ", ".join(
         f"{expression} AS {quote_name(name)}"
         for expression, name in zip(expressions, plan.names, strict=True)
     )
-    sql = f"SELECT q.*, {added} FROM ({rows}\n) AS q"
+    sql = f"SELECT {own}, {added} FROM ({rows}\n) AS q"
     sql += _kept(compiler, plan, first)
     # As a part of a UNION, a SELECT may have neither ORDER BY nor LIMIT of its own.
     return f"SELECT * FROM ({sql})" if plan.is_ranked or plan.limit is not None else sql

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -67,8 +67,8 @@ class Database:
 
     def chunks(
         self, sql: str, parameters: Parameters = (), size: int = 1000
-    ) -> Iterator[list[tuple[Any, ...]]]:
-        """Yield rows as plain tuples, ``size`` in a list."""
+    ) -> Generator[list[tuple[Any, ...]], None, None]:
+        """Yield rows as plain tuples, ``size`` in a list; to be closed, if not read to the end."""
         with self._text_as(_lenient):
             cursor = self._executed(sql, parameters)
         try:

@@ -17,17 +17,22 @@ import struct
 from collections.abc import Callable
 from typing import Any, Union
 
-from ...errors import DataError, Error, InternalError, ProgrammingError, clip
-from ...vectors import to_vector
-from . import aggregates
+from ...errors import Error, InternalError, ProgrammingError, clip
+from . import aggregates, nearest
+from .similarity import cosine_similarity
 
 Embed = Callable[[str, str, Any, Union[str, None]], Any]
 Predict = Callable[[str, Any, bool], Any]
+Distances = Callable[[bytes, str], Union[bytes, None]]
 Failed = Callable[[BaseException], None]
 
 
 def register(
-    connection: sqlite3.Connection, embed: Embed, predict: Predict, failed: Failed
+    connection: sqlite3.Connection,
+    embed: Embed,
+    predict: Predict,
+    distances: Distances,
+    failed: Failed,
 ) -> None:
     """Give a connection the functions.
 
@@ -37,6 +42,8 @@ def register(
             image, fingerprint that of the model which is expected, or None.
         predict: ``predict(spec, vector, wants_score)`` returns the label of a vector, or its
             probability; spec is what a view over a PREDICT keeps.
+        distances: ``distances(vector, key)`` returns the distances of a row to many vectors, which
+            are known by the key; None where ``similarity`` is to be asked one by one.
         failed: Gets the exception of a function that fails: SQLite keeps no message.
     """
 
@@ -78,6 +85,9 @@ def register(
     def predict_score(spec: Any, vector: Any) -> Any:
         return predict(named("predict_score", spec), vector, True)
 
+    def thanosql_distances(vector: Any, key: str) -> bytes | None:
+        return distances(vector, key) if isinstance(vector, bytes) else None
+
     def named(function: str, model: Any) -> str:
         if not isinstance(model, str):
             raise ProgrammingError(f"{function}: expected a model's name, got {clip(model)}")
@@ -91,12 +101,15 @@ def register(
         (embed_combined, 3),
         (predict_label, 2),
         (predict_score, 2),
+        (thanosql_distances, 2),
         (thanosql_real, 1),
+        (thanosql_integer, 1),
         (thanosql_probability, -1),
         (cosine_similarity, 2),
     ):
         connection.create_function(function.__name__, arity, guarded(function), deterministic=True)
     aggregates.register(connection, failed)
+    nearest.register(connection, failed)
 
 
 def thanosql_real(blob: Any) -> float | None:
@@ -108,6 +121,11 @@ def thanosql_real(blob: Any) -> float | None:
         return None
     (number,) = struct.unpack("<d", blob)
     return None if math.isnan(number) else float(number)
+
+
+def thanosql_integer(blob: Any) -> int | None:
+    """Return the whole number in a BLOB of 8 bytes, little-endian; None where there is none."""
+    return int.from_bytes(blob, "little", signed=True) if isinstance(blob, bytes) else None
 
 
 def thanosql_probability(scale: float, bias: float, cosine: Any, *others: Any) -> float | None:
@@ -127,39 +145,3 @@ def thanosql_probability(scale: float, bias: float, cosine: Any, *others: Any) -
     # Both sides divided by the largest term, so that exp cannot overflow.
     total = math.exp(-largest) + sum(math.exp(each - largest) for each in differences)
     return math.exp(-largest) / total
-
-
-def cosine_similarity(one: Any, other: Any) -> float | None:
-    """Return the cosine of the angle between two vectors, -1 to 1.
-
-    Args:
-        one: float32 BLOB, or None.
-        other: float32 BLOB of the same length, or None.
-
-    Returns:
-        The similarity; None where a vector is None or has no direction (all zeros, or not finite).
-
-    Raises:
-        DataError: An argument is not a vector, or the dimensions differ.
-
-    Example:
-        >>> import numpy as np
-        >>> cosine_similarity(np.float32([1, 0]).tobytes(), np.float32([3, 4]).tobytes())
-        0.6
-    """
-    if one is None or other is None:
-        return None
-    import numpy as np
-
-    for value in (one, other):
-        if not isinstance(value, bytes):
-            raise DataError(f"cosine_similarity: expected vectors as BLOBs, got {clip(value)}")
-    a, b = to_vector(one).astype(np.float64), to_vector(other).astype(np.float64)
-    if len(a) != len(b):
-        raise DataError(
-            f"cosine_similarity: vectors of {len(a)} and {len(b)} dimensions; they come from"
-            " different models"
-        )
-    with np.errstate(invalid="ignore"):
-        cosine = float(a.dot(b)) / (float(np.sqrt(a.dot(a) * b.dot(b))) or math.nan)
-    return None if math.isnan(cosine) else max(-1.0, min(1.0, round(cosine, 9)))

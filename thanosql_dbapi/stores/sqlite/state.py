@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from ...models.provenance import KnownFolder
     from ...planning.plans import SearchPlan
     from ...sources.installation import Installation
+    from .arithmetic import Wanted
     from .topk.matrices import Matrices
+
+_MOST_WANTED = 16
 
 
 @dataclass
@@ -63,6 +66,7 @@ class State:
         is_told_of_drawings: Whether a warning has said that the model knows drawings only.
         known_drawings: The columns of vectors that were asked for it.
         labellers: What labels the vectors of views, by what a view keeps of it.
+        wanted: What rows are compared with by SEARCHes for many texts, by its digest, the latest.
         executor: What embeds the rows of statements; made by the first that has some.
     """
 
@@ -86,3 +90,10 @@ class State:
     known_drawings: set[tuple[str, str, str]] = field(default_factory=set)
     labellers: dict[str, Any] = field(default_factory=dict)
     executor: Executor | None = None
+    wanted: dict[str, Wanted] = field(default_factory=dict)
+
+    def keep_wanted(self, key: str, wanted: Wanted) -> None:
+        """Keep what rows are compared with; what was kept longest makes room."""
+        while len(self.wanted) >= _MOST_WANTED:
+            del self.wanted[next(iter(self.wanted))]
+        self.wanted[key] = wanted

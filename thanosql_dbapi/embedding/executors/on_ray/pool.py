@@ -28,7 +28,7 @@ EXTRAS = ("av", "gcsfs", "pillow-heif", "pillow-jxl-plugin", "rawpy", "s3fs")
 PLACED_S = 300.0
 """A cluster that grows with what is asked of it takes some minutes to start a machine."""
 
-LOSSES_LIMIT = 6
+LOSSES_LIMIT = 12
 """Workers that may be lost one after another with nothing embedded in between."""
 
 ROWS_LEAST = 16
@@ -173,6 +173,8 @@ class Pool:
             Error: What a worker says that stops the statement.
         """
         ray = self._ray
+        if not ray.is_initialized():  # it would start a cluster of its own
+            raise self.error("this program was disconnected from the cluster")
         try:
             ready, _ = ray.wait(list(self._waits), timeout=_WAIT_S)
             for ref in ready:
@@ -187,9 +189,9 @@ class Pool:
                     self._replace(worker, error)
                     continue
                 if state == "failed":
-                    raise result
+                    raise type(result)(f"executor {self._said}: machine {worker.node}: {result}")
                 then(worker, result)
-        except ConnectionError as error:
+        except (ConnectionError, ray.exceptions.RayError) as error:
             raise self.error(f"the cluster does not answer any more: {_said(error)}") from error
         if all(not each.node for each in self._workers):
             self._require_place()
@@ -208,7 +210,7 @@ class Pool:
             f"the cluster had no place for a worker in {PLACED_S:.0f} seconds: one takes"
             f" {share.cores} CPUs and {share.gpus:g} GPUs, of which {free.get('CPU', 0):g} and"
             f" {free.get('GPU', 0):g} are free in all; wait for other programs, or take more and"
-            " smaller ones, OPTIONS (workers=…)"
+            " smaller ones, connect(…, workers=…)"
         )
 
     def _start(self) -> None:
@@ -283,7 +285,8 @@ class Pool:
 
     def _kill(self, worker: Worker) -> None:
         with suppress(Exception):  # it is gone, or the cluster is
-            self._ray.kill(worker.actor)
+            if self._ray.is_initialized():
+                self._ray.kill(worker.actor)
 
 
 @dataclass(frozen=True)

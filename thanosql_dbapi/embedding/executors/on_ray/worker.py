@@ -166,7 +166,7 @@ class Worker:
         if taken is None or not _holds(taken, model.fingerprint):
             raise ModelError(
                 f"model {str(model.folder)!r} did not arrive whole in {str(_kept())!r}; is the disk"
-                " full there? Nothing was changed"
+                " full there?"
             )
         with suppress(OSError):  # another worker was first
             taken.rename(_kept() / model.fingerprint)

@@ -37,8 +37,8 @@ def best_rows(
         Declined: A scan is quicker.
     """
     matrix, changed = current.matrix, current.changed
-    norm = float(np.linalg.norm(query.astype(np.float64)))
-    if not 0 < norm < math.inf:
+    wide = query.astype(np.float64)
+    if not 0 < wide @ wide < math.inf:
         raise Declined("the vector that rows are compared with has no direction")
     if len(matrix.outliers) > MOST_CHANGES:
         raise Declined(f"{len(matrix.outliers):,} vectors are zero or not finite")

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 MOST_ROWS = 16_384
 """Rows of a block: enough that Python's share of the work, some 40 µs, does not count."""
 
-FEWEST_ROWS = 4_096
+FEWEST_ROWS = 8_192
+_GROUP = 64
 THREAD_BYTES = 4 * 2**20
 """Bytes that are worth another thread: it takes some 20 µs to get it to work."""
 
@@ -55,18 +56,23 @@ def possible_rows(
 
     def choose(rows: slice) -> None:
         lower, upper = vectors.bounds(query, rows, vectors.products(query, rows))
-        first, last = np.searchsorted(without, (rows.start, rows.stop))
-        upper[without[first:last] - rows.start] = np.nan  # which is below any floor
+        if len(without):
+            first, last = without.searchsorted((rows.start, rows.stop))
+            passed = without[first:last] - rows.start
+            lower[passed], upper[passed] = -np.inf, np.nan
         best.add(rows.start, lower, upper)
 
     share(choose, blocks(len(vectors), threads), threads)
-    return best.rows(), float(best.floor)
+    return best.rows(), best.floor
 
 
 def blocks(rows: int, threads: int) -> list[slice]:
     """Return the blocks that rows are divided into, some for each thread."""
-    size = max(FEWEST_ROWS, min(MOST_ROWS, -(-rows // (4 * threads))))
-    return [slice(begin, min(begin + size, rows)) for begin in range(0, rows, size)]
+    least = MOST_ROWS if threads == 1 else FEWEST_ROWS
+    size = max(least, min(MOST_ROWS, -(-rows // (4 * threads))))
+    count = -(-rows // size)
+    ends = [rows * number // count for number in range(count + 1)]
+    return list(map(slice, ends, ends[1:]))
 
 
 class Best:
@@ -80,7 +86,7 @@ class Best:
     """
 
     def __init__(self, wanted: int) -> None:
-        self.floor = np.float32(-np.inf)
+        self.floor = -np.inf
         self._wanted = wanted
         self._greatest = np.empty(0, np.float32)  # lower bounds
         self._found: list[tuple[Places, Floats]] = []
@@ -91,10 +97,14 @@ class Best:
 
         Args:
             first: Index of its first row.
-            lower: float32 array (n,), the least similarity that each row can have.
-            upper: float32 array (n,), the greatest; NaN where a row is to be passed over.
+            lower: float32 array (n,), the least similarity that each row can have; minus infinity
+                where a row is to be passed over.
+            upper: float32 array (n,), the greatest; NaN, which is below any floor, for those.
         """
-        places = np.flatnonzero(upper >= self.floor)
+        floor = self.floor
+        if floor == -np.inf:
+            floor = _reached(lower, self._wanted)
+        (places,) = (upper >= floor).nonzero()
         lower, upper = lower[places], upper[places]
         if len(places) > self._wanted:
             # Rows may come in an order in which each block is better than the last.
@@ -108,10 +118,23 @@ class Best:
             greatest = np.concatenate([self._greatest, lower])
             if len(greatest) >= self._wanted:
                 greatest = np.partition(greatest, -self._wanted)[-self._wanted :]
-                self.floor = greatest[0]
+                self.floor = float(greatest[0])
             self._greatest = greatest
 
     def rows(self) -> Places:
         """Return the indices of the rows, ascending."""
         kept = [places[upper >= self.floor] for places, upper in self._found]
         return np.sort(np.concatenate([np.empty(0, np.intp), *kept]))
+
+
+def _reached(values: Floats, count: int) -> float:
+    """Return a number that at least ``count`` values reach, and hardly more; minus infinity if few.
+
+    Among the maxima of groups, the n-th largest is at most the n-th largest of all.
+    """
+    groups = len(values) // _GROUP
+    if groups > 4 * count:
+        values = values[: groups * _GROUP].reshape(groups, _GROUP).max(axis=1)
+    if len(values) < count:
+        return -np.inf
+    return float(np.partition(values, -count)[-count])

@@ -17,6 +17,7 @@ The mean is taken off because CLIP's vectors share a large one, which would make
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -87,14 +88,15 @@ class Quantized:
             query: float32 array (dimension,), of any length but zero.
         """
         unit = query.astype(np.float64)
-        unit /= np.linalg.norm(unit)
-        step = float(np.abs(unit).max()) / _LEVELS
+        unit /= math.sqrt(unit @ unit)
+        step = max(unit.max(), -unit.min()) / _LEVELS
         codes = np.rint(unit / step).astype(np.int8)
+        rest = unit - step * codes
         return RoundedQuery(
             unit,
             codes,
             np.float32(step),
-            _above(float(np.linalg.norm(unit - step * codes))),
+            _above(math.sqrt(rest @ rest)),
             np.float32(unit @ self.mean),
             _summing(len(unit)),
         )
