@@ -67,6 +67,8 @@ KOREAN = {
     ),
     "what suits the model": "모델에 맞게 정함",
     "the vectors of the query, or `'convert_result'`": "쿼리의 벡터 컬럼, 또는 `'convert_result'`",
+    "none: no row is left out": "없음: 빼는 행 없음",
+    "the row id": "row id",
     "must be given": "반드시 지정",
     "the same name as `emb_col`": "`emb_col`과 같은 이름",
     "the model's own": "모델이 정함",

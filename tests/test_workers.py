@@ -205,6 +205,22 @@ def test_without_shared_memory_pixels_come_through_pipes_and_a_warning_says_so(
     connection.close()
 
 
+def test_what_shared_memory_does_not_hold_comes_through_pipes(
+    opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reserve(memory: object, start: int, end: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pool.SharedMemory, "reserve", reserve)
+    connection = opened(executor="processes", workers=1)
+    fill(connection, list(GOOD.items()))
+    with pytest.warns(RuntimeWarning, match=r"not enough shared memory.*No space left"):
+        connection.execute(CONVERT.replace("table_name", "batch_size=1, table_name"))
+    (count,) = connection.execute("SELECT count(m_clipen) FROM p").fetchone()
+    assert count == len(GOOD)
+    connection.close()
+
+
 def test_without_processes_threads_decode_and_a_warning_says_so(
     opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,6 +76,7 @@ class ChunkDecoders:
             self._pool.close()
         for pool in (self._near, self._far):
             pool.shutdown(wait=True)
+        self._pool.end()
 
     def _read_far(self, position: int, source: object, lookups: dict[int, Lookup]) -> Found:
         try:

@@ -12,8 +12,9 @@ import sys
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ...cores import usable_cores
 from ...errors import warn_user
@@ -24,6 +25,9 @@ from .chunks import ChunkDecoders
 from .pool import Pool
 from .task import PictureReader, Task
 from .threads import Decoders, Found, Reads
+
+if TYPE_CHECKING:
+    from ...models.encoder import Encoder
 
 K = TypeVar("K")
 
@@ -57,10 +61,7 @@ class Local:
         self, task: Task, rows: Iterable[tuple[K, object]], known: Known, *, total: int
     ) -> Generator[Batch[K]]:
         """Embed rows, in their order; see ``Executor``."""
-        from ...models.encoder import load_encoder
-
-        model = task.model
-        encoder = load_encoder(model.folder, device=model.device, fingerprint=model.fingerprint)
+        encoder = _encoder(task)
         if task.kind == "text":
             from ..texts import embed_texts_rows
 
@@ -78,6 +79,11 @@ class Local:
         size = checked_size(task.batch_size, encoder.default_batch_size())
         decoders = _Decoders(self, reader, known, encoder.dimension, total)
         return _embed_rows(encoder, rows, size, decoders, known)
+
+    def opened(self, task: Task, *, total: int) -> AbstractContextManager[None]:
+        """Load the model; see ``Executor``."""
+        _encoder(task)
+        return nullcontext()
 
     def close(self) -> None:
         """End the processes that are kept between statements."""
@@ -115,6 +121,13 @@ class Local:
         return left * seconds / count > PAYS_S
 
 
+def _encoder(task: Task) -> Encoder:
+    from ...models.encoder import load_encoder
+
+    model = task.model
+    return load_encoder(model.folder, device=model.device, fingerprint=model.fingerprint)
+
+
 class _Decoders:
     """Has sources read by threads, and by processes when they pay and have started."""
 
@@ -136,6 +149,7 @@ class _Decoders:
     def submit(self, part: Part[K]) -> list[Future[Found]]:
         """Start the reading of a part's sources."""
         self._left -= len(part.rows)
+        self._tell()
         if self._chunks is None:
             self._choose()
         return (self._chunks or self._threads).submit(part)
@@ -148,9 +162,7 @@ class _Decoders:
             self._pool = self._local.pool()
             if not threads.count:  # asked for from the first image on
                 self._pool.wait()
-        note, self._pool.note = self._pool.note, ""
-        if note:
-            warn_user(f"CONVERT: {note}", RuntimeWarning)
+        self._tell()
         if not self._pool.is_ready:
             return
         self._chunks = ChunkDecoders(
@@ -162,6 +174,12 @@ class _Decoders:
             pixel_bytes=threads.pixel_bytes or _PIXEL_BYTES,
             has_known=threads.has_known,
         )
+
+    def _tell(self) -> None:
+        """Warn, once, of what the processes lack."""
+        if self._pool is not None and self._pool.note:
+            note, self._pool.note = self._pool.note, ""
+            warn_user(f"CONVERT: {note}", RuntimeWarning)
 
     def close(self) -> None:
         """Cancel what waits, and end the threads."""

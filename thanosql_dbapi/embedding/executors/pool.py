@@ -32,8 +32,8 @@ from .worker import READY
 
 SLOT_BYTES = 2 << 20
 """For the pixels of what a worker is asked for at a time."""
-_SLOTS = 3
-"""For each worker: one is filled while the model has not yet used the others."""
+_SLOTS_LIMIT = 512 if sys.platform != "win32" else 64
+"""Most slots: one for each chunk that is decoded and not yet used; Windows counts all as used."""
 
 # The package without its face, which would bring the driver.
 _PROGRAM = """\
@@ -185,10 +185,12 @@ class Pool:
     def __init__(self, size: int) -> None:
         self.size = size
         self.problem, self.note = "", ""
+        self._misses_memory = False
         self._workers: list[_Worker] = []
         self._lock = threading.Lock()
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._slots: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
+        self._reserved = 0
         self._memory: SharedMemory | None = None
         self._ready = threading.Event()
         self._token, self._reader = 0, b""
@@ -214,12 +216,9 @@ class Pool:
 
     def _start(self) -> None:
         try:
-            self._memory = SharedMemory(_SLOTS * self.size * SLOT_BYTES)
+            self._memory = SharedMemory(_SLOTS_LIMIT * SLOT_BYTES)
         except (OSError, OverflowError) as error:
-            self.note = (
-                f"there is not enough shared memory for pictures ({error}); the processes that"
-                " decode them send them through pipes, which takes longer"
-            )
+            self._miss_memory(error)
         try:
             for worker in [self._started() for _ in range(self.size)]:
                 worker.wait()
@@ -248,10 +247,36 @@ class Pool:
         """
         self._token += 1
         self._reader = pickle.dumps(reader, protocol=5)
-        self._slots = queue.SimpleQueue()
-        count = 0 if self._memory is None else self._memory.size // SLOT_BYTES
-        for number in range(count):
-            self._slots.put((number * SLOT_BYTES, (number + 1) * SLOT_BYTES))
+        self._slots, self._reserved = queue.SimpleQueue(), 0
+
+    def end(self) -> None:
+        """End a statement: its slots are given back, the workers stay."""
+        if self._memory is not None:
+            self._memory.release()
+
+    def _slot(self) -> tuple[int, int] | None:
+        """Return a free part of the shared memory, or None where there is none."""
+        with suppress(queue.Empty):
+            return self._slots.get_nowait()
+        with self._lock:
+            start = self._reserved * SLOT_BYTES
+            if self._memory is None or start >= self._memory.size:
+                return None
+            try:
+                self._memory.reserve(start, start + SLOT_BYTES)
+            except OSError as error:
+                self._miss_memory(error)
+                return None
+            self._reserved += 1
+            return start, start + SLOT_BYTES
+
+    def _miss_memory(self, error: Exception) -> None:
+        if not self._misses_memory:
+            self._misses_memory = True
+            self.note = (
+                f"there is not enough shared memory for pictures ({error}); the processes that"
+                " decode them send them through pipes, which takes longer"
+            )
 
     def read(
         self, sources: list[Any], *, decodes: bool = True
@@ -288,10 +313,8 @@ class Pool:
         return [reads[0] for reads, _ in alone], release
 
     def _read(self, sources: list[Any], *, decodes: bool) -> tuple[list[Read], Callable[[], None]]:
-        slots, slot = self._slots, None
-        if decodes:
-            with suppress(queue.Empty):  # then pixels come through the pipe
-                slot = slots.get_nowait()
+        slots = self._slots
+        slot = self._slot() if decodes else None  # without one, pixels come through the pipe
 
         def release() -> None:
             if slot is not None:

@@ -19,6 +19,8 @@ from typing import Any
 class SharedMemory:
     """Some bytes that workers write and this process reads.
 
+    They cost addresses alone until a part of them is reserved.
+
     Args:
         size: How many.
 
@@ -27,7 +29,7 @@ class SharedMemory:
         buffer: The bytes.
 
     Raises:
-        OSError: There is not so much memory.
+        OSError: There is no such memory here.
     """
 
     def __init__(self, size: int) -> None:
@@ -39,11 +41,7 @@ class SharedMemory:
         else:
             self._descriptor = _nameless()
             try:
-                # All of it now: writing to a page that is not there later kills the process.
-                if hasattr(os, "posix_fallocate"):
-                    os.posix_fallocate(self._descriptor, 0, size)
-                else:
-                    os.ftruncate(self._descriptor, size)
+                os.ftruncate(self._descriptor, size)
                 self._map = mmap.mmap(self._descriptor, size)
             except BaseException:
                 os.close(self._descriptor)
@@ -59,6 +57,25 @@ class SharedMemory:
     def handle(self) -> tuple[int, str, int]:
         """What :func:`attached` takes in a worker."""
         return self._descriptor, self._tag, self.size
+
+    def reserve(self, start: int, end: int) -> None:
+        """Make sure of a part: to write where no memory can be found any more kills a process.
+
+        Args:
+            start: Where it begins, in bytes.
+            end: Where it ends.
+
+        Raises:
+            OSError: There is not so much memory.
+        """
+        if self._descriptor >= 0 and hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(self._descriptor, start, end - start)
+
+    def release(self) -> None:
+        """Give all parts back; nobody reads or writes them any more."""
+        if hasattr(mmap, "MADV_REMOVE"):
+            with suppress(OSError, ValueError):  # a file system that cannot do it keeps them
+                self._map.madvise(mmap.MADV_REMOVE)
 
     def close(self) -> None:
         """Let go of the memory; views of it stay good, and keep it."""
