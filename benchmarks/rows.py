@@ -27,9 +27,9 @@ from .collection import Collection, collection
 from .folder import write_photos
 from .machine import Share
 from .measure import Figure, compare, cores
-from .peers import numpy_product
+from .peers import numpy_product, torch_on_gpu
 from .photographs import LARGE, SMALL, photographs
-from .search import SQL, best, driver
+from .search import SQL, best, driver, driver_on_gpu
 from .tiny_clip import make_model
 
 FEW_ROWS, MANY_ROWS, FEWER_ROWS = 25_000, 1_000_000, 250_000
@@ -148,31 +148,18 @@ def top5_gpu(share: Share) -> Iterator[Figure]:
     if why := _no_gpu():
         yield Figure("top 5 on a GPU", None, note=why)
         return
-    import torch
-
     for made in _collections(share):
         query = made.query()
-        ours = driver(made, device="cuda")
-        on_device = torch.from_numpy(made.matrix()).to("cuda", torch.float16)
-
+        ours, torch = driver_on_gpu(made), torch_on_gpu(made)
         assert set(ours(query)) == set(best(made, query)), "another answer than float64's"
         what = f"top 5 of {made.rows:,} × 512 on a GPU"
-        theirs = partial(_torch_top5, on_device, query)
-        candidates = {"torch, float16": theirs, "ours": partial(ours, query)}
+        candidates = {"torch, float16": partial(torch, query), "ours": partial(ours, query)}
         medians = compare(what, candidates, runs=31, warm_up=3)
         is_many = made.rows > FEW_ROWS
         other = medians["torch, float16"]
         yield Figure(what, medians["ours"], "s", "torch, float16", other, 3 if is_many else None)
         if not is_many:
             yield Figure(what, medians["ours"], bar=0.6e-3)
-
-
-def _torch_top5(on_device: Any, query: Any) -> list[int]:
-    import torch
-
-    asked = torch.from_numpy(query).to("cuda", torch.float16)
-    ids: list[int] = ((on_device @ asked).topk(5).indices + 1).tolist()
-    return ids
 
 
 # -- CONVERT

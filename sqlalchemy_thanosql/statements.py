@@ -11,22 +11,17 @@ parameters, its types stay types, and the result goes on into ``select()``, ``al
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Union
 
-from sqlalchemy import Boolean, Float, Integer, LargeBinary, String, literal, select
-from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.schema import Column
+from sqlalchemy import Float, Integer, String
 from sqlalchemy.sql import column
-from sqlalchemy.sql.elements import ClauseElement, TextClause
-from sqlalchemy.sql.selectable import SelectBase, TextualSelect
-from sqlalchemy.sql.visitors import InternalTraversal
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy.sql.selectable import TextualSelect
 
-from thanosql_dbapi.errors import clip
-from thanosql_dbapi.language.names import quote_name, quote_text
+from thanosql_dbapi.language.names import quote_name
 
+from .clauses import listed, rows_of, selectable, written
 from .types import Vector
 
 Text = Union[str, ClauseElement]
@@ -34,42 +29,6 @@ Image = Union[str, "os.PathLike[str]", bytes, ClauseElement]
 
 SIMILARITY = "similarity"
 PREDICTED = "predict_result"
-
-
-class Statement(ClauseElement):
-    """The text of a statement with SQLAlchemy's expressions in between.
-
-    Attributes:
-        texts: The text before, between and after the clauses.
-        clauses: Bound parameters, and last the SELECT of the rows.
-    """
-
-    __visit_name__ = "thanosql_statement"
-    inherit_cache = True
-    _traverse_internals = [  # noqa: RUF012 - SQLAlchemy's way to say what a cache key holds
-        ("texts", InternalTraversal.dp_string_list),
-        ("clauses", InternalTraversal.dp_clauseelement_list),
-    ]
-
-    def __init__(self, pieces: Iterable[str | ClauseElement]) -> None:
-        self.texts: list[str] = [""]
-        self.clauses: list[ClauseElement] = []
-        for piece in pieces:
-            if isinstance(piece, str):
-                self.texts[-1] += piece
-            else:
-                self.clauses.append(piece)
-                self.texts.append("")
-
-
-@compiles(Statement)
-def _compile(element: Statement, compiler: Any, **kw: Any) -> str:
-    pieces = [element.texts[0]]
-    for clause, text in zip(element.clauses, element.texts[1:], strict=True):
-        # As in a FROM: such a SELECT sees nothing of the one around it.
-        inner = {**kw, "asfrom": True} if isinstance(clause, SelectBase) else kw
-        pieces += [compiler.process(clause, **inner), text]
-    return "".join(pieces)
 
 
 def search_image(
@@ -178,10 +137,10 @@ def convert(
         "if_exists": if_exists,
         "on_error": on_error,
     }
-    rows, columns = _rows(query)
+    rows, columns = rows_of(query)
     given = [each for each in columns if each.name != name]
     vector = next((each for each in columns if each.name == name), column(name, Vector()))
-    return _statement(["CONVERT USING ", quote_name(model)], options, rows, [*given, vector])
+    return selectable(["CONVERT USING ", quote_name(model)], options, rows, [*given, vector])
 
 
 def predict(
@@ -227,7 +186,7 @@ def predict(
         >>> [column.name for column in statement.selected_columns]
         ['path', 'clip_clipen', 'predict_result', 'p']
     """
-    rows, columns = _rows(query)
+    rows, columns = rows_of(query)
     options: dict[str, Any] = {
         "labels": labels,
         "templates": templates,
@@ -240,7 +199,7 @@ def predict(
         "top_k": top_k,
     }
     added = [column(result_col), *([column(score_col, Float())] if score_col else [])]
-    return _statement(["PREDICT USING ", quote_name(model)], options, rows, [*columns, *added])
+    return selectable(["PREDICT USING ", quote_name(model)], options, rows, [*columns, *added])
 
 
 def evaluate(
@@ -281,7 +240,7 @@ def evaluate(
     Raises:
         ValueError: The query is no query.
     """
-    rows, columns = _rows(query)
+    rows, columns = rows_of(query)
     options: dict[str, Any] = {
         "label_col": label_col,
         "labels": labels,
@@ -299,7 +258,7 @@ def evaluate(
     if by_label:
         shares = (column(name, Float()) for name in ("recall", "precision", "f1_score"))
         found = [column("label"), column("rows", Integer()), *shares]
-    return _statement(["EVALUATE USING ", quote_name(model)], options, rows, found)
+    return selectable(["EVALUATE USING ", quote_name(model)], options, rows, found)
 
 
 def _only_vector(columns: list[Any], emb_col: str | None) -> str | None:
@@ -322,9 +281,9 @@ def _options(
 def _search(
     kind: str, model: str, query: Any, text: Any, image: Any, options: dict[str, Any]
 ) -> TextualSelect:
-    rows, columns = _rows(query)
+    rows, columns = rows_of(query)
     options["emb_col"] = _only_vector(columns, options["emb_col"])
-    values = {"text": _listed(text), "image": _listed(image)}
+    values = {"text": listed(text), "image": listed(image)}
     count = sum(len(each) for each in values.values())
     if not count:
         raise ValueError(
@@ -333,92 +292,9 @@ def _search(
     head: list[str | ClauseElement] = [f"SEARCH {kind}"]
     for name, each in values.items():
         if each:
-            head += [f" {name}=", *_written(each)]
+            head += [f" {name}=", *written(each)]
     head += [" USING ", quote_name(model)]
     result = options["result_col"]
     names = [result] if count == 1 else [f"{result}{number + 1}" for number in range(count)]
     added = [column(name, Float()) for name in names]
-    return _statement(head, options, rows, [*columns, *added])
-
-
-def _statement(
-    head: list[str | ClauseElement],
-    options: Mapping[str, Any],
-    rows: SelectBase,
-    columns: list[Any],
-) -> TextualSelect:
-    pieces: list[str | ClauseElement] = []
-    for name, value in options.items():
-        if value is None:
-            continue
-        # Names are part of the statement; a number may change without another compilation.
-        pieces += [", " if pieces else " OPTIONS (", f"{name}="]
-        if isinstance(value, str):
-            pieces.append(quote_text(value))
-        elif isinstance(value, (list, tuple)):
-            pieces += _list(value)
-        else:
-            pieces.append(_bound(value))
-    clause = Statement([*head, *pieces, ") AS " if pieces else " AS ", rows])
-    # By name: CONVERT may fill a column that the query has in its midst.
-    return TextualSelect(clause, columns, positional=False)  # type: ignore[arg-type]
-
-
-def _rows(query: Any) -> tuple[SelectBase, list[Any]]:
-    """Return the SELECT of the rows and its columns as the statement's result names them."""
-    if isinstance(query, TextClause):
-        raise ValueError("expected a query with known columns, got text(…); add .columns(…) to it")
-    if not isinstance(query, SelectBase):
-        try:
-            query = select(query)
-        except ArgumentError:
-            raise ValueError(
-                f"expected query=select(…), a table or a mapped class, got {clip(query)}"
-            ) from None
-    query = query._ensure_disambiguated_names()
-    return query, [
-        _named(*pair) for pair in zip(query.selected_columns, query.subquery().columns, strict=True)
-    ]
-
-
-def _named(original: Any, exported: Any) -> Any:
-    if isinstance(original, Column) and original.name == exported.name:
-        return original
-    # Stands for the column of the query, without being one of its FROM.
-    named: Any = column(exported.name, exported.type)
-    named._proxies = [original]
-    return named
-
-
-def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return list(value) if isinstance(value, (list, tuple)) else [value]
-
-
-def _written(values: list[Any]) -> list[str | ClauseElement]:
-    return [_bound(values[0])] if len(values) == 1 else _list(values)
-
-
-def _list(values: Iterable[Any]) -> list[str | ClauseElement]:
-    pieces: list[str | ClauseElement] = ["["]
-    for value in values:
-        pieces += [", " if len(pieces) > 1 else "", _bound(value)]
-    return [*pieces, "]"]
-
-
-def _bound(value: Any) -> ClauseElement:
-    if isinstance(value, ClauseElement):
-        return value
-    kinds: tuple[tuple[Any, TypeEngine[Any]], ...] = (
-        ((bytes, bytearray, memoryview), LargeBinary()),
-        (bool, Boolean()),
-        (int, Integer()),
-        (float, Float()),
-    )
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
-    for classes, kind in kinds:
-        if isinstance(value, classes):
-            return literal(value, kind)
-    return literal(value, String())
+    return selectable(head, options, rows, [*columns, *added])

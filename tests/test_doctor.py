@@ -18,7 +18,7 @@ from programs import REPOSITORY, Done, Program
 
 import thanosql
 from thanosql_dbapi.sources.catalog import load_catalog
-from thanosql_dbapi.sources.hub import parse_source
+from thanosql_dbapi.sources.hub_cache import parse_source
 from thanosql_dbapi.ui import doctor_online
 
 

@@ -517,7 +517,7 @@ def test_a_long_text_says_where_it_was_cut(
     "words", ["spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "vocab.txt"]
 )
 def test_the_hub_gives_every_familys_words(words: str) -> None:
-    from thanosql_dbapi.sources.hub import choose_files
+    from thanosql_dbapi.sources.hub_cache import choose_files
 
     names = ["config.json", words, "model.safetensors", "flax_model.msgpack", "README.md"]
     assert sorted(choose_files(names)) == sorted(names[:3])

@@ -312,13 +312,19 @@ def test_vectors_of_another_dimension_are_refused(tables: Connection) -> None:
 
 
 def test_ctrl_c_ends_it(tables: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    from thanosql_dbapi.stores.sqlite import nearest as module
     from thanosql_dbapi.training.neighbours import Nearest
 
+    calls = []
+
     def interrupted(*arguments: object) -> None:
+        calls.append(arguments)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Nearest, "add", interrupted)
+    monkeypatch.setattr(module, "_ROWS", 100)
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         nearest(tables)
+    assert len(calls) == 1  # nor is the rest looked at when SQLite ends the aggregate
     monkeypatch.undo()
     assert nearest(tables)

@@ -61,8 +61,14 @@ KOREAN = {
     "the vectors of the model that the rows have": "행에 있는 그 모델의 벡터",
     "`'image_path'`, or `'image'`": "`'image_path'` 또는 `'image'`",
     "until nothing improves": "더 나아지지 않을 때까지",
-    "not needed": "필요 없음",
+    "until nothing improves; of a CLIP 30, in a FIT 20 or 10, or what `max_minutes` allows": (
+        "더 나아지지 않을 때까지. CLIP은 30, FIT에서는 20 또는 10, 또는 `max_minutes`가"
+        " 허락하는 만큼"
+    ),
+    "what suits the model": "모델에 맞게 정함",
     "the vectors of the query, or `'convert_result'`": "쿼리의 벡터 컬럼, 또는 `'convert_result'`",
+    "none: no row is left out": "없음: 빼는 행 없음",
+    "the row id": "row id",
     "must be given": "반드시 지정",
     "the same name as `emb_col`": "`emb_col`과 같은 이름",
     "the model's own": "모델이 정함",

@@ -282,6 +282,14 @@ def test_it_reads_what_the_transaction_has_written(judged: Connection) -> None:
             r"a classifier has labels of its own; leave option 'labels' out, or use .* m,",
         ),
         (
+            "PREDICT USING c OPTIONS (label_col='label') AS SELECT * FROM test",
+            r"a classifier has labels of its own; leave option 'label_col' out",
+        ),
+        (
+            "PREDICT USING m OPTIONS (labels=['a', 'b'], label_col='label') AS SELECT * FROM test",
+            r"USING m: the labels are those of option 'labels'; leave option 'label_col' or",
+        ),
+        (
             "PREDICT USING c OPTIONS (result_col='label') AS SELECT * FROM test",
             r"the rows have a column 'label' already; name the new one with OPTIONS \(result_col",
         ),
@@ -317,6 +325,14 @@ def test_it_reads_what_the_transaction_has_written(judged: Connection) -> None:
         (
             "EVALUATE USING m OPTIONS (text_col='label', k=[0]) AS SELECT * FROM test",
             r"option 'k' must be whole numbers of at least 1, got 0",
+        ),
+        (
+            "EVALUATE USING c OPTIONS (k=5) AS SELECT * FROM test",
+            r"EVALUATE USING c: option 'k' is for how well texts find .* \(text_col\), and labels",
+        ),
+        (
+            "EVALUATE USING m OPTIONS (text_col='label', label_col='label') AS SELECT * FROM test",
+            r"option 'label_col' is for labels, and with text_col .* leave one of the two out",
         ),
         (
             "EVALUATE USING c OPTIONS (interval=95) AS SELECT * FROM test",

@@ -21,7 +21,7 @@ from thanosql_dbapi.progress import Progress
 from thanosql_dbapi.sources import archive
 from thanosql_dbapi.sources.catalog import DATASET, Entry, load_catalog, name_problem
 from thanosql_dbapi.sources.fetch import fetch_dataset, fetch_model
-from thanosql_dbapi.sources.hub import choose_files, parse_source
+from thanosql_dbapi.sources.hub_cache import choose_files, parse_source
 from thanosql_dbapi.sources.network import fetch_bytes
 
 SILENT = Progress(False)

@@ -18,7 +18,7 @@ from PIL import Image
 
 import thanosql
 from thanosql_dbapi.sources.catalog import load_catalog
-from thanosql_dbapi.sources.hub import parse_source
+from thanosql_dbapi.sources.hub_cache import parse_source
 
 CELLS = (
     (Path(__file__).parent / "tutorial" / "search_image_by_text.txt")

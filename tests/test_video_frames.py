@@ -125,6 +125,17 @@ def test_whole_films_are_no_rows_of_frames(connection: Connection, if_exists: st
     assert connection.execute("SELECT count(*) FROM frames").fetchone() == before
 
 
+def test_frames_of_another_interval_are_not_appended(connection: Connection) -> None:
+    connection.execute(FRAMES.format(""))
+    before = connection.execute("SELECT count(*) FROM frames").fetchone()
+    with pytest.raises(
+        thanosql_dbapi.OperationalError,
+        match=r"'frames' has frames every \S+ seconds .*, and interval is 0\.25; .*nothing was",
+    ):
+        connection.execute("COPY frames OPTIONS (interval=0.25, if_exists='append') FROM 'films/'")
+    assert connection.execute("SELECT count(*) FROM frames").fetchone() == before
+
+
 @pytest.mark.parametrize("more", ["", ", frame_dir='stills'"])
 def test_append_and_sync_follow_the_films(connection: Connection, folder: Path, more: str) -> None:
     def times() -> list[tuple[Any, ...]]:

@@ -91,6 +91,9 @@ BuildModel BUILD MODEL m USING clipen OPTIONS (text_col='caption') AS SELECT 1
 BuildModel BUILD MODEL m USING CLIPEn OPTIONS (image_col='image_path', text_col='caption', size='base', epochs=30, batch_size=512, learning_rate=5e-4, seed=1, max_minutes=90.5, validate=0.05, overwrite=True) AS SELECT * FROM captioned
 FitModel FIT MODEL m USING base AS SELECT 1
 FitModel FIT MODEL new USING old OPTIONS (image_col='image_path', label_col='label', max_epochs=1) AS SELECT 1
+FitModel FIT MODEL new USING clip OPTIONS (text_col='caption', method='head') AS SELECT 1
+FitModel FIT MODEL new USING clip OPTIONS (image_col='image_path', text_col='caption', method='lora', epochs=3, batch_size=32, learning_rate=1e-4, seed=1, max_minutes=5, validate=0.2, overwrite=True) AS SELECT * FROM captioned
+FitModel FIT MODEL new USING clip OPTIONS (image_column='image', text_col='caption', method='full', max_epochs=1) AS SELECT 1
 Unsupported SEARCH AUDIO text='a' USING m AS SELECT 1
 Unsupported SEARCH KEYWORD USING m OPTIONS (lang='ko', ngram_range=[1, 2]) AS SELECT 1
 Unsupported SEARCH IMAGE USING m OPTIONS (search_by='audio', search_input='a') AS SELECT 1

@@ -22,7 +22,8 @@ import numpy as np
 from av.video.frame import PictureType
 
 from ..errors import MediaError
-from .video import SAME_S, Decoder, Film, FrameReader, quarter_turns
+from .frames import SAME_S, Decoder, FrameReader, check_end
+from .video import Film, quarter_turns
 
 # Sound that an MP4 file can have as it is, by FFmpeg's names.
 _COPIED = ("aac", "ac3", "alac", "eac3", "mp3", "opus")
@@ -121,7 +122,7 @@ class _Cutter:
                 for time_s, frame in decoder.frames(packet):
                     yield from self._picture(time_s, frame)
             self._write_sounds()
-        film.check_end(decoder)
+        check_end(film, decoder)
         while self._open:
             yield self._finish(self._end_s)
 

@@ -17,6 +17,7 @@ from ..errors import MediaError, ModelError, OperationalError, WorkspaceError, c
 from ..models.protocol import AnyEncoder, Pixels, Vectors
 from .batches import Batch, Part, Read, checked_size, require_files, unreadable
 from .executors.task import Task
+from .frames import stills
 from .known import KNOWS_NOTHING, Known
 
 if TYPE_CHECKING:
@@ -160,5 +161,5 @@ class FilmEmbedder:
         return mean
 
     def _pixels(self, film: Film) -> Iterator[Pixels]:
-        for still in film.stills(self._task.interval_s, least_side_px=self._least_side_px):
+        for still in stills(film, self._task.interval_s, least_side_px=self._least_side_px):
             yield self._encoder.prepare(still.image)

@@ -16,74 +16,26 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import SourceError, clip
+from ..errors import SourceError
 from ..progress import Progress
+from .hub_cache import (
+    CONFIG,
+    PLACES,
+    HubSource,
+    choose_files,
+    from_cache,
+    named_cache,
+    parse_source,
+)
 from .journal import locked
 from .network import download, refuse_offline, shown_url, without_secrets
 
-CONFIG = "config.json"
-SETTINGS = (
-    *(CONFIG, "preprocessor_config.json", "processor_config.json"),
-    *("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"),
-    *("special_tokens_map.json", "added_tokens.json"),
-    # SigLIP's, Gemma's, XLM-RoBERTa's and BERT's words.
-    *("spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "vocab.txt"),
-)
-# Each of these is a whole tokenizer.
-WORDS = (
-    "tokenizer.json",
-    "spiece.model",
-    "tokenizer.model",
-    "sentencepiece.bpe.model",
-    "vocab.txt",
-)
-# The first of these that a repository has are its weights; TensorFlow's and others' are not for us.
-WEIGHTS = (
-    ("model.safetensors", r"model\.safetensors"),
-    ("model.safetensors.index.json", r"model(-\d+-of-\d+\.safetensors|\.safetensors\.index\.json)"),
-    ("pytorch_model.bin", r"pytorch_model\.bin"),
-    ("pytorch_model.bin.index.json", r"pytorch_model-\d+-of-\d+\.bin"),
-)
-_SOURCE = re.compile(r"hf:(?P<repo>[\w.-]+(?:/[\w.-]+)?)(?:@(?P<revision>[\w./-]+))?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LARGE_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class HubSource:
-    """A model on the hub.
-
-    Attributes:
-        repo: ``org/name``.
-        revision: A commit, tag or branch.
-    """
-
-    repo: str
-    revision: str = "main"
-
-    def __str__(self) -> str:
-        return f"hf:{self.repo}@{self.revision}"
-
-
-def parse_source(source: str) -> HubSource:
-    """Return what ``hf:org/name[@revision]`` means.
-
-    Raises:
-        SourceError: It is not of that form.
-
-    Example:
-        >>> parse_source("hf:openai/clip-vit-base-patch32").revision
-        'main'
-    """
-    found = _SOURCE.fullmatch(source)
-    if found is None:
-        raise SourceError(f"expected hf:org/name[@revision], got {clip(source)}")
-    return HubSource(found["repo"], found["revision"] or "main")
 
 
 def fetch_snapshot(
@@ -111,7 +63,7 @@ def fetch_snapshot(
             token; or the model is not in the cache while offline.
     """
     hub = parse_source(source)
-    cached = _from_cache(hub)
+    cached = from_cache(hub)
     if cached is None or not _COMMIT.fullmatch(hub.revision):  # a branch may have moved
         if not _is_offline(offline):
             try:
@@ -128,69 +80,9 @@ def fetch_snapshot(
         _place(path, folder / name)
 
 
-def is_cached(source: str) -> bool:
-    """Return whether a model is whole in the hub's cache, and needs no network.
-
-    Args:
-        source: ``hf:org/name[@revision]``.
-    """
-    try:
-        return _from_cache(parse_source(source)) is not None
-    except OSError:
-        return False
-
-
-def cache_folder() -> Path:
-    """Return where the hub's cache is, which need not exist."""
-    from huggingface_hub import constants
-
-    return Path(_cache_folder() or constants.HF_HUB_CACHE)
-
-
 def _is_offline(offline: bool) -> bool:
     value = os.environ.get("HF_HUB_OFFLINE", "")
     return offline or value.upper() in ("1", "ON", "YES", "TRUE")
-
-
-def _cache_folder() -> str | None:
-    """Return the hub's cache as the environment says now; None leaves it to huggingface_hub."""
-    if folder := os.environ.get("HF_HUB_CACHE"):
-        return folder
-    if home := os.environ.get("HF_HOME"):
-        return str(Path(home).expanduser() / "hub")
-    return None
-
-
-# Where sentence-transformers puts the model, if it is not at the top.
-_PLACES = ("", "0_CLIPModel/")
-
-
-def choose_files(names: list[str]) -> list[str]:
-    """Return the files that transformers needs, out of a repository's."""
-    chosen = [name for name in SETTINGS if name in names]
-    for first, pattern in WEIGHTS:
-        if first in names:
-            return chosen + [name for name in names if re.fullmatch(pattern, name)]
-    return chosen
-
-
-def _from_cache(hub: HubSource) -> dict[str, Path] | None:
-    """Return the model's files in the hub's cache; None if it is not whole there."""
-    from huggingface_hub import try_to_load_from_cache
-
-    where: dict[str, Any] = {"cache_dir": _cache_folder(), "revision": hub.revision}
-    configs = (try_to_load_from_cache(hub.repo, each + CONFIG, **where) for each in _PLACES)
-    config = next((each for each in configs if isinstance(each, str)), None)
-    if config is None:
-        return None
-    folder = Path(config).parent
-    names = choose_files([path.name for path in folder.iterdir() if path.exists()])
-    has_weights = any(name.endswith((".safetensors", ".bin")) for name in names)
-    has_words = not set(WORDS).isdisjoint(names) or {"vocab.json", "merges.txt"} <= set(names)
-    has_images = "preprocessor_config.json" in names or "processor_config.json" in names
-    if not (has_weights and has_words and has_images):
-        return None
-    return {name: folder / name for name in names}
 
 
 def _download(hub: HubSource, progress: Progress, allowed_hosts: Sequence[str]) -> dict[str, Path]:
@@ -201,13 +93,13 @@ def _download(hub: HubSource, progress: Progress, allowed_hosts: Sequence[str]) 
         api = HfApi(endpoint=endpoint, library_name="thanosql-dbapi")
         info = api.model_info(hub.repo, revision=hub.revision, files_metadata=True)
         sizes = {item.rfilename: item.size or 0 for item in info.siblings or []}
-        place = next((each for each in _PLACES if each + CONFIG in sizes), "")
+        place = next((each for each in PLACES if each + CONFIG in sizes), "")
         names = choose_files([name.removeprefix(place) for name in sizes if name.startswith(place)])
         total = sum(sizes[place + name] for name in names) or None
         commit = info.sha or hub.revision
         where: dict[str, Any] = {
             "endpoint": endpoint,
-            "cache_dir": _cache_folder(),
+            "cache_dir": named_cache(),
             "library_name": "thanosql-dbapi",
         }
         paths = {}
@@ -372,7 +264,7 @@ def _our_errors(hub: HubSource, endpoint: str | None) -> Iterator[None]:
     except Exception as exc:
         why = without_secrets(str(exc))
         if isinstance(exc, OSError) and exc.errno == errno.ENOSPC:
-            where = _cache_folder() or "of huggingface_hub"
+            where = named_cache() or "of huggingface_hub"
             raise SourceError(
                 f"{hub} cannot be stored in the hub's cache {where}: the disk is full; free some,"
                 " or name another folder in HF_HOME"

@@ -10,6 +10,7 @@ from ..language import training_options
 from ..language.tree import FitModel
 from ..models.devices import resolve_device
 from ..models.families.registry import read_family
+from ..models.forking import in_sound_thread
 from ..models.preprocessing import Preparation, load_preparation
 from ..planning.arguments import Arguments
 from ..stores.sqlite.registry import Model
@@ -54,21 +55,23 @@ def fit_clip(context: Context, arguments: Arguments, statement: FitModel, old: M
         pairs = rows.pairs(preparation, work)
         what = f"{label(statement)}: the image tower"
         with context.settings.progress.track(what, len(pairs.pixels), "image") as advance:
-            setup = from_model(
-                folder,
-                family,
-                preparation,
-                pairs,
-                method=method,
-                batch_size=wanted.batch_size,
-                learning_rate=wanted.learning_rate,
-                validate=wanted.validate,
-                seed=wanted.seed,
-                device=device,
-                advance=advance,
+            setup = in_sound_thread(
+                lambda: from_model(
+                    folder,
+                    family,
+                    preparation,
+                    pairs,
+                    method=method,
+                    batch_size=wanted.batch_size,
+                    learning_rate=wanted.learning_rate,
+                    validate=wanted.validate,
+                    seed=wanted.seed,
+                    device=device,
+                    advance=advance,
+                )
             )
         outcome = clip_training.run(context, statement, setup, wanted, work, device, began)
-        outcome = _settled(setup, outcome)
+        outcome = in_sound_thread(lambda: _settled(setup, outcome))
         if is_base := not outcome.best_step:
             _warn_of_no_use(statement, old, setup, outcome)
 
@@ -113,11 +116,14 @@ def _warn_of_no_use(statement: FitModel, old: Model, setup: TunedSetup, outcome:
         f"{label(statement)}: on {setup.held_out:,} pictures held out, nothing that was learnt is"
         f" better than {clip(old.name)} ({_said(outcome.first_recall)}; at the end of the training"
         f" {_said(outcome.last_recall)}), so {clip(statement.name)} has its very weights. More"
-        " pictures, another method, a lower learning_rate, or validate=0.3, which judges on more of"
-        " them, may show a gain",
+        f" pictures, another method, a learning_rate below {setup.learner.rates.adam:.2g}, or"
+        " validate=0.3, which judges on more of them, may show a gain",
         ModelWarning,
     )
 
 
 def _said(recall: Recall) -> str:
-    return f"recall@1 {recall.at_1:.3f}, recall@5 {recall.at_5:.3f}, loss {recall.loss:.3f}"
+    return (
+        f"recall@1 {recall.at_1:.3f}, recall@5 {recall.at_5:.3f}, of captions in part"
+        f" {recall.precision:.3f}, loss {recall.loss:.3f}"
+    )

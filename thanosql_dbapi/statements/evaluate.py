@@ -103,6 +103,7 @@ def resolve_evaluate(resolver: Resolver, statement: Evaluate) -> EvaluatePlan:
     source = find_vectors(resolver, statement, statement.query, base, label)
     content, option = ("the labels", "label_col") if labels else ("the texts", "text_col")
     require_column(source.names, column, label, content, option)
+    _refuse_ignored(resolver, statement, label, has_labels=labels is not None)
     ks = _ks(resolver, statement)
     is_by_label = arguments.option(statement, training_options.BY_LABEL)
     if is_by_label and labels is None:
@@ -116,6 +117,25 @@ def resolve_evaluate(resolver: Resolver, statement: Evaluate) -> EvaluatePlan:
             f"{label}: the rows of by_label have no interval; leave interval or by_label out", given
         )
     return EvaluatePlan(statement, source, labels, column, ks, is_by_label, interval)
+
+
+def _refuse_ignored(
+    resolver: Resolver, statement: Evaluate, label: str, *, has_labels: bool
+) -> None:
+    """Refuse the options of the other kind of judgement: what is ignored is rarely meant."""
+    of_labels = (training_options.LABELS_OF, training_options.LABELS, training_options.TEMPLATES)
+    for spec in (training_options.RECALL_AT,) if has_labels else of_labels:
+        given = statement.option(spec.name)
+        if given is None:
+            continue
+        why = (
+            "is for how well texts find their images (text_col), and labels are judged here;"
+            " leave it out"
+            if has_labels
+            else "is for labels, and with text_col it is judged how well texts find their images;"
+            " leave one of the two out"
+        )
+        raise resolver.arguments.error(f"{label}: option {spec.name!r} {why}", given)
 
 
 def perform_evaluate(resolver: Resolver, statement: Evaluate, plan: EvaluatePlan) -> RowsPlan:

@@ -39,7 +39,7 @@ from ..stores.sqlite.files import Files
 from .context import Context
 from .folder_messages import nothing_found, nothing_left, warn_of_skipped
 from .folder_rows import PathColumn, PathRows
-from .frames import FILM_COLUMN, TIME_COLUMN, FrameOptions, Frames, taking
+from .frames import FILM_COLUMN, TIME_COLUMN, FrameOptions, Frames, check_interval, taking
 from .origins import Origin
 
 
@@ -157,6 +157,8 @@ def copy_folder(context: Context, copied: FolderCopy) -> None:
     if copied.options.suffixes is not None:
         listing.keep(copied.options.suffixes)
     column = _column(copied, listing)
+    if copied.frames and not copied.is_sync:
+        check_interval(context.database, copied.table, copied.declared, copied.name, copied.frames)
     files = listing.take(column, Reason.NO_VIDEO if copied.frames else Reason.MEDIUM)
     may_be_empty = copied.is_sync and (copied.declared or copied.options.may_be_empty)
     if not files and not may_be_empty:

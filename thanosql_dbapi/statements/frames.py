@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import MediaError, MediaWarning, SourceError, WorkspaceError, clip, warn_user
+from ..errors import (
+    MediaError,
+    MediaWarning,
+    OperationalError,
+    SourceError,
+    WorkspaceError,
+    clip,
+    warn_user,
+)
 from ..language import grammar
 from ..language.names import quote_name, same_name
 from ..language.tree import Copy
@@ -124,8 +132,10 @@ class Frames:
         path = f"./{film.path}" if film.path.startswith("~") else film.path
         stem = self._stem(film)
         try:
+            from ..embedding.frames import stills
+
             with self._context.pictures.open_film(path, self.remarks.append) as opened:
-                for still in opened.stills(self._options.interval_s):
+                for still in stills(opened, self._options.interval_s):
                     yield film.path, still.time_s, self._kept(still.image, stem, still.time_s)
         except (MediaError, WorkspaceError) as error:
             self.failures[film.path] = str(error)
@@ -210,3 +220,31 @@ def frames_of(database: Database, table: str, columns: Collection[str]) -> set[s
         return set()
     rows = database.stream(f"SELECT {quote_name(FILE_COLUMN)} FROM {table}")
     return {path for (path,) in rows if isinstance(path, str) and _OUR_NAME.fullmatch(path)}
+
+
+def check_interval(
+    database: Database, table: str, columns: Collection[str], name: str, options: FrameOptions
+) -> None:
+    """Check that more frames of a table are to be as far apart as those that it has.
+
+    Args:
+        database: The database.
+        table: The table, qualified and quoted.
+        columns: Its columns; empty where it is made.
+        name: The table, for messages.
+        options: How frames are to be taken.
+
+    Raises:
+        OperationalError: They are not.
+    """
+    if not any(same_name(TIME_COLUMN, each) for each in columns):
+        return
+    time = quote_name(TIME_COLUMN)
+    # The first frame of a film is that at 0 seconds, so the second tells the interval.
+    (there,) = database.row(f"SELECT min({time}) FROM {table} WHERE {time} > 0") or (None,)
+    if isinstance(there, (int, float)) and abs(there - options.interval_s) > 1e-6:
+        raise OperationalError(
+            f"COPY: table {clip(name)} has frames every {there:g} seconds (column"
+            f" {TIME_COLUMN!r}), and interval is {options.interval_s:g}; say"
+            f" interval={there:g}, or copy into another table; nothing was changed"
+        )

@@ -46,9 +46,12 @@ def convert_in_place(
         target = replace(target, source=None)
         staging = _stage(resolver, statement, plan, target, table)
     holds = _fingerprint(context, plan, target)
-    if holds != plan.model.fingerprint:
-        context.encoder(plan.model)  # what cannot be loaded is to fail before anything is changed
+    is_new = holds != plan.model.fingerprint
     with (
+        # What cannot be loaded is to fail before anything is changed.
+        context.executor.opened(context.task(plan), total=staging.count())
+        if is_new
+        else nullcontext(),
         context.database.atomic() if plan.stops_on_error else nullcontext(),
         open_store(context) as store,
     ):

@@ -89,8 +89,13 @@ def find_labels(resolver: Resolver, statement: Predict | Evaluate) -> LabelSourc
     model = context.registry.any_model(statement.model)
     labels = statement.option(training_options.LABELS.name)
     templates = statement.option(training_options.TEMPLATES.name)
+    # For EVALUATE, label_col is what labels are compared with.
+    sources = (training_options.LABELS_OF, training_options.LABEL_TABLE)
+    of_columns = (
+        [statement.option(spec.name) for spec in sources] if isinstance(statement, Predict) else []
+    )
     if model.kind == "classifier":
-        for given in (labels, templates):
+        for given in (labels, templates, *of_columns):
             if given is not None:
                 raise arguments.error(
                     f"{verb} USING {model.name}: a classifier has labels of its own; leave option"
@@ -106,6 +111,13 @@ def find_labels(resolver: Resolver, statement: Predict | Evaluate) -> LabelSourc
         table = None if name is None else find_table(context, name, "label_table")
     texts = None
     if labels is not None:
+        for given in of_columns:
+            if given is not None:
+                raise arguments.error(
+                    f"{verb} USING {model.name}: the labels are those of option 'labels'; leave"
+                    f" option {given.name!r} or 'labels' out",
+                    given,
+                )
         texts = tuple(_texts(resolver, statement, labels.name))
         if len(texts) < 2:
             raise arguments.error(

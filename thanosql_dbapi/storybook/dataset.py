@@ -6,9 +6,10 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+from ..cores import usable_cores
 from .captions import describe, title
 from .drawing import Painter
-from .workers import cores, run_shares
+from .workers import run_shares
 from .world import lot, photo_id, sample_scene
 
 COLUMNS = ("photo_id", "image_path", "photo_image_url", "photo_description", "ai_description")
@@ -50,7 +51,7 @@ def write_dataset(
     if rows < 0:
         raise ValueError(f"rows must be 0 or more, got {rows}")
     folder.mkdir(parents=True, exist_ok=True)
-    n = max(1, min(cores(), rows // _WORTH_A_WORKER))
+    n = max(1, min(usable_cores(), rows // _WORTH_A_WORKER))
     shares = [
         {"folder": str(folder), "start": rows * i // n, "stop": rows * (i + 1) // n, "seed": seed}
         for i in range(n)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from ..cores import usable_cores
 from .drawing import Painter
-from .workers import cores, run_shares
+from .workers import run_shares
 from .world import sample_scene
 
 
@@ -19,7 +20,7 @@ def render(path: Path, *, rows: int, seed: int, side_px: int) -> None:
         seed: the seed.
         side_px: the model's image size in pixels.
     """
-    n = cores()
+    n = usable_cores()
     with path.open("wb") as file:
         file.truncate(rows * side_px * side_px * 3)
     shares = [

@@ -7,7 +7,6 @@ without a main guard would start over. A child here runs this package's own code
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -22,17 +21,6 @@ _BOOTSTRAP = (
     " getattr(m, a['function'])(**a['arguments'],"
     " progress=lambda n: print(n, flush=True))"
 )
-
-
-def cores() -> int:
-    """Count the cores this process may use.
-
-    Returns:
-        At least 1.
-    """
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def run_shares(

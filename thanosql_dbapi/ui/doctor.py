@@ -31,6 +31,7 @@ EXTRAS = (
     ("video", "av", "films"),
     ("async", "aiosqlite", "SQLAlchemy's async engines"),
     ("sqlglot", "sqlglot", "sqlglot's dialect"),
+    ("ray", "ray", "CONVERT on the machines of a Ray cluster"),
 )
 HOSTED = "thanosql"
 """The hosted product's client on PyPI, which is imported by our name."""
@@ -175,7 +176,7 @@ def _devices() -> Finding:
 def _models() -> Iterator[Finding]:
     """Say which models of the catalog are on this machine."""
     from ..sources.catalog import load_catalog
-    from ..sources.hub import is_cached
+    from ..sources.hub_cache import is_cached
 
     try:
         models = load_catalog(os.environ.get("THANOSQL_CATALOG") or None, offline=True).models
@@ -198,7 +199,7 @@ def _models() -> Iterator[Finding]:
 
 def _folders() -> Iterator[Finding]:
     """Say where things are kept, and whether that can be written."""
-    from ..sources.hub import cache_folder
+    from ..sources.hub_cache import cache_folder
     from .shell import state_folder
 
     for what, folder in (

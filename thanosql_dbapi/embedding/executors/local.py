@@ -12,8 +12,9 @@ import sys
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ...cores import usable_cores
 from ...errors import warn_user
@@ -24,6 +25,9 @@ from .chunks import ChunkDecoders
 from .pool import Pool
 from .task import PictureReader, Task
 from .threads import Decoders, Found, Reads
+
+if TYPE_CHECKING:
+    from ...models.encoder import Encoder
 
 K = TypeVar("K")
 
@@ -57,10 +61,7 @@ class Local:
         self, task: Task, rows: Iterable[tuple[K, object]], known: Known, *, total: int
     ) -> Generator[Batch[K]]:
         """Embed rows, in their order; see ``Executor``."""
-        from ...models.encoder import load_encoder
-
-        model = task.model
-        encoder = load_encoder(model.folder, device=model.device, fingerprint=model.fingerprint)
+        encoder = _encoder(task)
         if task.kind == "text":
             from ..texts import embed_texts_rows
 
@@ -78,6 +79,11 @@ class Local:
         size = checked_size(task.batch_size, encoder.default_batch_size())
         decoders = _Decoders(self, reader, known, encoder.dimension, total)
         return _embed_rows(encoder, rows, size, decoders, known)
+
+    def opened(self, task: Task, *, total: int) -> AbstractContextManager[None]:
+        """Load the model; see ``Executor``."""
+        _encoder(task)
+        return nullcontext()
 
     def close(self) -> None:
         """End the processes that are kept between statements."""
@@ -113,6 +119,13 @@ class Local:
         if not has_lock or self._processes < 2 or count < SAMPLE:
             return False
         return left * seconds / count > PAYS_S
+
+
+def _encoder(task: Task) -> Encoder:
+    from ...models.encoder import load_encoder
+
+    model = task.model
+    return load_encoder(model.folder, device=model.device, fingerprint=model.fingerprint)
 
 
 class _Decoders:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
+from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
 from ..batches import Batch
@@ -37,6 +38,19 @@ class Executor(Protocol):
             ProgrammingError: ``task.batch_size`` is not a whole number, 1 or more.
             ModelError: The model cannot be loaded, or is damaged.
             OperationalError: The executor cannot work; the text says why, and nothing was changed.
+        """
+        ...
+
+    def opened(self, task: Task, *, total: int) -> AbstractContextManager[None]:
+        """Have the model ready for :meth:`embed`, so that what cannot work fails before a change.
+
+        Args:
+            task: As for :meth:`embed`, which is to be called inside with the same.
+            total: As for :meth:`embed`.
+
+        Raises:
+            ModelError: As for :meth:`embed`.
+            OperationalError: As for :meth:`embed`.
         """
         ...
 

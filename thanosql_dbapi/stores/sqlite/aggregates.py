@@ -124,14 +124,19 @@ def guarded(kind: type[Any], failed: Callable[[BaseException], None]) -> type[An
     """Return an aggregate that reports why it fails."""
 
     class Guarded(kind):  # type: ignore[misc]
+        has_failed = False
+
         def step(self, *arguments: Any) -> None:
             try:
                 super().step(*arguments)
             except BaseException as error:
+                self.has_failed = True
                 failed(error)
                 raise
 
         def finalize(self) -> Any:
+            if self.has_failed:  # sqlite3 asks all the same; after Ctrl-C nothing is to be computed
+                return None
             try:
                 return super().finalize()
             except BaseException as error:

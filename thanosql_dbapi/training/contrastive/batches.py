@@ -72,7 +72,7 @@ class Sampler:
         rng = random.Random(f"{self.seed} {step}")
         whole = [self.pairs.captions[rng.choice(self.pairs.of_picture[p])] for p in pictures]
         said = [self._said(caption, rng) for caption in whole]
-        fits = fitting(said, whole, [self.pairs.words[picture] for picture in pictures])
+        fits = fitting(said, self.pairs.said_of(pictures))
         mirrored = [
             self.mirrors and rng.random() < 0.5 and not self.pairs.sided[picture]
             for picture in pictures

@@ -6,6 +6,7 @@ the steps that it would have taken.
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import OperationalError, clip
 from .batches import Sampler
 from .learner import Batch, Learner
-from .pairs import Pairs, Places
+from .loss import contrast
+from .pairs import Pairs, Places, fitting, some_words
 from .work import Work
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ _WARM_UP = 60  # steps
 _COOLS = 0.4  # share of the training over which the rates come down to nothing
 _LOOKS = 50, 1000  # steps from one look at what was held out to the next, least and most
 _MOST_JUDGED = 2000
+_SCALES = tuple(4 * 2 ** (n / 2) for n in range(13))  # 4 to 256, 1 over the temperatures tried
 _EMBEDDED = 256  # pictures, or captions, that are embedded at once
 _SAVE_S = 60.0  # seconds between checkpoints, at least …
 _SAVE_TIMES = 20  # … and so many times what the last one took
@@ -82,17 +86,22 @@ class Recall(NamedTuple):
     Attributes:
         at_1: Share of the captions whose first picture is right, 0 to 1.
         at_5: Share of those with a right one among the first five.
-        loss: The loss of all pairs held out, which tells apart what has the same recall.
+        loss: The contrast of all pairs held out, at the temperature at which it is least: how far
+            the right pictures stand out. It tells apart what has the same recall.
+        precision: Of captions in part, such as "a black cat", the share of right pictures among
+            the first five, or of those that there are. Whole captions tell pictures apart by a
+            few of their words, and a recall of them is soon as high as it can be.
     """
 
     at_1: float
     at_5: float
     loss: float = 0.0
+    precision: float = 0.0
 
     @property
     def worth(self) -> tuple[float, float]:
         """What is larger for the better of two models."""
-        return self.at_1 + self.at_5, -self.loss
+        return self.at_1 + self.at_5 + self.precision, -self.loss
 
 
 @dataclass(frozen=True)
@@ -140,6 +149,9 @@ class Judge:
         self._places = places[:: -(-len(places) // _MOST_JUDGED)] if len(places) else places
         self._pairs, self._sampler = pairs, sampler
         self._texts = [pairs.captions[pairs.of_picture[place][0]] for place in self._places]
+        rng = random.Random(len(self._texts))
+        self._parts = [some_words(text, rng) for text in self._texts]
+        self._fits = fitting(self._parts, pairs.said_of(self._places))
 
     def recall(self, learner: Learner) -> Recall | None:
         """Return how good the model is now, or None where nothing was held out."""
@@ -148,30 +160,26 @@ class Judge:
         if not self._texts:
             return None
         sampler, towers = self._sampler, learner.towers
-        parts = [slice(at, at + _EMBEDDED) for at in range(0, len(self._texts), _EMBEDDED)]
+        some = [slice(at, at + _EMBEDDED) for at in range(0, len(self._texts), _EMBEDDED)]
         with torch.no_grad(), learner.precision():
             images = torch.cat(
-                [towers.images(sampler.pictures(self._places[part]))[1].float() for part in parts]
+                [towers.images(sampler.pictures(self._places[at]))[1].float() for at in some]
             )
-            texts = torch.cat(
-                [towers.texts(sampler.tokens(self._texts[part])).float() for part in parts]
+            texts, parts = (
+                torch.cat([towers.texts(sampler.tokens(each[at])).float() for at in some])
+                for each in (self._texts, self._parts)
             )
-        return recall(texts, images, self._texts, towers.loss)
+        found = recall(texts, images, self._texts)
+        return found._replace(precision=precision(parts, images, self._fits))
 
 
-def recall(
-    texts: torch.Tensor,
-    images: torch.Tensor,
-    captions: list[str],
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-) -> Recall:
+def recall(texts: torch.Tensor, images: torch.Tensor, captions: list[str]) -> Recall:
     """Return how often a caption finds its picture, or another with the same caption.
 
     Args:
         texts: Float tensor (n, dimension), the captions' vectors of any length.
         images: Float tensor (n, dimension), row i is the picture of ``captions[i]``.
         captions: The captions.
-        loss: The towers' own; see ``learner.Towers``.
     """
     import torch
     from torch.nn.functional import normalize
@@ -182,9 +190,28 @@ def recall(
     own = np.array([codes.setdefault(caption, len(codes)) for caption in captions])
     right = own[best] == own[:, None]
     fits = torch.from_numpy((own[:, None] == own).astype(np.float32)).to(near.device)
-    with torch.no_grad():
-        total = loss(near, fits).item()
-    return Recall(float(right[:, 0].mean()), float(right.any(1).mean()), total)
+    # At the model's own temperature, a change of that alone would look like a gain or a loss.
+    loss = min(contrast(scale * near, fits).item() for scale in _SCALES)
+    return Recall(float(right[:, 0].mean()), float(right.any(1).mean()), loss)
+
+
+def precision(texts: torch.Tensor, images: torch.Tensor, fits: NDArray[np.float32]) -> float:
+    """Return how many of the first five pictures are right, or of those that can be.
+
+    Args:
+        texts: Float tensor (n, dimension), the captions' vectors of any length.
+        images: Float tensor (m, dimension), the pictures'.
+        fits: float32 array (n, m), 1 where a caption is true of a picture; each is of one.
+
+    Returns:
+        The mean over the captions, 0 to 1.
+    """
+    from torch.nn.functional import normalize
+
+    near = normalize(texts, dim=-1) @ normalize(images, dim=-1).T
+    best = near.topk(min(5, near.shape[1]), dim=1).indices.cpu().numpy()
+    right = np.take_along_axis(fits, best, axis=1).sum(1)
+    return float((right / np.minimum(fits.sum(1), best.shape[1])).mean())
 
 
 def train(

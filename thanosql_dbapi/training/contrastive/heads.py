@@ -89,7 +89,7 @@ def head_of(model: Any, family: Family, kind: str) -> tuple[Any, str] | None:
     """Return the module that has a tower's last layer, and the layer's name in it, or None."""
     head = family.heads.get(kind)
     modules = dict(model[kind].named_modules())
-    if head not in modules:
+    if head is None or head not in modules:
         return None
     parent, _, name = head.rpartition(".")
     return modules[parent], name

@@ -49,6 +49,10 @@ class Pairs:
             for places in self.of_picture
         ]
 
+    def said_of(self, pictures: Sequence[int] | Places) -> list[list[str]]:
+        """Return the captions of some pictures."""
+        return [[self.captions[place] for place in self.of_picture[at]] for at in pictures]
+
     @cached_property
     def sided(self) -> list[bool]:
         """Whether a caption of each picture says left or right, so that it may not be mirrored."""
@@ -93,38 +97,33 @@ def some_words(text: str, rng: random.Random) -> str:
     return part if words_of(part) else text
 
 
-def fitting(
-    said: Sequence[str], whole: Sequence[str], pictures: Sequence[frozenset[str]]
-) -> NDArray[np.float32]:
+def phrase_of(text: str) -> str:
+    """Return a text's words in lower case, a space around each: the form that is compared."""
+    return f" {' '.join(_WORD.findall(text.lower()))} "
+
+
+def fitting(said: Sequence[str], pictures: Sequence[Sequence[str]]) -> NDArray[np.float32]:
     """Return which captions are taken to be true of which pictures.
 
-    A caption fits a picture of whose captions it has only words; so "a black cat" fits where
-    another caption says "two cats, a black one and a white one". A caption without words, of
-    signs alone, fits the pictures whose caption it is.
+    A caption fits a picture if its words stand in one of the picture's captions, one after
+    another: "black cat" fits "two boats and a black cat". Words alone would not do: those of
+    "black chair" are also in "a black cat on a chair". A caption without words, of signs alone,
+    fits nothing but itself.
 
     Args:
         said: Captions, or parts of them.
-        whole: A caption of each picture.
-        pictures: The words of each picture's captions.
+        pictures: The captions of each picture.
 
     Returns:
         float32 array (captions, pictures) of 0 and 1.
     """
-    places: dict[str, int] = {}
-    spoken = [[places.setdefault(word, len(places)) for word in words_of(text)] for text in said]
-    texts = np.zeros((len(said), len(places) + 1), np.float32)
-    images = np.zeros((len(pictures), len(places) + 1), np.float32)
-    for row, codes in enumerate(spoken):
-        texts[row, codes] = 1
-    for row, words in enumerate(pictures):
-        images[row, [places[word] for word in words if word in places]] = 1
-    counts = texts.sum(1, keepdims=True)
-    found = (texts @ images.T >= counts - 0.5) & (counts > 0)
-    for row, codes in enumerate(spoken):
-        if not codes:
-            found[row] = [said[row] == caption for caption in whole]
-    fits: NDArray[np.float32] = found.astype(np.float32)
-    return fits
+    phrases = ["|".join([*map(phrase_of, each), *each]) for each in pictures]
+    found = np.zeros((len(said), len(pictures)), np.float32)
+    for row, text in enumerate(said):
+        part = phrase_of(text)
+        part = part if part.strip() else text
+        found[row] = [part in phrase for phrase in phrases]
+    return found
 
 
 def common_words(pictures: Sequence[frozenset[str]], most: int) -> list[str]:

@@ -164,16 +164,19 @@ def _copy(base: Path, folder: Path, names: Iterable[str]) -> None:
                 shutil.copyfileobj(source, file)
 
 
-def round_as_stored(model: Any, family: Family, base: Path) -> None:
-    """Round a model's weights to the precision of the folder that it was loaded from, in place."""
+def stored_precision(folder: Path, family: Family) -> dict[str, torch.dtype]:
+    """Return the dtypes of a folder's weights, by the names that their family knows."""
+    return {family.known_name(name): value.dtype for name, value in _stored(folder).items()}
+
+
+def round_to(model: Any, family: Family, precision: Mapping[str, torch.dtype]) -> None:
+    """Round a model's weights, in place, to what :func:`stored_precision` says."""
     import torch
 
-    learnt = _learnt(model, family)
     with torch.no_grad():
-        for name, value in _stored(base).items():
-            own = learnt.get(family.known_name(name))
-            if own is not None:
-                own.copy_(own.to(value.dtype))
+        for name, value in _learnt(model, family).items():
+            if name in precision:
+                value.copy_(value.to(precision[name]))
 
 
 def _learnt(model: Any, family: Family) -> dict[str, torch.Tensor]:

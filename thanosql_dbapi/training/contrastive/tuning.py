@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...models.families.protocol import Family
 from ...models.numbers import check_config, image_work
@@ -17,7 +17,10 @@ from .learner import Learner, Rates
 from .methods import HEAD, LORA, METHODS, USUAL_WIDTH, begin, merge
 from .pairs import Pairs
 from .setup import Setup
-from .trained import TunedTowers, copy_model, load_model, round_as_stored, save_model
+from .trained import TunedTowers, copy_model, load_model, round_to, save_model, stored_precision
+
+if TYPE_CHECKING:
+    import torch
 
 LEAST_BATCH, MOST_BATCH = 16, 64
 """Pictures a step, within these an eighth of what there is."""
@@ -35,11 +38,13 @@ class TunedSetup(Setup):
     Attributes:
         family: Its family.
         base: The folder that it was loaded from.
+        precision: The dtypes of that folder's weights; see ``trained.stored_precision``.
         method: What learns.
     """
 
     family: Family = field(kw_only=True)
     base: Path = field(kw_only=True)
+    precision: Mapping[str, torch.dtype] = field(kw_only=True)
     method: str = field(kw_only=True)
 
     def settle(self) -> None:
@@ -48,7 +53,7 @@ class TunedSetup(Setup):
             self.learner.towers.put_back()
         if self.method == LORA:
             merge(self.model)
-        round_as_stored(self.model, self.family, self.base)
+        round_to(self.model, self.family, self.precision)
 
     def save(self, folder: Path, *, is_base: bool) -> None:
         """Write the model's folder, after :meth:`settle`.
@@ -140,5 +145,6 @@ def from_model(
         is_trained=True,
         family=family,
         base=folder,
+        precision=stored_precision(folder, family),
         method=method,
     )

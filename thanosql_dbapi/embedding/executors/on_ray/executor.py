@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import numpy as np
@@ -47,6 +48,24 @@ class OnRay:
     def __init__(self, address: str, workers: int | None = None) -> None:
         self._address, self._workers = address, workers
         self._is_joined = False
+        self._pool: Pool | None = None
+
+    @contextmanager
+    def opened(self, task: Task, *, total: int) -> Iterator[None]:
+        """Start the workers; see ``Executor``."""
+        if not total:
+            yield
+            return
+        with self._started(task, total) as pool:
+            try:
+                pool.facts()
+            except OperationalError as error:
+                raise _ended(error, 0) from error.__cause__
+            self._pool = pool
+            try:
+                yield
+            finally:
+                self._pool = None
 
     def embed(
         self, task: Task, rows: Iterable[tuple[K, object]], known: Known, *, total: int
@@ -56,18 +75,23 @@ class OnRay:
         What is known of their contents spares no reading here: workers embed all of them.
         """
         checked_size(task.batch_size, 1)
-        ray = join(self._address)
-        if self._is_joined:
-            leave()
-        self._is_joined = True
+        opened: AbstractContextManager[Pool]
+        opened = nullcontext(self._pool) if self._pool else self._started(task, total)
         done = 0
         try:
-            with Pool(ray, task, self._workers, total, repr(self._address)) as pool:
+            with opened as pool:
                 for batch in _Stream(pool, task, rows).batches():
                     yield _settled(batch, known)
                     done += len(batch)
         except OperationalError as error:
             raise _ended(error, done) from error.__cause__
+
+    def _started(self, task: Task, total: int) -> Pool:
+        ray = join(self._address)
+        if self._is_joined:
+            leave()
+        self._is_joined = True
+        return Pool(ray, task, self._workers, total, repr(self._address))
 
     def close(self) -> None:
         """Leave the cluster; one that was started for this process ends with its last executor."""

@@ -63,7 +63,7 @@ def possible_rows(
         best.add(rows.start, lower, upper)
 
     share(choose, blocks(len(vectors), threads), threads)
-    return best.rows(), float(best.floor)
+    return best.rows(), best.floor
 
 
 def blocks(rows: int, threads: int) -> list[slice]:
@@ -86,7 +86,7 @@ class Best:
     """
 
     def __init__(self, wanted: int) -> None:
-        self.floor = np.float32(-np.inf)
+        self.floor = -np.inf
         self._wanted = wanted
         self._greatest = np.empty(0, np.float32)  # lower bounds
         self._found: list[tuple[Places, Floats]] = []
@@ -118,7 +118,7 @@ class Best:
             greatest = np.concatenate([self._greatest, lower])
             if len(greatest) >= self._wanted:
                 greatest = np.partition(greatest, -self._wanted)[-self._wanted :]
-                self.floor = greatest[0]
+                self.floor = float(greatest[0])
             self._greatest = greatest
 
     def rows(self) -> Places:
@@ -127,7 +127,7 @@ class Best:
         return np.sort(np.concatenate([np.empty(0, np.intp), *kept]))
 
 
-def _reached(values: Floats, count: int) -> np.float32:
+def _reached(values: Floats, count: int) -> float:
     """Return a number that at least ``count`` values reach, and hardly more; minus infinity if few.
 
     Among the maxima of groups, the n-th largest is at most the n-th largest of all.
@@ -136,5 +136,5 @@ def _reached(values: Floats, count: int) -> np.float32:
     if groups > 4 * count:
         values = values[: groups * _GROUP].reshape(groups, _GROUP).max(axis=1)
     if len(values) < count:
-        return np.float32(-np.inf)
-    return np.partition(values, -count)[-count]  # type: ignore[no-any-return]
+        return -np.inf
+    return float(np.partition(values, -count)[-count])
