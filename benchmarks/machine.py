@@ -80,7 +80,7 @@ ROWS = (
     Row("decoding", "decoding:ready_path", 25),
     Row("texts", "rows:many_texts", 15),
     Row("join", "rows:join", 45),
-    Row("decode-bound", "rows:decode_bound", 60),
+    Row("decode-bound", "rows:decode_bound", 40),
     Row("model-bound", "rows:model_bound", 45),
     Row("gpu-convert", "rows:convert_gpu", 60),
     Row("writes", "rows:writes", 15),
