@@ -454,6 +454,13 @@ def test_a_caption_fits_where_its_words_stand_together() -> None:
     ]
 
 
+def test_precision_is_of_the_first_five_pictures_or_of_those_that_can_be_right() -> None:
+    pictures = torch.eye(8)
+    asked = torch.tensor([[9.0, 8, 7, 6, 5, 0, 0, 0], [9, 0, 0, 0, 0, 0, 0, 1]])
+    fits = np.array([[1, 1, 0, 1, 0, 1, 1, 1], [1, 0, 0, 0, 0, 0, 0, 0]], np.float32)
+    assert course.precision(asked, pictures, fits) == pytest.approx((3 / 5 + 1) / 2)
+
+
 def test_a_part_of_a_caption_is_some_of_its_words_in_order() -> None:
     import random
 

@@ -384,3 +384,32 @@ def test_time_ends_it(database: Connection, monkeypatch: pytest.MonkeyPatch) -> 
     report = fit(database, "learning_rate=0.02, max_minutes=1")
     assert report.stopped == "time"
     assert report.recall_at_5 is not None
+
+
+def test_a_base_that_is_deleted_meanwhile_is_not_needed(
+    tmp_path: Path, database: Connection
+) -> None:
+    def deletes(done: int, total: int | None, what: str) -> None:
+        if "loss" in what and done == 1:
+            database.execute("DELETE MODEL m")
+
+    other = thanosql_dbapi.connect(tmp_path / "t.db", progress=deletes)
+    fit(other, "epochs=1, validate=0")
+    other.close()
+    assert database.execute("SELECT model_name FROM (LIST MODEL)").fetchall() == [("new",)]
+    database.execute("CONVERT USING new OPTIONS (table_name='words') AS SELECT * FROM words")
+
+
+def test_a_full_disk_registers_nothing(
+    database: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import safetensors.torch
+
+    def full(*_: object, **__: object) -> None:
+        raise safetensors.SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(safetensors.torch, "save_file", full)
+    with pytest.raises(OperationalError, match=r"'new'.*No space left on device.*nothing was"):
+        fit(database, "epochs=1, validate=0")
+    assert database.execute("SELECT count(*) FROM (LIST MODEL)").fetchone() == (1,)
+    assert "new" not in {path.name for path in (database.workspace / "thanosql-model").iterdir()}

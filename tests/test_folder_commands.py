@@ -452,6 +452,14 @@ def test_a_file_that_is_no_database_is_named(
     assert r"got b'\xff\xd8\xff\xe0" in done.err
 
 
+def test_a_folder_for_the_database_that_is_not_there_is_named(
+    program: Program, pictures: Path
+) -> None:
+    done = program("search", "pictures", "a cat", "--db", str(pictures / "none" / "photos.db"))
+    assert done.status == 1
+    assert f"there is no folder {str(pictures / 'none')!r}" in done.err
+
+
 def test_a_search_waits_for_another_that_writes(
     pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,8 +19,10 @@ def long(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.syspath_prepend(str(LONG))
     topk = importlib.import_module("thanosql_dbapi.statements.topk")
     matrices = importlib.import_module("thanosql_dbapi.stores.sqlite.topk.matrices")
+    blocks = importlib.import_module("thanosql_dbapi.stores.sqlite.topk.blocks")
     for module, names in (
         (topk, ["FEWEST_ROWS"]),
+        (blocks, ["FEWEST_ROWS", "MOST_ROWS", "THREAD_BYTES"]),
         (matrices, ["MOST_CHANGES", "LONGEST_LOG", "FEWEST_FILED"]),
     ):
         for name in names:

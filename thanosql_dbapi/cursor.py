@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,6 +13,7 @@ from . import language
 from .errors import Error, ProgrammingError
 from .language import sqlite_may_accept
 from .plain_texts import UNSETTLED, HasVectors, PlainTexts
+from .sharing import derived
 from .sqlite3_compat import NAMES_ARE_WARNED_OF, relay, warns_of_names
 from .vectors import Decoder
 
@@ -37,6 +38,9 @@ _ALTER = re.compile(
 )
 # How a text begins that begins with ALTER: the expression alone costs most texts more.
 _BEFORE_ALTER = frozenset("aA;-/ \t\n\v\f\r\ufeff")
+
+# What plain SQL names that calls a function of ours, whose errors SQLite forgets.
+_FUNCTIONS = re.compile("cosine_similarity|embed_|predict_|vector_mean|thanosql_", re.IGNORECASE)
 
 _ALTERS = re.compile(r"\balter\b", re.IGNORECASE)
 
@@ -155,8 +159,10 @@ class BaseCursor(sqlite3.Cursor):
                         raise _hinted(error, sql) from error.__cause__
                     raise
             else:
-                connection = self.connection
-                vectors = connection._plain.vectors_in(self.description, sql, connection)
+                connection, plain = self.connection, sql if _FUNCTIONS.search(sql) is None else None
+                if plain is None:
+                    self.__class__ = _explaining(type(self))
+                vectors = connection._plain.vectors_in(self.description, plain, connection)
                 if vectors:
                     self._rows = Decoder(vectors, self._rows)
                 return self
@@ -173,6 +179,7 @@ class BaseCursor(sqlite3.Cursor):
         execute = functools.partial(_execute, self)
         statements.run(connection._context(), execute, sql, tree, parameters)
         self._decode_vectors(None)
+        self.__class__ = _explaining(type(self))
         return self
 
     def _end_statement(self) -> None:
@@ -311,6 +318,34 @@ class BaseCursor(sqlite3.Cursor):
     def _stop_decoding(self) -> None:
         if isinstance(self._rows, Decoder):
             self._rows = self._rows.row_factory
+
+
+@functools.cache
+def _explaining(kind: Any) -> Any:
+    """Return a class of cursors that fetch the rows of a statement which calls functions of ours.
+
+    Where one fails, SQLite says only that it did, and the fetch raises the cause. All other rows
+    are fetched in C: the next ``execute`` makes the cursor one of its own class again.
+    """
+
+    def explained(fetch: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(fetch)
+        def call(self: Any, /, *arguments: Any, **options: Any) -> Any:
+            try:
+                return fetch(self, *arguments, **options)
+            except _OperationalError as error:
+                raise self.connection._explained(error) from error.__cause__
+
+        return call
+
+    @functools.wraps(kind.execute)
+    def execute(self: Any, /, *arguments: Any) -> Any:
+        self.__class__ = kind
+        return self.execute(*arguments)
+
+    fetches = ("fetchone", "fetchmany", "fetchall", "__next__")
+    methods = {name: explained(getattr(kind, name)) for name in fetches}
+    return derived(kind, {**methods, "execute": execute})
 
 
 def _hinted(error: sqlite3.OperationalError, sql: str) -> sqlite3.OperationalError:

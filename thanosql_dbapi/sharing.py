@@ -60,10 +60,11 @@ def guarded(kind: Any, names: Iterable[str], lock: Callable[[Any], threading.RLo
 
         return call
 
-    return _derived(kind, {name: guard(getattr(kind, name)) for name in names})
+    return derived(kind, {name: guard(getattr(kind, name)) for name in names})
 
 
-def _derived(kind: Any, methods: dict[str, Any]) -> Any:
+def derived(kind: Any, methods: dict[str, Any]) -> Any:
+    """Return a subclass with other methods, that an object of the class may be made one of."""
     names = {"__module__": kind.__module__, "__doc__": kind.__doc__, "__slots__": ()}
     return type(kind.__name__, (kind,), {**names, **methods})
 
@@ -97,7 +98,7 @@ def _carried(kind: Any) -> Any:
     names = {*CONNECTION, *_FREE, "__enter__", "__call__", "explain", "check_process"} - {"close"}
     methods: dict[str, Any] = dict.fromkeys(names, refuse)
     # To close it would take the parent's locks away.
-    return _derived(kind, {**methods, "close": lambda self: None})
+    return derived(kind, {**methods, "close": lambda self: None})
 
 
 def _refuse_all() -> None:

@@ -19,7 +19,7 @@ from album import MODEL, TEXT, connect, convert, copy_database, vector
 import thanosql_dbapi
 from thanosql_dbapi.planning.answer import Way
 from thanosql_dbapi.statements import topk
-from thanosql_dbapi.stores.sqlite.topk import best, matrices
+from thanosql_dbapi.stores.sqlite.topk import best, blocks, matrices
 
 warnings.simplefilter("ignore")
 _numbers = itertools.count()
@@ -32,6 +32,7 @@ def lower_thresholds() -> None:
     best.MOST_CHANGES = 12
     matrices.MOST_CHANGES, matrices.LONGEST_LOG, matrices.FEWEST_FILED = 12, 60, 30
     topk.FEWEST_ROWS = 16
+    blocks.FEWEST_ROWS, blocks.MOST_ROWS, blocks.THREAD_BYTES = 8, 16, 256
 
 
 class Difference(Exception):  # noqa: N818 - what the harness looks for

@@ -1,7 +1,6 @@
-"""CLIP through transformers: model folders, image decoding, and the pipeline that embeds many rows.
+"""Image and video decoding, and the pipeline that embeds many rows.
 
-``folder`` knows what lies in a model folder, ``clip`` turns texts and images into vectors,
-``images`` decodes untrusted files, ``preparing`` brings them to size, ``pipeline`` feeds
-the encoder, ``cache`` remembers queries.
-The room knows no SQL; torch, transformers and Pillow are imported at first use, inside functions.
+``pictures`` opens what a row names, ``images`` and ``decoding`` read untrusted files, ``digests``
+says what they hold, ``batches`` and ``texts`` know rows, ``executors`` where they are embedded.
+The room knows no SQL; torch, Pillow and PyAV are imported at first use, inside functions.
 """

@@ -313,6 +313,5 @@ def _not_supported(tree: Tree) -> NotSupportedError:
     return NotSupportedError(
         f"{what} is not supported; of ThanoSQL this driver runs GET, COPY, CREATE TABLE … USING,"
         " CONVERT, SEARCH IMAGE, SEARCH TEXT, SEARCH VIDEO, PRINT IMAGE, PRINT VIDEO, LIST, UPLOAD"
-        " MODEL and DELETE MODEL with CLIP models, and BUILD MODEL, FIT MODEL, PREDICT and EVALUATE"
-        " with classifiers on their vectors"
+        " MODEL, DELETE MODEL, BUILD MODEL, FIT MODEL, PREDICT, EVALUATE and FUNCTION"
     )

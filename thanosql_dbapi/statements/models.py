@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 from collections.abc import Callable
@@ -193,7 +194,12 @@ def install_made(
     folder = context.workspace.place(own)
 
     def make(folder: Path) -> tuple[str, str]:
-        fingerprint = write(folder)
+        from safetensors import SafetensorError
+
+        try:
+            fingerprint = write(folder)
+        except SafetensorError as error:  # what the disk says of weights
+            raise OSError(errno.EIO, str(error)) from error
         return fingerprint, fingerprint
 
     goes = any(work.removes and work.destination == folder for work in context.state.unsettled)

@@ -91,7 +91,8 @@ class Album:
         self._exclude, self._say = exclude, say
         self._before = seen.database_state(self.database)
         allowed = [*(options.pop("allowed_directories", None) or ()), str(self.folder)]
-        if not self.database.exists() and options.get("mode") != "ro":
+        is_new = not self.database.exists() and self.database.parent.is_dir()
+        if is_new and options.get("mode") != "ro":
             self._require_pictures(options.get("workspace"), allowed)
         try:
             self.connection = open_database(

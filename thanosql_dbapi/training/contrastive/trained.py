@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,27 +105,64 @@ class TunedTowers:
         self.model.logit_scale.clamp_(max=math.log(_LARGEST_SCALE))
 
 
-def save_model(model: Any, family: Family, base: Path, folder: Path) -> None:
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """What a model's folder says beside its weights' numbers, read before a training.
+
+    Attributes:
+        files: The files that describe the model, by name.
+        tensors: The tensors of its weights, by name; those that the model has are without numbers.
+    """
+
+    files: Mapping[str, bytes]
+    tensors: Mapping[str, torch.Tensor]
+
+    @classmethod
+    def read(cls, model: Any, family: Family, folder: Path) -> Stored:
+        """Read a folder.
+
+        Args:
+            model: What :func:`load_model` gave for it.
+            family: Its family.
+            folder: The folder, its path resolved.
+
+        Raises:
+            OSError: A file cannot be read.
+        """
+        files = {}
+        for name in _described(family):
+            if (folder / name).is_file():
+                with open_file(folder, name) as opened:
+                    files[name] = opened.read()
+        learnt = _learnt(model, family)
+        tensors = {
+            name: value.to("meta") if family.known_name(name) in learnt else value
+            for name, value in _stored(folder).items()
+        }
+        return cls(files, tensors)
+
+
+def save_model(model: Any, family: Family, stored: Stored, folder: Path) -> None:
     """Write the folder of a model that has learnt on.
 
     Args:
         model: See :func:`load_model`; without LoRA's changes beside the matrices.
         family: Its family.
-        base: The folder that it was loaded from, its path resolved.
+        stored: What the folder that it was loaded from had.
         folder: An empty folder.
 
     Raises:
         OSError: The disk says no.
-        ModelError: A file of the base is damaged.
+        SafetensorError: The disk says no.
     """
     from safetensors.torch import save_file
 
-    _copy(base, folder, _described(family))
+    for name, content in stored.files.items():
+        (folder / name).write_bytes(content)
     learnt = _learnt(model, family)
-    stored = _stored(base)
     state = {
         name: learnt.get(family.known_name(name), value).to(value.dtype).reshape(value.shape)
-        for name, value in stored.items()
+        for name, value in stored.tensors.items()
     }
     save_file(
         {name: value.cpu().contiguous() for name, value in state.items()},
@@ -143,18 +181,13 @@ def copy_model(family: Family, base: Path, folder: Path) -> None:
         folder: An empty folder.
 
     Raises:
+        ModelError: The base is not there any more.
         OSError: The disk says no.
     """
+    if not (base / CONFIG).is_file():
+        raise ModelError(f"model folder {str(base)!r} was removed during the training")
     weights = [path.name for path in weight_files(base)]
-    _copy(base, folder, (*_described(family), *weights, WEIGHTS_INDEX))
-
-
-def _described(family: Family) -> tuple[str, ...]:
-    return (CONFIG, PREPROCESSOR, PROCESSOR, *family.tokenizer_files)
-
-
-def _copy(base: Path, folder: Path, names: Iterable[str]) -> None:
-    for name in names:
+    for name in (*_described(family), *weights, WEIGHTS_INDEX):
         if (base / name).is_file():
             with (
                 open_file(base, name) as opened,
@@ -164,19 +197,20 @@ def _copy(base: Path, folder: Path, names: Iterable[str]) -> None:
                 shutil.copyfileobj(source, file)
 
 
-def stored_precision(folder: Path, family: Family) -> dict[str, torch.dtype]:
-    """Return the dtypes of a folder's weights, by the names that their family knows."""
-    return {family.known_name(name): value.dtype for name, value in _stored(folder).items()}
-
-
-def round_to(model: Any, family: Family, precision: Mapping[str, torch.dtype]) -> None:
-    """Round a model's weights, in place, to what :func:`stored_precision` says."""
+def round_as_stored(model: Any, family: Family, stored: Stored) -> None:
+    """Round a model's weights, in place, to the precision that they are saved in."""
     import torch
 
+    learnt = _learnt(model, family)
     with torch.no_grad():
-        for name, value in _learnt(model, family).items():
-            if name in precision:
-                value.copy_(value.to(precision[name]))
+        for name, value in stored.tensors.items():
+            own = learnt.get(family.known_name(name))
+            if own is not None:
+                own.copy_(own.to(value.dtype))
+
+
+def _described(family: Family) -> tuple[str, ...]:
+    return (CONFIG, PREPROCESSOR, PROCESSOR, *family.tokenizer_files)
 
 
 def _learnt(model: Any, family: Family) -> dict[str, torch.Tensor]:

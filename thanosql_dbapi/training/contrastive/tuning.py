@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...models.families.protocol import Family
 from ...models.numbers import check_config, image_work
@@ -17,10 +17,7 @@ from .learner import Learner, Rates
 from .methods import HEAD, LORA, METHODS, USUAL_WIDTH, begin, merge
 from .pairs import Pairs
 from .setup import Setup
-from .trained import TunedTowers, copy_model, load_model, round_to, save_model, stored_precision
-
-if TYPE_CHECKING:
-    import torch
+from .trained import Stored, TunedTowers, copy_model, load_model, round_as_stored, save_model
 
 LEAST_BATCH, MOST_BATCH = 16, 64
 """Pictures a step, within these an eighth of what there is."""
@@ -38,13 +35,13 @@ class TunedSetup(Setup):
     Attributes:
         family: Its family.
         base: The folder that it was loaded from.
-        precision: The dtypes of that folder's weights; see ``trained.stored_precision``.
+        stored: What that folder has beside the weights' numbers.
         method: What learns.
     """
 
     family: Family = field(kw_only=True)
     base: Path = field(kw_only=True)
-    precision: Mapping[str, torch.dtype] = field(kw_only=True)
+    stored: Stored = field(kw_only=True)
     method: str = field(kw_only=True)
 
     def settle(self) -> None:
@@ -53,7 +50,7 @@ class TunedSetup(Setup):
             self.learner.towers.put_back()
         if self.method == LORA:
             merge(self.model)
-        round_to(self.model, self.family, self.precision)
+        round_as_stored(self.model, self.family, self.stored)
 
     def save(self, folder: Path, *, is_base: bool) -> None:
         """Write the model's folder, after :meth:`settle`.
@@ -65,7 +62,7 @@ class TunedSetup(Setup):
         if is_base:
             copy_model(self.family, self.base, folder)
         else:
-            save_model(self.model, self.family, self.base, folder)
+            save_model(self.model, self.family, self.stored, folder)
 
 
 def load_tokenize(folder: Path, family: Family) -> Tokenize:
@@ -110,6 +107,7 @@ def from_model(
     import torch
 
     model = load_model(folder, family, device)
+    stored = Stored.read(model, family, folder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         begin(model, family, method)
@@ -145,6 +143,6 @@ def from_model(
         is_trained=True,
         family=family,
         base=folder,
-        precision=stored_precision(folder, family),
+        stored=stored,
         method=method,
     )
