@@ -20,7 +20,7 @@ import thanosql_dbapi as thanosql
 from thanosql_dbapi.planning.training_report import TrainingReport
 from thanosql_dbapi.sources.journal import locked
 from thanosql_dbapi.statements import clip_training
-from thanosql_dbapi.training.contrastive import course
+from thanosql_dbapi.training.contrastive import course, judging
 from thanosql_dbapi.training.contrastive.learner import Batch, Learner, Rates
 from thanosql_dbapi.training.contrastive.loss import contrast
 from thanosql_dbapi.training.contrastive.pairs import fitting, some_words
@@ -394,7 +394,7 @@ SCRIPT = f"""
 import signal, sys, warnings
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests ignores it
 import thanosql
-from thanosql_dbapi.training.contrastive import course
+from thanosql_dbapi.training.contrastive import course, judging
 from thanosql_dbapi.training.contrastive.towers import SIZES, Size
 SIZES["tiny"] = {SMALLEST}
 course._LOOKS = (2, 1000)
@@ -474,7 +474,7 @@ def test_precision_is_of_the_first_five_pictures_or_of_those_that_can_be_right()
     pictures = torch.eye(8)
     asked = torch.tensor([[9.0, 8, 7, 6, 5, 0, 0, 0], [9, 0, 0, 0, 0, 0, 0, 1]])
     fits = np.array([[1, 1, 0, 1, 0, 1, 1, 1], [1, 0, 0, 0, 0, 0, 0, 0]], np.float32)
-    assert course.precision(asked, pictures, fits) == pytest.approx((3 / 5 + 1) / 2)
+    assert judging.precision(asked, pictures, fits) == pytest.approx((3 / 5 + 1) / 2)
 
 
 def test_a_part_of_a_caption_is_some_of_its_words_in_order() -> None:

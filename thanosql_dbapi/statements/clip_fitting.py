@@ -14,7 +14,8 @@ from ..models.forking import in_sound_thread
 from ..models.preprocessing import Preparation, load_preparation
 from ..planning.arguments import Arguments
 from ..stores.sqlite.registry import Model
-from ..training.contrastive.course import Outcome, Recall
+from ..training.contrastive.course import Outcome
+from ..training.contrastive.judging import Recall
 from ..training.contrastive.methods import METHODS, require
 from ..training.contrastive.tuning import TunedSetup, from_model
 from . import clip_training

@@ -23,7 +23,8 @@ from ..planning.arguments import Arguments
 from ..planning.training_report import TrainingReport
 from ..sources.journal import locked
 from ..stores.sqlite.registry import Model
-from ..training.contrastive.course import Outcome, Recall, train
+from ..training.contrastive.course import Outcome, train
+from ..training.contrastive.judging import Recall
 from ..training.contrastive.setup import Setup
 from ..training.contrastive.work import Work
 from .context import Context

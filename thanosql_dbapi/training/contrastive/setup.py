@@ -10,7 +10,8 @@ import numpy as np
 
 from .aid import MOST_WORDS, make_naming
 from .batches import Sampler
-from .course import Judge, Plan
+from .course import Plan
+from .judging import Judge
 from .learner import Learner, Rates
 from .pairs import Pairs, Places, common_words
 from .tokenizer import learn_merges, make_tokenizer, tokenize_with

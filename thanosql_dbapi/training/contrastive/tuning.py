@@ -11,8 +11,8 @@ from ...models.families.protocol import Family
 from ...models.numbers import check_config, image_work
 from ...models.preprocessing import Preparation
 from .batches import Sampler, Tokenize
-from .course import Judge
 from .heads import HeadSampler, HeadTowers
+from .judging import Judge
 from .learner import Learner, Rates
 from .methods import HEAD, LORA, METHODS, USUAL_WIDTH, begin, merge
 from .pairs import Pairs
