@@ -78,7 +78,13 @@ def _serve(questions: SimpleQueue[Any], answers: BinaryIO) -> None:
     while True:
         kind, value = questions.get()
         if kind == "memory":
-            memory = attached(value)
+            memory, problem = memoryview(b""), None
+            try:
+                memory = attached(value)
+            except OSError as error:  # e.g. ulimit -v: pixels go along with the answers
+                problem = error
+            pickle.dump(problem, answers, protocol=5)
+            answers.flush()
         elif kind == "reader":
             reader = pickle.loads(value)
         else:
@@ -100,7 +106,7 @@ def _read_all(
 ) -> list[tuple[Read, Stored | None]]:
     """Read sources; their pixels go to a slot of the memory while it has room, else along."""
     found: list[tuple[Read, Stored | None]] = []
-    at, end = slot
+    at, end = slot[0], min(slot[1], len(memory))
     for source in sources:
         read = reader.read(source, knows_nothing if decodes else knows_all)
         stored: Stored | None = None
