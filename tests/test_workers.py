@@ -263,6 +263,17 @@ def test_a_worker_imports_neither_torch_nor_the_driver() -> None:
     assert not modules & {"torch", "transformers", "httpx", "multiprocessing"}
 
 
+def test_a_worker_whose_parent_is_gone_before_it_has_started_says_nothing() -> None:
+    nobody, answers = os.pipe()
+    os.close(nobody)
+    command = [sys.executable, "-c", pool.worker_program()]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=answers, stderr=subprocess.PIPE, check=False
+    )
+    os.close(answers)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 PROGRAM = """
 import os, signal, sys, threading, time
 import thanosql_dbapi

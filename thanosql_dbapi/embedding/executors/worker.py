@@ -35,12 +35,13 @@ def main() -> None:
     asked, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     _keep_output_out()
     _prepare()
-    answers.write(READY)
-    answers.flush()
     questions: SimpleQueue[Any] = SimpleQueue()
-    threading.Thread(target=_listen, args=(asked, questions), daemon=True).start()
     with suppress(BrokenPipeError):
+        answers.write(READY)
+        answers.flush()
+        threading.Thread(target=_listen, args=(asked, questions), daemon=True).start()
         _serve(questions, answers)
+    os._exit(0)  # without a last try to write, and a word about it
 
 
 def _listen(asked: BinaryIO, questions: SimpleQueue[Any]) -> None:
