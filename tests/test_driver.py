@@ -270,8 +270,6 @@ def test_two_statements_are_refused(connection: thanosql.Connection) -> None:
 @pytest.mark.parametrize(
     "sql",
     [
-        "BUILD MODEL b USING clipen OPTIONS (text_col='caption') AS SELECT 1",
-        "FIT MODEL b USING m AS SELECT 1",
         "SEARCH AUDIO text='x' USING m AS SELECT 1",
         "PRINT AUDIO AS SELECT 1",
     ],

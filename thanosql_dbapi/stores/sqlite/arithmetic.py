@@ -10,6 +10,7 @@ Source: ``distance_cosine_float`` of https://github.com/asg017/sqlite-vec
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -72,7 +73,7 @@ class Wanted:
             return None
         row = np.frombuffer(vector, "<f4")
         with np.errstate(all="ignore"):
-            length = float(np.add.accumulate(row * row)[-1]) ** 0.5
+            length = math.sqrt(np.add.accumulate(row * row)[-1])  # a power is not rounded right
             if not SHORTEST < length < LONGEST:
                 return None
             # Of all the ways that numpy has, this one adds dimension after dimension.
