@@ -246,6 +246,8 @@ def test_pictures_that_cannot_be_read_are_left_out(con: Connection) -> None:
         (build(base_model="clip"), thanosql.StatementError, "'base_model' is for classifiers"),
         (build(validate=1), thanosql.StatementError, "'validate' must be at least 0 and less"),
         (build(max_minutes=0), thanosql.StatementError, "'max_minutes' must be more than 0"),
+        (build(max_minutes=1e308), thanosql.StatementError, "'max_minutes' .* at most 1e"),
+        (build(learning_rate=1e300), thanosql.StatementError, "'learning_rate' .* at most 1e"),
         (build(batch_size=1), thanosql.StatementError, "'batch_size' must be at least 2"),
         (build(size="huge"), thanosql.StatementError, "'tiny', 'small' or 'base'"),
         (
@@ -279,6 +281,19 @@ def test_what_cannot_be_trained_is_refused_by_name(
     with pytest.raises(error, match=message):
         con.execute(sql)
     assert is_untouched(con)
+
+
+@pytest.mark.parametrize("validate", [0, 0.25])
+def test_a_model_that_the_last_step_has_spoilt_replaces_none(
+    con: Connection, validate: float
+) -> None:
+    con.execute(build(epochs=1))
+    before = fingerprint(con)
+    with pytest.raises(thanosql.OperationalError, match="not finite after 1 steps; set a lower"):
+        con.execute(
+            build(epochs=1, batch_size=99, learning_rate=1e30, validate=validate, overwrite=True)
+        )
+    assert fingerprint(con) == before
 
 
 def test_a_name_that_is_taken(con: Connection) -> None:

@@ -378,6 +378,20 @@ def test_an_interrupt_keeps_what_is_better_and_the_same_statement_goes_on(
     assert len(found(database, "new", "zorp")) == 8
 
 
+@pytest.mark.parametrize("validate", [0, 0.25])
+def test_a_model_that_the_last_step_has_spoilt_is_not_registered(
+    database: Connection, validate: float
+) -> None:
+    with pytest.raises(OperationalError, match="not finite after 1 steps; set a lower learning"):
+        database.execute(
+            FIT.format(
+                "text_col='caption', epochs=1, batch_size=99, learning_rate=1e30,"
+                f" validate={validate}"
+            )
+        )
+    assert database.execute("SELECT model_name FROM (LIST MODEL)").fetchall() == [("m",)]
+
+
 def test_time_ends_it(database: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter(range(10_000))
     monkeypatch.setattr(clip_training, "clock", lambda: float(next(seconds)))

@@ -71,7 +71,8 @@ def fit_clip(context: Context, arguments: Arguments, statement: FitModel, old: M
                 )
             )
         outcome = clip_training.run(context, statement, setup, wanted, work, device, began)
-        outcome = in_sound_thread(lambda: _settled(setup, outcome))
+        with clip_training.named(statement):
+            outcome = in_sound_thread(lambda: _settled(setup, outcome))
         if is_base := not outcome.best_step:
             _warn_of_no_use(statement, old, setup, outcome)
 

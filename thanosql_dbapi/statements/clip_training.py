@@ -32,6 +32,8 @@ from .new_model import Training, label, verb
 
 EPOCHS = 30
 """Epochs where neither these nor a time is given."""
+_MOST_MINUTES = 1e9
+_MOST_RATE = 1e30  # above it, a step has no number in float32
 _ENDLESS = 1_000_000  # epochs, where time ends the training
 _VERSION = 1  # of the training: another one does not go on with what this one has left
 _OF_CLASSIFIERS = (
@@ -87,8 +89,8 @@ def read_wanted(arguments: Arguments, statement: Training, epochs: int = EPOCHS)
     validate = arguments.option(statement, training_options.VALIDATE)
     batch = arguments.option(statement, grammar.BATCH_SIZE)
     for spec, is_right, expected in (
-        (training_options.MAX_MINUTES, minutes != 0, "more than 0"),
-        (training_options.LEARNING_RATE, rate != 0, "more than 0"),
+        (training_options.MAX_MINUTES, _within(minutes, _MOST_MINUTES), _above_0(_MOST_MINUTES)),
+        (training_options.LEARNING_RATE, _within(rate, _MOST_RATE), _above_0(_MOST_RATE)),
         (training_options.VALIDATE, validate < 1, "at least 0 and less than 1"),
         (grammar.BATCH_SIZE, batch is None or batch >= 2, "at least 2"),
     ):
@@ -107,6 +109,14 @@ def read_wanted(arguments: Arguments, statement: Training, epochs: int = EPOCHS)
         validate,
         arguments.option(statement, training_options.TRAINING_SEED),
     )
+
+
+def _within(value: float | None, most: float) -> bool:
+    return value is None or 0 < value <= most
+
+
+def _above_0(most: float) -> str:
+    return f"more than 0 and at most {most:g}"
 
 
 @contextmanager
@@ -165,7 +175,7 @@ def run(
             advance(now - shown, note)
             shown = now
 
-        try:
+        with named(statement):
             return in_sound_thread(
                 lambda: train(
                     setup.learner,
@@ -179,10 +189,19 @@ def run(
                     began=began,
                 )
             )
-        except OperationalError as error:
-            raise OperationalError(
-                f"{label(statement)}: {error}; nothing was registered"
-            ) from error
+
+
+@contextmanager
+def named(statement: Training) -> Iterator[None]:
+    """Have what a training raises name the statement, and say that nothing was registered.
+
+    Raises:
+        OperationalError: The training failed.
+    """
+    try:
+        yield
+    except OperationalError as error:
+        raise OperationalError(f"{label(statement)}: {error}; nothing was registered") from error
 
 
 def clock() -> float:

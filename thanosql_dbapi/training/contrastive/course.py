@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ...errors import OperationalError, clip
 from .batches import Sampler
-from .learner import Batch, Learner
+from .learner import Batch, Learner, not_finite
 from .loss import contrast
 from .pairs import Pairs, Places, fitting, some_words
 from .work import Work
@@ -30,6 +30,7 @@ _WARM_UP = 60  # steps
 _COOLS = 0.4  # share of the training over which the rates come down to nothing
 _LOOKS = 50, 1000  # steps from one look at what was held out to the next, least and most
 _MOST_JUDGED = 2000
+_TRIED = 8  # pictures that show whether a model gives numbers, where none is held out
 _SCALES = tuple(4 * 2 ** (n / 2) for n in range(13))  # 4 to 256, 1 over the temperatures tried
 _EMBEDDED = 256  # pictures, or captions, that are embedded at once
 _SAVE_S = 60.0  # seconds between checkpoints, at least …
@@ -139,6 +140,8 @@ class Tell(Protocol):
 class Judge:
     """Judges a model on pictures held out, by whether their captions find them.
 
+    Where none is held out, some that were learnt from show whether it gives numbers at all.
+
     Args:
         pairs: The pictures and captions.
         places: The pictures held out; of many, every nth is taken.
@@ -146,7 +149,12 @@ class Judge:
     """
 
     def __init__(self, pairs: Pairs, places: Places, sampler: Sampler) -> None:
-        self._places = places[:: -(-len(places) // _MOST_JUDGED)] if len(places) else places
+        self._is_held_out = len(places) > 0
+        self._places = (
+            places[:: -(-len(places) // _MOST_JUDGED)]
+            if self._is_held_out
+            else np.arange(min(_TRIED, len(pairs.pixels)))
+        )
         self._pairs, self._sampler = pairs, sampler
         self._texts = [pairs.captions[pairs.of_picture[place][0]] for place in self._places]
         rng = random.Random(len(self._texts))
@@ -154,11 +162,13 @@ class Judge:
         self._fits = fitting(self._parts, pairs.said_of(self._places))
 
     def recall(self, learner: Learner) -> Recall | None:
-        """Return how good the model is now, or None where nothing was held out."""
+        """Return how good the model is now, or None where nothing was held out.
+
+        Raises:
+            OperationalError: Its vectors are not finite.
+        """
         import torch
 
-        if not self._texts:
-            return None
         sampler, towers = self._sampler, learner.towers
         some = [slice(at, at + _EMBEDDED) for at in range(0, len(self._texts), _EMBEDDED)]
         with torch.no_grad(), learner.precision():
@@ -169,7 +179,13 @@ class Judge:
                 torch.cat([towers.texts(sampler.tokens(each[at])).float() for at in some])
                 for each in (self._texts, self._parts)
             )
+        # Too large a vector has no length in float32, and stands for no direction.
+        lengths = torch.cat([images, texts, parts]).norm(dim=-1)
+        if not (lengths.isfinite() & (lengths > 0)).all():
+            raise not_finite(learner.steps)
         found = recall(texts, images, self._texts)
+        if not self._is_held_out:
+            return None
         return found._replace(precision=precision(parts, images, self._fits))
 
 
@@ -243,7 +259,7 @@ def train(
         began: What the clock said when this try began; None is now.
 
     Raises:
-        OperationalError: The loss is not finite, or the device has no memory.
+        OperationalError: The loss or a vector is not finite, or the device has no memory.
         KeyboardInterrupt: It was interrupted before a look found what it has learnt to be of use.
             Later the best weights are kept, and the outcome says so.
     """

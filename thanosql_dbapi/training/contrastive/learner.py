@@ -182,9 +182,7 @@ class Learner:
 
         losses = self._gradients_that_fit(batch)
         if not math.isfinite(sum(losses)):
-            raise OperationalError(
-                f"the loss is not finite after {self.steps:,} steps; set a lower learning_rate"
-            )
+            raise not_finite(self.steps)
         for group in self.adam.param_groups:
             group["lr"] = self.rates.adam * pace
         torch.nn.utils.clip_grad_norm_(self.named.values(), 1.0)
@@ -320,6 +318,13 @@ class Learner:
             self.aid.load_state_dict(state["aid"])
         self.adam.load_state_dict(state["adam"])
         self.muon.load_state_dict(state["muon"])
+
+
+def not_finite(steps: int) -> OperationalError:
+    """Return the error of a model that gives no numbers any more after so many steps."""
+    return OperationalError(
+        f"the loss is not finite after {steps:,} steps; set a lower learning_rate"
+    )
 
 
 def _slices(count: int, chunk: int) -> list[slice]:
