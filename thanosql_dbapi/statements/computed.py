@@ -100,7 +100,8 @@ def find_source(
             f"{label}: expected the option src_table, the table with {content}", statement
         )
     table = find_table(resolver.context, name, "src_table", content)
-    columns = [each for each, _ in database.table_columns(table.schema, table.name)]
+    # Computed columns, too, which table_columns leaves out.
+    columns = database.columns(f"SELECT * FROM {quote_name(table.schema, table.name)}")
     own = arguments.option(statement, training_options.SRC_EMB_COL, rows.column)
     where = f"{label}, src_table {clip(name)}"
     require_column(columns, own, where, "the vectors", "src_emb_col", place="table")

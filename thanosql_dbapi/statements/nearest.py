@@ -21,6 +21,8 @@ from .row_vectors import require_column
 
 _FOUND = "thanosql_found"
 _HALF = PAIR // 2
+_FEW = 1000  # neighbours of a row; a table need not be counted for so few
+_MOST = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,11 +102,31 @@ def resolve_nearest(resolver: Resolver, statement: Function) -> NearestPlan:
         source.column,
         own_key or row_id,
         key,
-        arguments.option(statement, training_options.NEIGHBOR_COUNT),
+        _count(resolver, statement, table),
         score,
         rank,
         source.dimension,
     )
+
+
+def _count(resolver: Resolver, statement: Function, table: TableName) -> int:
+    """Return how many neighbours a row gets: no more than there are rows, where that is known.
+
+    A place is kept for each, so that ``top_k`` of "all" would take far too many.
+    """
+    arguments = resolver.arguments
+    count: int = arguments.option(statement, training_options.NEIGHBOR_COUNT)
+    if count > _FEW and not resolver.plan.is_stored:  # a view finds other rows later
+        rows = f"SELECT 1 FROM {quote_name(table.schema, table.name)} LIMIT {count}"
+        ((there,),) = resolver.context.database.rows(f"SELECT count(*) FROM ({rows})")
+        count = max(1, there)
+    if count > _MOST:
+        raise arguments.error(
+            f"{grammar.FUNCTION} {statement.name}: option 'top_k' must be at most {_MOST:,}, got"
+            f" {count:,}; ask for fewer; nothing was changed",
+            statement,
+        )
+    return count
 
 
 def _nearest(compiler: Compiler, plan: NearestPlan) -> str:
