@@ -260,7 +260,11 @@ def on_ray(share: Share) -> Iterator[Figure]:
             seconds[name] = _median_seconds(partial(_convert_once, connection), runs=2)
             rows = connection.execute("SELECT image_path, m_clipen FROM photos")
             vectors[name] = {path: vector.tobytes() for path, vector in rows}
-    same = "the same vectors" if vectors["here"] == vectors["ray"] else "OTHER VECTORS"
+    same = (
+        "with the start of its workers; the same vectors"
+        if vectors["here"] == vectors["ray"]
+        else "OTHER VECTORS"
+    )
     what += f", {len(files)} JPEGs of 640×480, storybook_clip"
     rates = {name: len(files) / each for name, each in seconds.items()}
     yield Figure(what, rates["ray"], "images/s", "CONVERT without Ray", rates["here"], note=same)

@@ -376,7 +376,8 @@ def test_nothing_is_written_through_a_link(con: Connection) -> None:
 
 
 SCRIPT = f"""
-import sys, warnings
+import signal, sys, warnings
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests ignores it
 import thanosql
 from thanosql_dbapi.training.contrastive import course
 from thanosql_dbapi.training.contrastive.towers import SIZES, Size

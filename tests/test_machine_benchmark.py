@@ -36,7 +36,7 @@ def test_the_rows_of_a_machine(tmp_path: Path) -> None:
     assert told["machine"]["processor"]
     by_name = {each["what"].split()[0]: each for each in told["figures"]}
     assert by_name["folder"]["is_failed"]
-    assert "many-2222" in by_name["folder"]["note"]
+    assert "Not a directory" in by_name["folder"]["note"]  # the path after it may be cut short
     assert by_name["COPY"]["value"] > 0
     assert by_name["COPY"]["ratio"] == by_name["COPY"]["value"] / by_name["COPY"]["other"]
     assert "| folder | failed |" in done.stdout

@@ -358,20 +358,20 @@ def test_pictures_in_buckets_are_read_by_the_workers(cluster: str, connect: Conn
     url = f"http://127.0.0.1:{server.get_host_and_port()[1]}"
     user = {"aws_access_key_id": "AKIATEST", "aws_secret_access_key": "hush"}
     client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **user)
-    client.create_bucket(Bucket="album")
+    client.create_bucket(Bucket="ray-album")
     connection = connect(
         executor="ray",
         workers=1,
         network=True,
-        allowed_directories=["s3://album"],
+        allowed_directories=["s3://ray-album"],
         storage_options={"s3": {"endpoint_url": url, "key": "AKIATEST", "secret": "hush"}},
     )
     images = connection.execute("SELECT image_path FROM photos LIMIT 3").fetchall()
     try:
         for number, (path,) in enumerate(images):
             content = (connection.workspace / path).read_bytes()
-            client.put_object(Bucket="album", Key=f"{number}.png", Body=content)
-        connection.execute("COPY far FROM 's3://album'")
+            client.put_object(Bucket="ray-album", Key=f"{number}.png", Body=content)
+        connection.execute("COPY far FROM 's3://ray-album'")
         connection.execute("CONVERT USING m OPTIONS (table_name='far') AS SELECT * FROM far")
     finally:
         client.close()
