@@ -156,6 +156,12 @@ def test_top_k_of_far_more_than_the_table_has(tables: Connection) -> None:
         )
 
 
+@pytest.mark.parametrize("name", ["thanosql_n", "THANOSQL_found"])
+def test_a_column_of_a_name_that_the_statement_needs(tables: Connection, name: str) -> None:
+    with pytest.raises(thanosql.OperationalError, match=rf"(?i)a column '{name}', a name that"):
+        nearest(tables, query=f"SELECT id, v, 9 AS {name} FROM one")
+
+
 def test_a_computed_column_is_a_key_of_the_table(tables: Connection) -> None:
     tables.execute("ALTER TABLE other ADD COLUMN twice AS (2 * id)")
     sql = (

@@ -21,7 +21,9 @@ from .staging import new_table
 from .tables import require_tables
 from .vector_columns import check_same_model
 
-NUMBER = "thanosql_n"
+NUMBER, FOUND = "thanosql_n", "thanosql_found"
+"""Columns that the SQL of a function adds to the rows, for itself."""
+
 OLDER_COLUMN = "convert_result"
 
 
@@ -167,6 +169,12 @@ def function_rows(resolver: Resolver, statement: Function) -> FunctionRows:
         if statement.query is not None:
             require_tables(context.database, statement.query)
         raise
+    for own in (NUMBER, FOUND):
+        if any(same_name(name, own) for name in names):
+            raise OperationalError(
+                f"{label}: the rows have a column {clip(own)}, a name that the statement itself"
+                " needs; give it another one in the query after AS; nothing was changed"
+            )
     column = resolver.arguments.option(statement, training_options.COMPUTED_EMB_COL)
     if column is None:
         column = _only_vectors(resolver, names, label)
