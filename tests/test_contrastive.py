@@ -425,7 +425,7 @@ def test_ctrl_c_keeps_the_best_and_the_same_statement_goes_on(
     child.send_signal(signal.SIGINT)
     _, err = child.communicate()
     assert child.returncode != 0
-    assert err.strip().endswith("KeyboardInterrupt")
+    assert "KeyboardInterrupt" in err.splitlines()  # 3.13 says what was left open after it
     assert "the best weights so far" in err
     assert con.execute("LIST MODEL").fetchall()[0][0] == "mine"
     con.execute("CONVERT USING mine OPTIONS (table_name='pictures') AS SELECT * FROM pictures")

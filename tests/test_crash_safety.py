@@ -361,3 +361,35 @@ def test_a_kill_between_the_commit_and_the_end_of_convert(
         connection.execute(INTO)
     unfinished = "SELECT name FROM sqlite_master WHERE name = 'thanosql_unfinished'"
     assert connection.execute(unfinished).fetchall() == []
+
+
+def test_a_database_that_others_lock_meanwhile_costs_no_vector(
+    connection: thanosql.Connection, workspace: Path, writes_each_batch: None
+) -> None:
+    """What the model has made is known by its content when the statement is run again."""
+    connection.close()
+    file = workspace / "photos.db"
+    sql = "CONVERT USING m OPTIONS (batch_size=1, table_name='photos') AS SELECT * FROM photos"
+    other = sqlite3.connect(file, isolation_level=None)
+    steps: list[int] = []
+
+    def lock(done: int, total: int | None, what: str) -> None:
+        if not steps:
+            other.execute("BEGIN IMMEDIATE")
+        steps.append(done)
+
+    with (
+        thanosql.connect(file, progress=lock, device="cpu", timeout=0) as locked,
+        pytest.raises(sqlite3.OperationalError, match="database is locked"),
+    ):
+        locked.execute(sql)
+    assert steps == [1]
+    other.rollback()
+    other.close()
+    locked.close()
+    with thanosql.connect(file, progress=False, device="cpu") as again:
+        again.execute(sql)
+        report = again.report
+    again.close()
+    assert isinstance(report, thanosql.ConvertReport)
+    assert (report.unchanged, report.reused) == (1, 1)

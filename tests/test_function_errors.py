@@ -41,6 +41,23 @@ def test_the_cause_is_raised(connection: thanosql.Connection, fetch: str) -> Non
             FETCHES[fetch](cursor)
 
 
+WRITE = "INSERT INTO t (v) SELECT cosine_similarity(v, {}) FROM t"
+WRITES: dict[str, Callable[[thanosql.Connection], Any]] = {
+    "execute": lambda connection: connection.execute(WRITE.format("?"), (VECTOR,)),
+    "executemany": lambda connection: connection.executemany(WRITE.format("?"), [(VECTOR,)]),
+    "executescript": lambda connection: connection.executescript(WRITE.format("zeroblob(16)")),
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_a_statement_that_writes_raises_the_cause(
+    connection: thanosql.Connection, write: str
+) -> None:
+    with pytest.raises(thanosql.DataError, match="vectors of 3 and 4 dimensions; they come"):
+        WRITES[write](connection)
+    assert connection.execute("SELECT count(*) FROM t").fetchone() == (5,)
+
+
 def test_a_cursor_is_of_its_own_class_again(connection: thanosql.Connection) -> None:
     cursor = connection.cursor()
     kind = type(cursor)

@@ -145,6 +145,33 @@ def test_more_than_the_table_has_and_a_table_without_rows(tables: Connection) ->
     assert nearest(tables, query="SELECT id, v FROM one WHERE id < 0") == {}
 
 
+def test_top_k_of_far_more_than_the_table_has(tables: Connection) -> None:
+    found = nearest(tables, f", top_k={10**11}")
+    assert {len(pairs) for pairs in found.values()} == {500}
+    # A view may find other rows later; a place is kept for each neighbour.
+    with pytest.raises(thanosql.StatementError, match=r"'top_k' must be at most 1,000,000"):
+        tables.execute(
+            "CREATE VIEW near AS FUNCTION compute.nearest OPTIONS (emb_col='v', src_table='other',"
+            " top_k=1000001) AS SELECT id, v FROM one"
+        )
+
+
+@pytest.mark.parametrize("name", ["thanosql_n", "THANOSQL_found"])
+def test_a_column_of_a_name_that_the_statement_needs(tables: Connection, name: str) -> None:
+    with pytest.raises(thanosql.OperationalError, match=rf"(?i)a column '{name}', a name that"):
+        nearest(tables, query=f"SELECT id, v, 9 AS {name} FROM one")
+
+
+def test_a_computed_column_is_a_key_of_the_table(tables: Connection) -> None:
+    tables.execute("ALTER TABLE other ADD COLUMN twice AS (2 * id)")
+    sql = (
+        "FUNCTION compute.nearest OPTIONS (emb_col='v', src_table='other', src_key_col='twice')"
+        " AS SELECT id, v FROM one WHERE id = 7"
+    )
+    keys = [row[2] for row in tables.execute(sql)]
+    assert keys == [2 * key for key, _ in nearest(tables)[7]]
+
+
 def test_a_row_is_no_neighbour_of_itself_where_its_key_is_given(tables: Connection) -> None:
     itself = nearest(tables, ", top_k=1", source="one")
     assert all(pairs[0][0] == row for row, pairs in itself.items())

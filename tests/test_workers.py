@@ -263,6 +263,17 @@ def test_a_worker_imports_neither_torch_nor_the_driver() -> None:
     assert not modules & {"torch", "transformers", "httpx", "multiprocessing"}
 
 
+def test_a_worker_whose_parent_is_gone_before_it_has_started_says_nothing() -> None:
+    nobody, answers = os.pipe()
+    os.close(nobody)
+    command = [sys.executable, "-c", pool.worker_program()]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=answers, stderr=subprocess.PIPE, check=False
+    )
+    os.close(answers)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 PROGRAM = """
 import os, signal, sys, threading, time
 import thanosql_dbapi
@@ -368,4 +379,62 @@ def test_a_child_of_fork_leaves_the_workers_to_its_parent(opened: Callable[..., 
     fill(connection, [("another", GOOD["GIF"])])
     connection.execute(CONVERT)
     assert children() == workers
+    connection.close()
+
+
+def test_workers_killed_while_nobody_asked_them_cost_no_picture(opened: Callable[..., Any]) -> None:
+    connection = opened(executor="processes", workers=4)
+    fill(connection, [("good", GOOD["PNG"])])
+    before = children()
+    connection.execute(CONVERT)
+    workers = children() - before
+    assert len(workers) == 4
+    for each in workers:
+        os.kill(each, signal.SIGKILL)
+        os.waitid(os.P_PID, each, os.WEXITED | os.WNOWAIT)
+    fill(connection, [(str(number), GOOD["GIF"] + bytes([number])) for number in range(3)])
+    connection.execute(CONVERT)
+    assert connection.report.converted == 3
+    connection.close()
+
+
+def test_a_worker_without_room_for_the_shared_memory_sends_pixels_through_its_pipe(
+    opened: Callable[..., Any], site: Path
+) -> None:
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_AS, (800 << 20, 800 << 20))\n"
+    (site / "sitecustomize.py").write_text(limit)
+    connection = opened(executor="processes", workers=1)
+    fill(connection, list(GOOD.items()))
+    with pytest.warns(RuntimeWarning, match=r"not enough shared memory.*pipes"):
+        connection.execute(CONVERT)
+    assert connection.report.converted == len(GOOD)
+    connection.close()
+
+
+@pytest.mark.parametrize("executable", [None, "", "/bin/cat"])
+def test_a_program_that_cannot_name_its_python_gets_threads(
+    opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, executable: str | None
+) -> None:
+    monkeypatch.setattr(sys, "executable", executable)
+    connection = opened(executor="processes", workers=1)
+    fill(connection, [("good", GOOD["PNG"])])
+    with pytest.warns(RuntimeWarning, match=r"sys\.executable is .*, which is no Python.*threads"):
+        connection.execute(CONVERT)
+    assert connection.report.converted == 1
+    connection.close()
+
+
+def test_workers_start_with_whatever_the_import_path_holds(
+    opened: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("types", "random", "queue"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not the standard library')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", *sys.path, tmp_path])  # as a notebook has it; and a Path
+    before = children()
+    connection = opened(executor="processes", workers=1)
+    fill(connection, [("good", GOOD["PNG"])])
+    connection.execute(CONVERT)
+    assert len(children() - before) == 1
+    assert connection.report.converted == 1
     connection.close()

@@ -220,7 +220,10 @@ class BaseCursor(sqlite3.Cursor):
         tree = _classify(sql)
         if tree is None or _is_plain(tree):
             self._stop_decoding()
-            super().executemany(sql, parameters)
+            try:
+                super().executemany(sql, parameters)
+            except _OperationalError as error:
+                raise self.connection._explained(error) from error.__cause__
             return self
         from .language.walk import returns_rows
 
@@ -263,8 +266,11 @@ class BaseCursor(sqlite3.Cursor):
             if _classify(piece) is not None:
                 self.execute(piece)
                 self.fetchall()
-            else:
+                continue
+            try:
                 self._run_script(piece)
+            except _OperationalError as error:
+                raise self.connection._explained(error) from error.__cause__
         return self
 
     def _check_process(self) -> None:

@@ -21,7 +21,9 @@ from .staging import new_table
 from .tables import require_tables
 from .vector_columns import check_same_model
 
-NUMBER = "thanosql_n"
+NUMBER, FOUND = "thanosql_n", "thanosql_found"
+"""Columns that the SQL of a function adds to the rows, for itself."""
+
 OLDER_COLUMN = "convert_result"
 
 
@@ -100,7 +102,8 @@ def find_source(
             f"{label}: expected the option src_table, the table with {content}", statement
         )
     table = find_table(resolver.context, name, "src_table", content)
-    columns = [each for each, _ in database.table_columns(table.schema, table.name)]
+    # Computed columns, too, which table_columns leaves out.
+    columns = database.columns(f"SELECT * FROM {quote_name(table.schema, table.name)}")
     own = arguments.option(statement, training_options.SRC_EMB_COL, rows.column)
     where = f"{label}, src_table {clip(name)}"
     require_column(columns, own, where, "the vectors", "src_emb_col", place="table")
@@ -166,6 +169,12 @@ def function_rows(resolver: Resolver, statement: Function) -> FunctionRows:
         if statement.query is not None:
             require_tables(context.database, statement.query)
         raise
+    for own in (NUMBER, FOUND):
+        if any(same_name(name, own) for name in names):
+            raise OperationalError(
+                f"{label}: the rows have a column {clip(own)}, a name that the statement itself"
+                " needs; give it another one in the query after AS; nothing was changed"
+            )
     column = resolver.arguments.option(statement, training_options.COMPUTED_EMB_COL)
     if column is None:
         column = _only_vectors(resolver, names, label)

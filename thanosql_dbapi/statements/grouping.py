@@ -89,11 +89,12 @@ class Grouping:
         self._blobs, self._unchanged, self._made = [], [], []
         begin_s = time.monotonic()
         digests, self._files = self._contents.spelled(self._files), []
+        # Where the database is locked by another program, the model's work is not lost.
+        self._contents.keep(made)
         if blobs or unchanged or digests:
             with self._database.atomic():
                 self._write(blobs, unchanged)
                 # So COPY recognises a file that is moved later without reading it again.
                 Files(self._database).add_digests(digests)
-            self._contents.keep(made)
         now_s = time.monotonic()
         self._due_s = now_s + SECONDS * min(_LONGEST, max(1.0, (now_s - begin_s) / _SHARE))

@@ -15,12 +15,13 @@ from ..language.names import quote_name, quote_text
 from ..language.tree import Function, TableName
 from ..stores.sqlite.compile import Compiler
 from ..stores.sqlite.nearest import PAIR, spec_of
-from .computed import NUMBER, Computed, find_source, function_rows, numbered, refuse_taken
+from .computed import FOUND, NUMBER, Computed, find_source, function_rows, numbered, refuse_taken
 from .resolve import Handler, Resolver
 from .row_vectors import require_column
 
-_FOUND = "thanosql_found"
 _HALF = PAIR // 2
+_FEW = 1000  # neighbours of a row; a table need not be counted for so few
+_MOST = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,11 +101,31 @@ def resolve_nearest(resolver: Resolver, statement: Function) -> NearestPlan:
         source.column,
         own_key or row_id,
         key,
-        arguments.option(statement, training_options.NEIGHBOR_COUNT),
+        _count(resolver, statement, table),
         score,
         rank,
         source.dimension,
     )
+
+
+def _count(resolver: Resolver, statement: Function, table: TableName) -> int:
+    """Return how many neighbours a row gets: no more than there are rows, where that is known.
+
+    A place is kept for each, so that ``top_k`` of "all" would take far too many.
+    """
+    arguments = resolver.arguments
+    count: int = arguments.option(statement, training_options.NEIGHBOR_COUNT)
+    if count > _FEW and not resolver.plan.is_stored:  # a view finds other rows later
+        rows = f"SELECT 1 FROM {quote_name(table.schema, table.name)} LIMIT {count}"
+        ((there,),) = resolver.context.database.rows(f"SELECT count(*) FROM ({rows})")
+        count = max(1, there)
+    if count > _MOST:
+        raise arguments.error(
+            f"{grammar.FUNCTION} {statement.name}: option 'top_k' must be at most {_MOST:,}, got"
+            f" {count:,}; ask for fewer; nothing was changed",
+            statement,
+        )
+    return count
 
 
 def _nearest(compiler: Compiler, plan: NearestPlan) -> str:
@@ -124,8 +145,8 @@ def _nearest(compiler: Compiler, plan: NearestPlan) -> str:
     own = (
         f"substr((SELECT {call} FROM thanosql_rows AS r), {width} * (t.{NUMBER} - 1) + 1, {width})"
     )
-    value = f"thanosql_real(substr(r.{_FOUND}, {PAIR} * g.value + {_HALF + 1}, {_HALF}))"
-    pair = f"thanosql_integer(substr(r.{_FOUND}, {PAIR} * g.value + 1, {_HALF}))"
+    value = f"thanosql_real(substr(r.{FOUND}, {PAIR} * g.value + {_HALF + 1}, {_HALF}))"
+    pair = f"thanosql_integer(substr(r.{FOUND}, {PAIR} * g.value + 1, {_HALF}))"
     ranks = quote_text(json.dumps(list(range(plan.count))))
     neighbor = f"s.{plan.row_id}"
     # OFFSET keeps SQLite from computing the BLOB of a row once for each mention.
@@ -134,7 +155,7 @@ def _nearest(compiler: Compiler, plan: NearestPlan) -> str:
         f" SELECT {plan.columns('r')}, s.{quote_name(plan.own_key)} AS {quote_name(plan.result)},"
         f" {value} AS {quote_name(plan.score)},"
         f" CASE WHEN {neighbor} IS NOT NULL THEN g.value + 1 END AS {quote_name(plan.rank)}"
-        f" FROM (SELECT t.*, {own} AS {_FOUND} FROM thanosql_rows AS t LIMIT -1 OFFSET 0) AS r"
+        f" FROM (SELECT t.*, {own} AS {FOUND} FROM thanosql_rows AS t LIMIT -1 OFFSET 0) AS r"
         f" CROSS JOIN json_each({ranks}) AS g"
         f" LEFT JOIN {quote_name(table.schema, table.name)} AS s"
         f" ON {neighbor} = CASE WHEN {value} IS NOT NULL THEN {pair} END"

@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ...cores import usable_cores
@@ -23,6 +22,7 @@ from ..batches import Batch, Part, checked_size, cut, embed_reads
 from ..known import KNOWS_NOTHING, Known
 from .chunks import ChunkDecoders
 from .pool import Pool
+from .program import can_start_python
 from .task import PictureReader, Task
 from .threads import Decoders, Found, Reads
 
@@ -113,7 +113,7 @@ class Local:
             seconds: How long that took a core.
             left: Rows that are left.
         """
-        if self._decodes_in is not None or not _can_start_python():
+        if self._decodes_in is not None or not can_start_python():
             return self._decodes_in == "processes"
         has_lock = getattr(sys, "_is_gil_enabled", lambda: True)()
         if not has_lock or self._processes < 2 or count < SAMPLE:
@@ -259,9 +259,3 @@ def _embed_rows(
             batch.cancel()
         decoders.close()
         model.shutdown(wait=True)
-
-
-def _can_start_python() -> bool:
-    """Return whether another Python can be started: not from a program that holds one inside."""
-    name = Path(sys.executable or "").name.lower()
-    return name.startswith(("python", "pypy")) and not getattr(sys, "frozen", False)

@@ -19,13 +19,13 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...errors import MediaError, OperationalError, clip
 from ..batches import Read
+from .program import can_start_python, flags, worker_program
 from .shared import SharedMemory
 from .task import PictureReader
 from .worker import READY
@@ -34,17 +34,6 @@ SLOT_BYTES = 2 << 20
 """For the pixels of what a worker is asked for at a time."""
 _SLOTS_LIMIT = 512 if sys.platform != "win32" else 64
 """Most slots: one for each chunk that is decoded and not yet used; Windows counts all as used."""
-
-# The package without its face, which would bring the driver.
-_PROGRAM = """\
-import sys, types
-sys.path[:] = {path!r}
-package = types.ModuleType({name!r})
-package.__path__ = [{folder!r}]
-sys.modules[{name!r}] = package
-from {name}.embedding.executors.worker import main
-main()
-"""
 
 _pools: weakref.WeakSet[Pool] = weakref.WeakSet()
 
@@ -61,7 +50,7 @@ class _Worker:
         if os.name == "nt":
             apart = {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
         self._process = subprocess.Popen(
-            [sys.executable, *_flags(), "-c", worker_program()],
+            [sys.executable, *flags(), "-c", worker_program()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=memory.descriptors if memory and os.name != "nt" else (),
@@ -72,8 +61,13 @@ class _Worker:
         self._questions, self._answers = self._process.stdin, self._process.stdout
         self._memory, self._token = memory, 0
 
-    def wait(self) -> None:
-        """Wait until it can be asked.
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is gone, e.g. killed while nobody asked it."""
+        return self._process.poll() is not None
+
+    def wait(self) -> Exception | None:
+        """Wait until it can be asked, and return why it cannot use the memory, if so.
 
         Raises:
             _EndedError: It cannot be started.
@@ -82,9 +76,12 @@ class _Worker:
             while (line := self._answers.readline()) != READY:
                 if not line:
                     raise self._ended()
-            if self._memory is not None:
-                self._ask("memory", self._memory.handle)
-        except OSError as error:
+            if self._memory is None:
+                return None
+            self._ask("memory", self._memory.handle)
+            problem: Exception | None = pickle.load(self._answers)
+            return problem
+        except (OSError, EOFError, pickle.UnpicklingError) as error:
             raise self._ended() from error
 
     def read(
@@ -156,20 +153,6 @@ class _Worker:
         self._process.returncode = 0
 
 
-def worker_program() -> str:
-    """Return the program that a worker runs."""
-    name, folder = __package__.partition(".")[0], str(Path(__file__).parents[2])
-    return _PROGRAM.format(path=sys.path, name=name, folder=folder)
-
-
-def _flags() -> list[str]:
-    """Return the options of this Python that another one needs to see the same files."""
-    return [
-        *(["-I"] if sys.flags.isolated else []),
-        *(["-X", "utf8"] if sys.flags.utf8_mode else []),
-    ]
-
-
 class Pool:
     """Workers that several threads ask, for one statement at a time.
 
@@ -220,15 +203,22 @@ class Pool:
         except (OSError, OverflowError) as error:
             self._miss_memory(error)
         try:
+            if not can_start_python():
+                raise _EndedError(f"sys.executable is {sys.executable!r}, which is no Python")
             for worker in [self._started() for _ in range(self.size)]:
-                worker.wait()
+                self._wait_for(worker)
                 self._idle.put(worker)
-        except (OSError, _EndedError, CancelledError) as error:
+        except Exception as error:  # whatever it is, threads can do the work
             if not self.problem:
                 self.note = f"no process that decodes can be started ({error}), so threads do"
-            self.problem = self.problem or str(error)
+            self.problem = self.problem or str(error) or type(error).__name__
             self.close()
-        self._ready.set()
+        finally:
+            self._ready.set()
+
+    def _wait_for(self, worker: _Worker) -> None:
+        if error := worker.wait():
+            self._miss_memory(error)
 
     def _started(self) -> _Worker:
         worker = _Worker(self._memory)
@@ -322,6 +312,8 @@ class Pool:
 
         worker = self._idle.get()
         try:
+            if worker.has_ended:  # over no picture: whoever killed it did so between two questions
+                worker = self._replaced(worker)
             reads = worker.read(self._token, self._reader, sources, slot, decodes=decodes)
         except BaseException as error:
             release()
@@ -336,12 +328,13 @@ class Pool:
         """Return a new worker for one that has ended."""
         if self.problem:
             raise CancelledError
+        worker.kill()
         with self._lock:
             if worker in self._workers:
                 self._workers.remove(worker)
         try:
             new = self._started()
-            new.wait()
+            self._wait_for(new)
         except (OSError, _EndedError) as error:
             raise OperationalError(
                 "a process that decodes pictures has ended, and no other can be started:"

@@ -35,12 +35,13 @@ def main() -> None:
     asked, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     _keep_output_out()
     _prepare()
-    answers.write(READY)
-    answers.flush()
     questions: SimpleQueue[Any] = SimpleQueue()
-    threading.Thread(target=_listen, args=(asked, questions), daemon=True).start()
     with suppress(BrokenPipeError):
+        answers.write(READY)
+        answers.flush()
+        threading.Thread(target=_listen, args=(asked, questions), daemon=True).start()
         _serve(questions, answers)
+    os._exit(0)  # without a last try to write, and a word about it
 
 
 def _listen(asked: BinaryIO, questions: SimpleQueue[Any]) -> None:
@@ -78,7 +79,13 @@ def _serve(questions: SimpleQueue[Any], answers: BinaryIO) -> None:
     while True:
         kind, value = questions.get()
         if kind == "memory":
-            memory = attached(value)
+            memory, problem = memoryview(b""), None
+            try:
+                memory = attached(value)
+            except OSError as error:  # e.g. ulimit -v: pixels go along with the answers
+                problem = error
+            pickle.dump(problem, answers, protocol=5)
+            answers.flush()
         elif kind == "reader":
             reader = pickle.loads(value)
         else:
@@ -100,7 +107,7 @@ def _read_all(
 ) -> list[tuple[Read, Stored | None]]:
     """Read sources; their pixels go to a slot of the memory while it has room, else along."""
     found: list[tuple[Read, Stored | None]] = []
-    at, end = slot
+    at, end = slot[0], min(slot[1], len(memory))
     for source in sources:
         read = reader.read(source, knows_nothing if decodes else knows_all)
         stored: Stored | None = None
