@@ -342,6 +342,30 @@ def test_delete_removes_what_a_training_has_left(con: Connection, watch: Watch) 
     assert hidden(con) == []
 
 
+def test_delete_removes_what_a_training_without_a_model_has_left(
+    con: Connection, watch: Watch
+) -> None:
+    watch.run(con, build(), stops_at=5)
+    assert hidden(con) == [".mine.training"]
+    held = locked(con.workspace / "thanosql-model" / ".mine.training.lock")
+    assert held is not None
+    with pytest.raises(thanosql.OperationalError, match=r"is training 'mine'.*nothing was changed"):
+        con.execute("DELETE MODEL mine")
+    held.close()
+    con.execute("DELETE MODEL mine")
+    assert hidden(con) == []
+    with pytest.raises(thanosql.ModelError, match=r"no model 'mine'"):
+        con.execute("DELETE MODEL mine")
+
+
+def test_the_first_look_is_kept_at_once(
+    con: Connection, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(course, "_SAVE_S", 1e9)
+    watch.run(con, build(), stops_at=5)
+    assert watch.run(con, build())[0] > 1
+
+
 def test_an_interrupt_before_the_first_look_registers_nothing(
     con: Connection, watch: Watch
 ) -> None:

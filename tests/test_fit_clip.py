@@ -98,7 +98,7 @@ def found(connection: Connection, model: str, word: str) -> list[str]:
     ("method", "options"),
     [
         ("head", "learning_rate=0.02, epochs=30"),
-        ("lora", "learning_rate=0.01, epochs=10"),
+        ("lora", "learning_rate=0.01, epochs=20"),
         ("full", "learning_rate=0.003, epochs=10"),
     ],
 )

@@ -267,8 +267,8 @@ def finish(
     warn_user(
         f"{label(statement)}: interrupted after {outcome.steps:,} steps; the best weights so far,"
         f" of step {outcome.best_step:,}, are model {clip(statement.name)}. The same statement with"
-        f" OPTIONS (overwrite=True) goes on; until then {str(work.folder)!r} has its state, which"
-        " DELETE MODEL removes",
+        f" OPTIONS (overwrite=True) goes on from what was kept last, at most a minute or so before;"
+        f" {str(work.folder)!r} has it, and DELETE MODEL removes it",
         ModelWarning,
     )
     raise KeyboardInterrupt

@@ -6,7 +6,6 @@ import errno
 import re
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from ..planning.arguments import Arguments
 from ..settings import Settings
 from ..sources.catalog import NAME_LIMIT_BYTES, Entry
 from ..sources.installation import Installation, exists, settle_all
+from ..sources.journal import locked
 from ..stores.sqlite.registry import Model, committed_fingerprint
 from ..stores.sqlite.state import State
 from ..workspace import Workspace, is_folder
@@ -60,20 +60,27 @@ def upload_model(context: Context, arguments: Arguments, statement: UploadModel)
 def delete_model(context: Context, arguments: Arguments, statement: DeleteModel) -> None:
     """Unregister a model and remove its files; the vectors it made stay in their tables.
 
+    What a training of its name has left is removed, too, also where it has registered no model.
+
     Raises:
         ModelError: No such model, or classifiers read its vectors.
+        OperationalError: Another process trains it.
     """
     context.require_writable("DELETE MODEL")
     settle_own(context)
-    model = context.registry.any_model(statement.name)
+    try:
+        model = context.registry.any_model(statement.name)
+    except ModelError:
+        if _remove_training(context, statement.name):
+            return
+        raise
     if resting := context.registry.resting_on(model):
         names = ", ".join(clip(each.name) for each in resting)
         raise ModelError(
             f"DELETE MODEL: model {clip(model.name)} makes the vectors that {len(resting)}"
             f" classifiers read: {names}; DELETE them first; nothing was changed"
         )
-    with suppress(WorkspaceError):
-        shutil.rmtree(training_folder(context, model.name), ignore_errors=True)
+    _remove_training(context, model.name)
     folder = _own_folder(context, model)
     if folder is not None and exists(folder):  # it goes when the database has committed
         try:
@@ -100,6 +107,31 @@ def training_folder(context: Context, name: str) -> Path:
         WorkspaceError: The folder of the models is a link to outside.
     """
     return context.workspace.place(context.workspace.models / f".{name}.training")
+
+
+def _remove_training(context: Context, name: str) -> bool:
+    """Remove what a training has left, and return whether there was something."""
+    if not is_name(name):
+        return False
+    try:
+        folder = training_folder(context, name)
+    except WorkspaceError:
+        return False
+    if not exists(folder):
+        return False
+    lock = folder.with_name(f"{folder.name}.lock")
+    journal = locked(lock)
+    if journal is None:
+        raise OperationalError(
+            f"DELETE MODEL: another process is training {clip(name)} in this workspace; stop it"
+            " first; nothing was changed"
+        )
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        lock.unlink(missing_ok=True)
+        journal.close()
+    return True
 
 
 def _own_folder(context: Context, model: Model) -> Path | None:

@@ -6,6 +6,7 @@ the steps that it would have taken.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -190,7 +191,7 @@ class _Run:
         self.best_recall: Recall | None = None
         self.best_step = self.looked_at = 0
         self.look_s = self.save_s = 0.0
-        self.saved = clock()
+        self.saved = -math.inf  # the first look is kept at once, so that a stop can be gone on from
 
     def seconds(self) -> float:
         return self.before + self.clock() - self.began
