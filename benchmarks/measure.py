@@ -80,6 +80,7 @@ def compare(
     runs: int = 15,
     calls: int = 1,
     warm_up: int = 1,
+    pause_s: float = 0.0,
 ) -> dict[str, float]:
     """Time candidates in turn, and print a table of medians and ratios to the first.
 
@@ -90,6 +91,8 @@ def compare(
         runs: Turns of each, >= 1.
         calls: Calls within one turn, for work of microseconds.
         warm_up: Turns of each before any is counted.
+        pause_s: Waited before each turn: threads of a BLAS go on spinning for some time after a
+            product, on the core that the next candidate wants.
 
     Returns:
         Median seconds of one call, by name.
@@ -97,6 +100,7 @@ def compare(
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(warm_up + runs):
         for name, work in candidates.items():
+            time.sleep(pause_s)
             taken = _turn(work, calls)
             if turn >= warm_up:
                 seconds[name].append(taken)

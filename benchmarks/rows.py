@@ -81,7 +81,7 @@ def top5(share: Share) -> Iterator[Figure]:
         what = f"top 5 of {made.rows:,} × 512, {_count(cores(), 'core')}"
         finders = {name: partial(numpy, query), "ours": partial(ours, query)}
         runs = _runs(finders.values(), share.seconds / 4, 51)
-        medians = compare(what, finders, runs=runs, warm_up=2)
+        medians = compare(what, finders, runs=runs, warm_up=2, pause_s=0.15)
         bar = 0.4 if made.rows > FEW_ROWS else 1.0 if cores() == 2 else None
         yield Figure(what, medians["ours"], "s", name, medians[name], bar)
         if made.rows == FEW_ROWS and cores() == 16:
