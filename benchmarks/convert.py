@@ -120,7 +120,7 @@ def content_known(what: str, place: Path, files: Sequence[Path], runs: int) -> N
 def _again(place: Path, files: Sequence[Path]) -> Iterator[Callable[[str], object]]:
     """Give a function that converts a converted table again, after a change."""
     with tempfile.TemporaryDirectory(dir=place) as name:
-        connection = _opened(Path(name), MODEL_FOLDER, files, "cpu")
+        connection = opened(Path(name), MODEL_FOLDER, files, "cpu")
         sql = "CONVERT USING m OPTIONS (table_name='photos') AS SELECT * FROM photos"
         connection.execute("CREATE TABLE photos AS SELECT * FROM files")
         connection.execute(sql)
@@ -182,7 +182,7 @@ def _table(
 ) -> Iterator[Callable[[], object]]:
     """Give a function that converts a table of the files' paths, all of it every time."""
     with tempfile.TemporaryDirectory(dir=place) as name:
-        connection = _opened(Path(name), model, files, device)
+        connection = opened(Path(name), model, files, device)
 
         def convert() -> None:
             # What was embedded once would be known by its content.
@@ -199,15 +199,16 @@ def _table(
         connection.close()
 
 
-def _opened(
-    folder: Path, model: Path, files: Sequence[Path], device: str
+def opened(
+    folder: Path, model: Path, files: Sequence[Path], device: str, **options: Any
 ) -> thanosql_dbapi.Connection:
-    """Open a database with a model and a table of the files' paths."""
+    """Open a database with a model and a table of the files' paths; options are ``connect``'s."""
     connection = thanosql_dbapi.connect(
         folder / "photos.db",
         allowed_directories=[model, *{path.parent for path in files}],
         device=device,
         progress=False,
+        **options,
     )
     connection.execute("UPLOAD MODEL m FROM ?", (str(model),))
     connection.execute("CREATE TABLE files (image_path TEXT)")

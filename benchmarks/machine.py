@@ -33,7 +33,9 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
-from .measure import Figure, cores
+from thanosql_dbapi.cores import usable_cores
+
+from .measure import Figure
 
 SECONDS = 540
 """Of the whole run: under ten minutes."""
@@ -120,7 +122,7 @@ def run(rows: Sequence[Row], folder: Path, seconds: float, report: Path | None =
     print("\n| | measured | beside it | ratio | bar | |\n|---|---:|---|---:|---:|---|", flush=True)
     figures: list[Figure] = []
     failed = False
-    jobs = [(row, count) for row in rows for count in row.cores or (cores(),)]
+    jobs = [(row, count) for row in rows for count in row.cores or (usable_cores(),)]
     while jobs:
         row, count = jobs.pop(0)
         left = seconds - (time.monotonic() - begin)
@@ -188,7 +190,7 @@ def _child(
         command = [sys.executable, "-m", "benchmarks.machine", "--child", row.name, str(results)]
         command += ["--folder", str(folder), "--seconds", str(share)]
         environment = {**os.environ, "PYTHONWARNINGS": "ignore", "TQDM_DISABLE": "1"}
-        if count < cores():
+        if count < usable_cores():
             environment.update(dict.fromkeys(_THREAD_VARIABLES, str(count)))
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -200,7 +202,7 @@ def _child(
                 cwd=Path(__file__).parent.parent,
                 # Its workers are stopped with it.
                 start_new_session=True,
-                preexec_fn=_limit(count) if count < cores() else None,
+                preexec_fn=_limit(count) if count < usable_cores() else None,
             )
             error = _wait(process, limit)
         found = [Figure(**json.loads(text)) for text in results.read_text().splitlines()]
@@ -255,15 +257,15 @@ def _measure(name: str, share: Share, results: Path) -> None:
 
 def _no_cores(count: int) -> str:
     """Return why a row cannot run on so many cores, or ''."""
-    if count > cores():
-        return f"this process may use {cores()}"
-    if count < cores() and not hasattr(os, "sched_setaffinity"):
+    if count > usable_cores():
+        return f"this process may use {usable_cores()}"
+    if count < usable_cores() and not hasattr(os, "sched_setaffinity"):
         return "this system gives a process all cores or none"
     return ""
 
 
 def _cores_told() -> str:
-    told = f"{cores()} of {os.cpu_count()} cores may be used"
+    told = f"{usable_cores()} of {os.cpu_count()} cores may be used"
     with contextlib.suppress(OSError, ValueError):
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         told += f", a quota of {int(quota) / int(period):.1f} cores"

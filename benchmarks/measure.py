@@ -7,7 +7,6 @@ therefore take turns, run after run, and what is reported is each one's median b
 from __future__ import annotations
 
 import gc
-import os
 import platform
 import sqlite3
 import statistics
@@ -16,6 +15,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
+
+from thanosql_dbapi.cores import usable_cores
 
 Candidate = Callable[[], object]
 
@@ -131,20 +132,12 @@ def machine(*packages: str) -> str:
     versions = [f"{name} {metadata.version(name)}" for name in packages]
     return ", ".join(
         [
-            f"{platform.machine()}, {cores()} cores",
+            f"{platform.machine()}, {usable_cores()} cores",
             f"Python {sys.version.split()[0]}",
             f"SQLite {sqlite3.sqlite_version}",
             *versions,
         ]
     )
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        return os.cpu_count() or 1
 
 
 def _turn(work: Candidate, calls: int) -> float:

@@ -10,7 +10,7 @@ import multiprocessing
 from functools import partial
 from pathlib import Path
 
-from .measure import cores
+from thanosql_dbapi.cores import usable_cores
 
 SMALL = (640, 480)
 LARGE = (4000, 3000)
@@ -34,7 +34,7 @@ def photographs(folder: Path, count: int, size: tuple[int, int] = SMALL) -> list
     paths = [place / f"{number:06}.jpg" for number in range(count)]
     missing = [path for path in paths if not path.exists()]
     if missing:
-        with multiprocessing.get_context("spawn").Pool(min(cores(), len(missing))) as pool:
+        with multiprocessing.get_context("spawn").Pool(min(usable_cores(), len(missing))) as pool:
             for _ in pool.imap_unordered(partial(_draw, size), missing, chunksize=4):
                 pass
     return paths

@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import thanosql_dbapi as thanosql
+from thanosql_dbapi.cores import usable_cores
 
 from . import copy_csv as csv
 from .collection import Collection, collection
+from .convert import opened
 from .folder import write_photos
 from .machine import Share
-from .measure import Figure, compare, cores
+from .measure import Figure, compare
 from .peers import numpy_product, torch_on_gpu
 from .photographs import LARGE, SMALL, photographs
 from .search import SQL, best, driver, driver_on_gpu
@@ -77,14 +79,14 @@ def top5(share: Share) -> Iterator[Figure]:
         query = made.query()
         ours, numpy = driver(made), numpy_product(made)
         assert set(ours(query)) == set(numpy(query)), "another answer than numpy's"
-        name = f"numpy, {_count(cores(), 'thread')}"
-        what = f"top 5 of {made.rows:,} × 512, {_count(cores(), 'core')}"
+        name = f"numpy, {_count(usable_cores(), 'thread')}"
+        what = f"top 5 of {made.rows:,} × 512, {_count(usable_cores(), 'core')}"
         finders = {name: partial(numpy, query), "ours": partial(ours, query)}
         runs = _runs(finders.values(), share.seconds / 4, 51)
         medians = compare(what, finders, runs=runs, warm_up=2, pause_s=0.15)
-        bar = 0.4 if made.rows > FEW_ROWS else 1.0 if cores() == 2 else None
+        bar = 0.4 if made.rows > FEW_ROWS else 1.0 if usable_cores() == 2 else None
         yield Figure(what, medians["ours"], "s", name, medians[name], bar)
-        if made.rows == FEW_ROWS and cores() == 16:
+        if made.rows == FEW_ROWS and usable_cores() == 16:
             yield Figure(what, medians["ours"], "s", bar=0.6e-3)
 
 
@@ -141,7 +143,7 @@ def join(share: Share) -> Iterator[Figure]:
         seconds = time.perf_counter() - begin
     assert pairs == 5 * made.rows, f"{pairs:,} pairs"
     what = f"the 5 nearest to each, {made.rows:,} × {made.rows:,} rows of 512"
-    yield Figure(what, seconds, bar=30 if cores() <= 2 else None)
+    yield Figure(what, seconds, bar=30 if usable_cores() <= 2 else None)
 
 
 def top5_gpu(share: Share) -> Iterator[Figure]:
@@ -173,16 +175,16 @@ def decode_bound(share: Share) -> Iterator[Figure]:
 
     side = 96
     for size, what in ((SMALL, "640×480"), (LARGE, "12 MP")):
-        few = photographs(share.folder, 6 * cores() if size == LARGE else 64, size)
+        few = photographs(share.folder, 6 * usable_cores() if size == LARGE else 64, size)
         decoding = _median_seconds(lambda few=few: _pixels(few, side)) / len(few)
         forward = _one_core_forward(MODEL_FOLDER, few, side) / len(few)
-        best_rate = cores() / (decoding + forward)
-        most = 4_000 if size == SMALL else 8 * cores()
+        best_rate = usable_cores() / (decoding + forward)
+        most = 4_000 if size == SMALL else 8 * usable_cores()
         count = int(min(max(best_rate * share.seconds / 20, 64), most))
         files = photographs(share.folder, max(count, len(few)), size)
         seconds = _convert(share, MODEL_FOLDER, files, "cpu", runs=3)
         told = f"a core decodes {1 / decoding:,.0f}/s, embeds {1 / forward:,.0f}/s"
-        beside = f"{cores()} × one core decoding and embedding by Pillow and transformers"
+        beside = f"{usable_cores()} × one core decoding and embedding by Pillow and transformers"
         yield Figure(
             f"CONVERT, {len(files):,} JPEGs of {what}, storybook_clip, CPU",
             len(files) / seconds,
@@ -201,7 +203,7 @@ def model_bound(share: Share) -> Iterator[Figure]:
     model = share.folder / "vit_b32"
     if not model.is_dir():
         vit_b32(model)
-    files = photographs(share.folder, 32 * cores())
+    files = photographs(share.folder, 32 * usable_cores())
     pixels = _pixels(files, 224)
     tower = _tower(model, "cpu")
     forward = _median_seconds(lambda: _forward(tower, pixels, 32))
@@ -229,7 +231,7 @@ def convert_gpu(share: Share) -> Iterator[Figure]:
     few = photographs(share.folder, 512)
     begin = time.perf_counter()
     pixels = _pixels(few, 224)
-    decoding = cores() * len(few) / (time.perf_counter() - begin)
+    decoding = usable_cores() * len(few) / (time.perf_counter() - begin)
     tower = _tower(model, "cuda", half=True)
     forward = len(few) / _median_seconds(lambda: _forward(tower, pixels, 512))
     slower = min(decoding, forward)
@@ -237,10 +239,10 @@ def convert_gpu(share: Share) -> Iterator[Figure]:
     files = photographs(share.folder, count)
     seconds = _convert(share, model, files, "cuda", runs=2)
     what = f"CONVERT, {len(files):,} JPEGs of 640×480, a model of ViT-B/32's size, GPU"
-    told = f"{cores()} × one core's decoding {decoding:,.0f}/s, forward {forward:,.0f}/s"
+    told = f"{usable_cores()} × one core's decoding {decoding:,.0f}/s, forward {forward:,.0f}/s"
     rate = len(files) / seconds
     yield Figure(what, rate, "images/s", "the slower part alone", slower, 0.85, told)
-    if cores() >= 16 and count == _GPU_PHOTOS:
+    if usable_cores() >= 16 and count == _GPU_PHOTOS:
         yield Figure(what, seconds, bar=4.0)
 
 
@@ -274,7 +276,7 @@ def writes(share: Share) -> Iterator[Figure]:
     """The share of CONVERT's time that the caller's thread spends in calls of sqlite3."""
     from thanosql_dbapi.storybook import MODEL_FOLDER
 
-    files = photographs(share.folder, 400 * cores())
+    files = photographs(share.folder, 400 * usable_cores())
     with closing(_opened(share.folder / "writes", MODEL_FOLDER, files, "cpu")) as connection:
         _convert_once(connection)
         profile = cProfile.Profile()
@@ -453,18 +455,7 @@ def _opened(
 ) -> thanosql.Connection:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    connection = thanosql.connect(
-        folder / "photos.db",
-        allowed_directories=[model, files[0].parent],
-        device=device,
-        progress=False,
-        **options,
-    )
-    connection.execute("UPLOAD MODEL m FROM ?", (str(model),))
-    connection.execute("CREATE TABLE files (image_path TEXT)")
-    connection.executemany("INSERT INTO files VALUES (?)", [(str(path),) for path in files])
-    connection.commit()
-    return connection
+    return opened(folder, model, files, device, **options)
 
 
 def _convert_once(connection: thanosql.Connection) -> None:
